@@ -1,0 +1,205 @@
+use passerelle_change::key;
+use proptest::prelude::*;
+
+use super::*;
+
+/// A table `public.t` (id integer, name text, long text) with oid 5, of which `id` is the key and all is mapped.
+fn decoder() -> Decoder {
+    let wanted = WantedTable {
+        table: TableId(1),
+        name: TableName { schema: "public".into(), name: "t".into() },
+        columns: ["id", "name", "long"].map(str::to_owned).into(),
+        key: vec!["id".into()],
+    };
+    Decoder::new(vec![wanted], HashMap::new(), Arc::default())
+}
+
+fn begin() -> Vec<u8> {
+    [&b"B"[..], &7_u64.to_be_bytes(), &0_u64.to_be_bytes(), &1_u32.to_be_bytes()].concat()
+}
+
+fn commit(end: u64) -> Vec<u8> {
+    [&b"C\0"[..], &7_u64.to_be_bytes(), &end.to_be_bytes(), &0_u64.to_be_bytes()].concat()
+}
+
+fn relation(table: &str, identity: u8) -> Vec<u8> {
+    let mut bytes = [&b"R\0\0\0\x05public\0"[..], table.as_bytes(), &[0, identity, 0, 3]].concat();
+    for (name, oid) in [("id", 23_u32), ("name", 25), ("long", 25)] {
+        bytes.push(u8::from(identity == b'f' || name == "id"));
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(&oid.to_be_bytes());
+        bytes.extend_from_slice(&[0xff; 4]);
+    }
+    bytes
+}
+
+/// `I`, `U` or `D` with tuples as `K 1 - -`, `N 1 a ~`: `-` is null, `~` unchanged.
+fn row(tag: u8, tuples: &[&str]) -> Vec<u8> {
+    let mut bytes = vec![tag, 0, 0, 0, 5];
+    for tuple in tuples {
+        let mut words = tuple.split(' ');
+        bytes.extend_from_slice(words.next().unwrap().as_bytes());
+        let values: Vec<_> = words.collect();
+        bytes.extend_from_slice(&(values.len() as u16).to_be_bytes());
+        for value in values {
+            match value {
+                "-" => bytes.push(b'n'),
+                "~" => bytes.push(b'u'),
+                text => {
+                    bytes.push(b't');
+                    bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
+                    bytes.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+    }
+    bytes
+}
+
+fn print(batch: &Batch) -> String {
+    let cell = |row: &RowChange, id| match batch.cells(row).get(passerelle_change::ColumnId(id)) {
+        None => "absent".to_owned(),
+        Some(None) => "null".to_owned(),
+        Some(Some(text)) => String::from_utf8_lossy(text).into_owned(),
+    };
+    let line = |event: &Event| match event {
+        Event::Begin { transaction, .. } => format!("begin {transaction}"),
+        Event::End { position, .. } => format!("end {position}"),
+        Event::Schema(schema) => format!("schema {}", schema.columns.len()),
+        Event::Truncate(table) => format!("truncate {}", table.0),
+        Event::Idle { position } => format!("idle {position}"),
+        Event::Row(row) => {
+            let was = row.old_key.map(|old| format!(" was {}", key::printed(batch.bytes(old)))).unwrap_or_default();
+            let cells = [1, 2, 3].map(|id| cell(row, id)).join(" ");
+            format!("{:?} {}{was}: {cells}", row.op, key::printed(batch.bytes(row.key)))
+        }
+    };
+    batch.events().iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+/// Decodes messages inside a transaction that has begun and was described; prints what follows the schema.
+fn check(identity: u8, messages: &[Vec<u8>], want: &str) {
+    let (mut decoder, mut batch) = (decoder(), Batch::new());
+    let mut decode = || -> Result<(), Error> {
+        decoder.message(&begin(), &mut batch)?;
+        decoder.message(&relation("t", identity), &mut batch)?;
+        messages.iter().try_for_each(|message| decoder.message(message, &mut batch))
+    };
+    let got = match decode() {
+        Ok(()) => print(&batch),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(got.strip_prefix("begin 7; schema 3; ").unwrap_or(&got), want);
+}
+
+#[test]
+fn inserts_updates_and_deletes() {
+    check(b'd', &[row(b'I', &["N 1 a -"]), commit(9)], "Full 1: 1 a null; end 0/9");
+    check(b'd', &[row(b'U', &["N 1 b c"])], "Full 1: 1 b c");
+    check(b'd', &[row(b'D', &["K 1 - -"])], "Gone 1: absent absent absent");
+}
+
+#[test]
+fn pg_14_pg_15_unchanged_values_are_absent() {
+    check(b'd', &[row(b'U', &["N 1 b ~"])], "Partial 1: 1 b absent");
+    check(b'd', &[row(b'U', &["K 1 - -", "N 2 b ~"])], "Partial 2 was 1: 2 b absent");
+}
+
+#[test]
+fn pg_16_unchanged_values_are_in_the_full_row_before() {
+    check(b'f', &[row(b'U', &["O 1 a long", "N 1 b ~"])], "Full 1: 1 b long");
+    check(b'f', &[row(b'U', &["O 1 a -", "N 2 b ~"])], "Full 2 was 1: 2 b null");
+    check(b'f', &[row(b'U', &["O 1 a ~", "N 1 b ~"])], "Partial 1: 1 b absent");
+    check(b'f', &[row(b'D', &["O 1 a long"])], "Gone 1: absent absent absent");
+}
+
+#[test]
+fn a_key_that_is_unchanged_and_not_sent_is_in_the_row_before() {
+    check(b'd', &[row(b'U', &["K 1 - -", "N ~ b c"])], "Partial 1: absent b c");
+    check(b'd', &[row(b'U', &["N ~ b c"])], "a row of public.t came without a value for its key");
+    check(b'd', &[row(b'D', &["K - - -"])], "a row of public.t came without a value for its key");
+}
+
+#[test]
+fn transactions_without_anything_for_us_produce_nothing() {
+    let (mut decoder, mut batch) = (decoder(), Batch::new());
+    for message in [begin(), relation("other", b'd'), row(b'I', &["N 1 a b"]), commit(9)] {
+        decoder.message(&message, &mut batch).unwrap();
+    }
+    assert!(batch.is_empty());
+    assert_eq!((decoder.open_transaction(), decoder.take_quiet(), decoder.take_quiet()), (None, Some(Lsn(9)), None));
+}
+
+#[test]
+fn pg_19_a_table_is_told_once() {
+    let again = [relation("t", b'd'), row(b'I', &["N 1 a b"]), relation("t", b'f'), row(b'I', &["N 2 a b"])];
+    check(b'd', &again, "Full 1: 1 a b; Full 2: 2 a b");
+}
+
+#[test]
+fn pg_25_truncates_of_wanted_tables() {
+    let truncate = [&b"T\0\0\0\x01\0"[..], &5_u32.to_be_bytes()].concat();
+    check(b'd', &[truncate.clone()], "truncate 1");
+    check(b'd', &[relation("other", b'd'), truncate], "begin 7; schema 3");
+}
+
+#[test]
+fn a_renamed_table_is_wanted_no_more() {
+    check(b'd', &[relation("t_old", b'd'), row(b'I', &["N 1 a b"])], "begin 7; schema 3");
+}
+
+#[test]
+fn what_stands_in_the_wrong_place_is_refused() {
+    let wrong = |messages: &[Vec<u8>]| {
+        let (mut decoder, mut batch) = (decoder(), Batch::new());
+        messages.iter().try_for_each(|message| decoder.message(message, &mut batch)).unwrap_err().to_string()
+    };
+    let ends = |text: String, end: &str| assert!(text.ends_with(end), "{text}");
+    ends(wrong(&[commit(1)]), "a commit outside a transaction");
+    ends(wrong(&[begin(), begin()]), "a transaction inside a transaction");
+    ends(wrong(&[begin(), row(b'I', &["N 1 a b"])]), "a row of a table that was not described");
+    ends(wrong(&[relation("t", b'd')]), "a change outside a transaction");
+    ends(wrong(&[begin(), relation("t", b'd'), row(b'I', &["N 1 a"])]), "a row with another number of columns than its table");
+}
+
+#[test]
+fn pg_18_a_key_outside_the_identity_is_refused() {
+    let mut unflagged = relation("t", b'd');
+    let flag = unflagged.windows(3).position(|bytes| bytes == b"\x01id").unwrap();
+    unflagged[flag] = 0;
+    let (mut decoder, mut batch) = (decoder(), Batch::new());
+    decoder.message(&begin(), &mut batch).unwrap();
+    let error = decoder.message(&unflagged, &mut batch).unwrap_err();
+    assert!(matches!(error, Error::KeyNotInIdentity { .. }), "{error}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_passed_on() {
+    let mut bytes = row(b'I', &["N 1 ?? -"]);
+    let at = bytes.windows(2).position(|pair| pair == b"??").unwrap();
+    bytes[at..at + 2].copy_from_slice(&[0xff, 0xfe]);
+    let (mut decoder, mut batch) = (decoder(), Batch::new());
+    for message in [begin(), relation("t", b'd'), bytes] {
+        decoder.message(&message, &mut batch).unwrap();
+    }
+    let Some(Event::Row(row)) = batch.events().last() else { panic!("no row") };
+    assert_eq!(batch.cells(row).get(passerelle_change::ColumnId(2)), Some(Some(&[0xff, 0xfe][..])));
+}
+
+proptest! {
+    #[test]
+    fn any_messages_end_without_panic(
+        messages in proptest::collection::vec((proptest::sample::select(b"BCORYIUDTM".to_vec()), any::<Vec<u8>>()), 0..20),
+    ) {
+        let (mut decoder, mut batch) = (decoder(), Batch::new());
+        for message in [begin(), relation("t", b'd')] {
+            decoder.message(&message, &mut batch).unwrap();
+        }
+        for (tag, rest) in messages {
+            // Rows are of the known table every other time.
+            let table: &[u8] = if rest.len() % 2 == 0 { &[0, 0, 0, 5] } else { &[] };
+            let _ = decoder.message(&[&[tag], table, &rest].concat(), &mut batch);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Capture: changes become durable here, and only then is the source told.
+//!
+//! One thread a source folds what the connector decoded into a write batch, while another syncs the batch before it:
+//! a batch closes when the last sync has returned, or at 4 MiB. So a lone change waits for nothing, and under load the
+//! batches grow by themselves. Nothing here reads from disk for a plain change, and nothing awaits a CRM.
+//!
+//! Invariants: rows, lane entries and the checkpoint past them are one batch (2); positions move at transaction ends
+//! only; `acknowledged` is stored before the source is told, and passes the checkpoint only over log that carried
+//! nothing for us (STATE.md, 4).
+
+mod fold;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use passerelle_change::{Batch, Micros, Position, Seq, TableId};
+use passerelle_state::{CaptureBatch, Checkpoint, Gate, Load, MappingId, SourceId, StateError, Store};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use fold::gate_for;
+use fold::Fold;
+use writer::Writer;
+
+/// A batch closes at this size even when the last sync has not returned.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// What comes to capture.
+#[derive(Debug)]
+pub enum Input {
+    /// From the log.
+    Stream(Batch),
+    /// Rows that a load has read.
+    Loaded {
+        /// Which load.
+        load: Arc<Load>,
+        /// Their table.
+        table: TableId,
+        /// The rows, as [`passerelle_change::Op::Full`].
+        batch: Batch,
+    },
+    /// How far a load is.
+    Load {
+        /// The table.
+        table: TableId,
+        /// The load as it is now.
+        load: Load,
+    },
+    /// The first checkpoint of a source: where its slot begins.
+    Begin(Checkpoint),
+    /// The connection to the source is about to be made anew. Answered once everything before is durable, with where
+    /// the log goes on; a transaction that was open comes again then.
+    Reconnecting(oneshot::Sender<Option<Position>>),
+}
+
+/// What is durable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Durable {
+    /// The checkpoint.
+    pub position: Option<Position>,
+    /// The commit time of the checkpoint, by the source's clock.
+    pub committed_at: Micros,
+    /// What the source may be told: the checkpoint, or further over log that carried nothing for us.
+    pub acknowledged: Option<Position>,
+    /// The last sequence number.
+    pub seq: Seq,
+    /// Rows captured since the start.
+    pub rows: u64,
+    /// Transactions captured since the start.
+    pub transactions: u64,
+    /// The transaction that is partly written: its number.
+    pub open: Option<u64>,
+}
+
+/// What a source's capture works with.
+pub struct Capture {
+    /// The state.
+    pub store: Arc<Store>,
+    /// The source.
+    pub source: SourceId,
+    /// The lanes of its mappings, by table.
+    pub lanes: BTreeMap<TableId, Vec<MappingId>>,
+    /// Who may add to which generation.
+    pub gate: Arc<Gate>,
+    /// What comes in.
+    pub input: mpsc::Receiver<Input>,
+    /// What is durable, for the acknowledgement, for delivery and for status.
+    pub durable: watch::Sender<Durable>,
+    /// Ends it between two batches.
+    pub cancel: CancellationToken,
+}
+
+/// Why capture ended.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The state can't be written: nothing more is acknowledged.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The connector and the state do not agree on what was said: a defect, and nothing more is acknowledged.
+    #[error("the source's log does not follow on what is durable: {0}")]
+    OutOfStep(&'static str),
+    /// The thread that writes has ended.
+    #[error("the writer of the state has stopped")]
+    WriterGone,
+}
+
+impl Capture {
+    /// Runs until `cancel`, the input's end, or an error. Blocks its thread: call it on one of its own.
+    pub fn run(self) -> Result<(), CaptureError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|_| CaptureError::WriterGone)?;
+        runtime.block_on(self.capture())
+    }
+
+    async fn capture(mut self) -> Result<(), CaptureError> {
+        let checkpoint = self.store.checkpoint(self.source)?;
+        if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.open.is_some()) {
+            self.gate.reopen_inside_transaction();
+        }
+        let mut fold = Fold::new(self.source, std::mem::take(&mut self.lanes), checkpoint);
+        let writer = Writer::start(Arc::clone(&self.store), Arc::clone(&self.gate), self.durable.clone());
+        let result = self.batches(&mut fold, &writer).await;
+        // What was handed over is written before we end, so that the next start finds it.
+        let last = writer.finish().await;
+        result.and(last)
+    }
+
+    async fn batches(&mut self, fold: &mut Fold, writer: &Writer) -> Result<(), CaptureError> {
+        let mut stamped = BTreeMap::new();
+        loop {
+            let Some(first) = self.next_input().await else { return Ok(()) };
+            let store = Arc::clone(&self.store);
+            let mut batch = CaptureBatch::begin(&store, &self.gate, fold.between_transactions(), stamped);
+            let mut input = Some(first);
+            loop {
+                if let Some(input) = input.take() {
+                    batch = fold.input(batch, input, writer).await?;
+                }
+                tokio::select! {
+                    biased;
+                    // Cancel-safe: a permit that is not used is given back, an input that is not received stays.
+                    turn = writer.turn() => {
+                        stamped = fold.hand_over(batch, turn?);
+                        break;
+                    }
+                    next = self.input.recv(), if batch.size_bytes() < BATCH_BYTES => match next {
+                        Some(next) => input = Some(next),
+                        None => {
+                            fold.hand_over(batch, writer.turn().await?);
+                            return Ok(());
+                        }
+                    },
+                }
+            }
+        }
+    }
+
+    async fn next_input(&mut self) -> Option<Input> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => None,
+            input = self.input.recv() => input,
+        }
+    }
+}

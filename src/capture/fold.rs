@@ -1,0 +1,284 @@
+//! From the connector's events to the state's batch: sequence numbers, lanes, moves, the checkpoint.
+
+use std::collections::{BTreeMap, HashSet};
+
+use passerelle_change::{
+    Batch, Cells, ColumnId, Event, Micros, Op, Position, RowChange, Seq, TableId, TableSchema,
+};
+use passerelle_state::{
+    CaptureBatch, Checkpoint, Gate, Generation, MappingId, Move, OpenTransaction, Row, RowBuf, SourceId, StateError, Store,
+};
+
+use super::writer::{Turn, Writer};
+use super::{CaptureError, Durable, Input};
+
+/// What capture knows between two events.
+#[derive(Debug)]
+pub(super) struct Fold {
+    source: SourceId,
+    lanes: BTreeMap<TableId, Vec<MappingId>>,
+    known_columns: HashSet<(TableId, ColumnId)>,
+    seq: Seq,
+    /// The end of the last transaction, and when it was committed.
+    position: Option<Position>,
+    committed_at: Micros,
+    acknowledged: Option<Position>,
+    transaction: Option<Transaction>,
+    /// What a replay of a transaction skips.
+    resume: Option<OpenTransaction>,
+    rows: u64,
+    transactions: u64,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    number: u64,
+    committed_at: Micros,
+    /// Row and truncate events of it that were seen, replayed ones too.
+    ordinal: u64,
+    /// How many of them were durable before.
+    skip: u64,
+}
+
+impl Fold {
+    /// Starts from a checkpoint, or before the first.
+    pub(super) fn new(
+        source: SourceId,
+        lanes: BTreeMap<TableId, Vec<MappingId>>,
+        checkpoint: Option<Checkpoint>,
+    ) -> Self {
+        let mut fold = Self {
+            source,
+            lanes,
+            known_columns: HashSet::new(),
+            seq: Seq::ZERO,
+            position: None,
+            committed_at: Micros(0),
+            acknowledged: None,
+            transaction: None,
+            resume: None,
+            rows: 0,
+            transactions: 0,
+        };
+        if let Some(checkpoint) = checkpoint {
+            fold.start_at(checkpoint);
+        }
+        fold
+    }
+
+    fn start_at(&mut self, checkpoint: Checkpoint) {
+        self.seq = checkpoint.seq;
+        self.position = Some(checkpoint.position);
+        self.committed_at = checkpoint.committed_at;
+        self.acknowledged = None;
+        self.transaction = None;
+        self.resume = checkpoint.open;
+    }
+
+    /// No part of a transaction is in hand, and none is durable without its end.
+    pub(super) fn between_transactions(&self) -> bool {
+        self.transaction.is_none() && self.resume.is_none()
+    }
+
+    pub(super) async fn input<'s>(
+        &mut self,
+        mut into: CaptureBatch<'s>,
+        input: Input,
+        writer: &Writer,
+    ) -> Result<CaptureBatch<'s>, CaptureError> {
+        match input {
+            Input::Stream(batch) => {
+                for event in batch.events() {
+                    match event {
+                        Event::Row(row) if row.old_key.is_some() => {
+                            into = self.moved(into, &batch, row, writer).await?;
+                        }
+                        event => self.event(&mut into, &batch, event)?,
+                    }
+                }
+            }
+            Input::Loaded { load, table, batch } => {
+                for event in batch.events() {
+                    match event {
+                        Event::Row(row) => into.loaded(table, batch.bytes(row.key), &load, batch.cells(row)),
+                        Event::Schema(schema) => self.schema(&mut into, schema),
+                        Event::Begin { .. } | Event::Truncate(_) | Event::End { .. } | Event::Idle { .. } => {}
+                    }
+                }
+            }
+            Input::Load { table, load } => into.load(table, &load),
+            Input::Begin(checkpoint) => self.start_at(checkpoint),
+            Input::Reconnecting(reply) => {
+                let (store, gate) = (into.store(), into.gate());
+                let stamped = self.hand_over(into, writer.turn().await?);
+                writer.settled().await?;
+                self.reconnecting();
+                // Whoever asked has gone: the daemon stops.
+                let _ = reply.send(self.position.clone());
+                into = CaptureBatch::begin(store, gate, self.between_transactions(), stamped);
+            }
+        }
+        Ok(into)
+    }
+
+    fn event(&mut self, into: &mut CaptureBatch<'_>, batch: &Batch, event: &Event) -> Result<(), CaptureError> {
+        match event {
+            Event::Begin { transaction, committed_at } => self.begin(*transaction, *committed_at)?,
+            Event::Row(row) => {
+                if let Some(at) = self.step()? {
+                    let key = batch.bytes(row.key);
+                    into.row(row.table, key, row.op, self.seq, batch.cells(row));
+                    self.enqueue(into, row.table, key, at);
+                }
+            }
+            Event::Truncate(table) => {
+                if self.step()?.is_some() {
+                    into.truncated(*table, self.seq);
+                }
+            }
+            Event::Schema(schema) => self.schema(into, schema),
+            Event::End { position, committed_at } => self.end(position, *committed_at)?,
+            Event::Idle { position } => {
+                if self.between_transactions() {
+                    into.acknowledged(self.source, position);
+                    self.acknowledged = Some(position.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, number: u64, committed_at: Micros) -> Result<(), CaptureError> {
+        if self.transaction.is_some() {
+            return Err(CaptureError::OutOfStep("a transaction began inside another"));
+        }
+        let skip = match self.resume {
+            Some(open) if open.transaction == number => open.ordinal,
+            Some(_) | None => 0,
+        };
+        self.transaction = Some(Transaction { number, committed_at, ordinal: 0, skip });
+        Ok(())
+    }
+
+    /// Counts a row or truncate event and gives it the next sequence; `None` when it is durable already. The time is
+    /// that of the commit.
+    fn step(&mut self) -> Result<Option<Micros>, CaptureError> {
+        let Some(transaction) = &mut self.transaction else {
+            return Err(CaptureError::OutOfStep("a change outside a transaction"));
+        };
+        transaction.ordinal += 1;
+        if transaction.ordinal <= transaction.skip {
+            return Ok(None);
+        }
+        self.seq = self.seq.next();
+        self.rows += 1;
+        Ok(Some(transaction.committed_at))
+    }
+
+    fn enqueue(&self, into: &mut CaptureBatch<'_>, table: TableId, key: &[u8], at: Micros) {
+        let Some(position) = &self.position else { return };
+        for &lane in self.lanes.get(&table).map_or(&[][..], Vec::as_slice) {
+            into.enqueue(lane, key, self.seq, (position, at));
+        }
+    }
+
+    /// A row that changed its key: gone under the old one, whole under the new one, and a move between them. The old
+    /// row is read only to fill cells that the log left out.
+    async fn moved<'s>(
+        &mut self,
+        mut into: CaptureBatch<'s>,
+        batch: &Batch,
+        row: &RowChange,
+        writer: &Writer,
+    ) -> Result<CaptureBatch<'s>, CaptureError> {
+        let Some(old_span) = row.old_key else { return Ok(into) };
+        let Some(at) = self.step()? else { return Ok(into) };
+        let (old_key, key) = (batch.bytes(old_span), batch.bytes(row.key));
+        let mut new = RowBuf::from(Row::changed(row.op, self.seq, batch.cells(row)));
+        if row.op == Op::Partial {
+            let (store, gate) = (into.store(), into.gate());
+            // The old row may be in this batch: write what there is, then read.
+            let stamped = self.hand_over(into, writer.turn().await?);
+            writer.settled().await?;
+            into = CaptureBatch::begin(store, gate, false, stamped);
+            if let Some(old) = store.row_now(row.table, old_key)? {
+                new = new.completed_by(&old.as_row());
+            }
+        }
+        let gone = self.seq;
+        self.seq = self.seq.next();
+        new.seq = self.seq;
+        into.row(row.table, old_key, Op::Gone, gone, Cells::default());
+        into.put_row(row.table, key, &new.as_row());
+        into.moved(
+            self.source,
+            self.seq,
+            &Move { table: row.table, old: old_key.to_vec(), new: key.to_vec() },
+        );
+        self.enqueue(&mut into, row.table, key, at);
+        Ok(into)
+    }
+
+    fn schema(&mut self, into: &mut CaptureBatch<'_>, schema: &TableSchema) {
+        for column in &schema.columns {
+            if self.known_columns.insert((schema.table, column.id)) {
+                into.column(schema.table, column);
+            }
+        }
+    }
+
+    fn end(&mut self, position: &Position, at: Micros) -> Result<(), CaptureError> {
+        let Some(ended) = self.transaction.take() else {
+            return Err(CaptureError::OutOfStep("a transaction ended that had not begun"));
+        };
+        self.resume = self.resume.filter(|open| open.transaction != ended.number);
+        self.transactions += 1;
+        self.position = Some(position.clone());
+        self.committed_at = at;
+        self.acknowledged = Some(position.clone());
+        Ok(())
+    }
+
+    /// The server begins the open transaction again; what is durable of it is skipped.
+    fn reconnecting(&mut self) {
+        if let Some(open) = self.transaction.take() {
+            let ordinal = open.ordinal.max(open.skip);
+            self.resume = (ordinal > 0).then_some(OpenTransaction { transaction: open.number, ordinal });
+        }
+    }
+
+    /// Seals a batch with the checkpoint as it is now, and hands it to the writer.
+    pub(super) fn hand_over(&mut self, mut batch: CaptureBatch<'_>, turn: Turn) -> BTreeMap<MappingId, Generation> {
+        let open = match &self.transaction {
+            Some(open) if open.ordinal > 0 => {
+                Some(OpenTransaction { transaction: open.number, ordinal: open.ordinal.max(open.skip) })
+            }
+            Some(_) | None => self.resume,
+        };
+        if let Some(position) = self.position.clone() {
+            let checkpoint = Checkpoint { position, committed_at: self.committed_at, seq: self.seq, open };
+            batch.checkpoint(self.source, &checkpoint);
+        }
+        let durable = Durable {
+            position: self.position.clone(),
+            committed_at: self.committed_at,
+            acknowledged: self.acknowledged.clone(),
+            seq: self.seq,
+            rows: self.rows,
+            transactions: self.transactions,
+            open: open.map(|open| open.transaction),
+        };
+        let (sealed, stamped) = batch.seal();
+        turn.hand_over(sealed, open.is_none(), durable);
+        stamped
+    }
+}
+
+/// The gate of a source with its lanes at their next generations.
+pub fn gate_for(store: &Store, lanes: impl IntoIterator<Item = MappingId>) -> Result<Gate, StateError> {
+    let gate = Gate::default();
+    for lane in lanes {
+        gate.add(lane, store.next_generation(lane)?);
+    }
+    Ok(gate)
+}

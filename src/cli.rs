@@ -1,0 +1,287 @@
+//! The command line: a file a verb.
+//!
+//! What a verb tells of a running daemon, or asks of it, goes through the status socket and nowhere else: whoever can
+//! read these verbs' output can read the socket, and no verb knows more than a script could.
+//!
+//! Exit status: 0 done, 1 failed, 78 the configuration is wrong (`EX_CONFIG`: systemd does not restart on it).
+
+mod check;
+mod client;
+mod dead_letters;
+mod humane;
+mod offsets;
+mod pages;
+mod pause;
+mod run;
+mod status;
+mod table;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use serde_json::Value;
+
+use crate::control::Done;
+use crate::demo::{self, DemoArgs};
+use crate::logging;
+use crate::sandbox::{self, SandboxArgs};
+use client::ClientError;
+use table::{Paint, Tone};
+
+/// `EX_CONFIG` of sysexits(3).
+const CONFIG_IS_WRONG: u8 = 78;
+
+/// Keeps a CRM in step with the databases a company really runs on.
+#[derive(Debug, Parser)]
+#[command(name = "passerelle", version, max_term_width = 100, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+struct Global {
+    /// The configuration: one file, or a folder of *.toml
+    #[arg(long, global = true, value_name = "FILE|DIR", env = "PASSERELLE_CONFIG", default_value = "/etc/passerelle")]
+    config: PathBuf,
+    /// The daemon's status socket, instead of the configuration's
+    #[arg(long, global = true, value_name = "PATH", env = "PASSERELLE_SOCKET")]
+    socket: Option<PathBuf>,
+    /// Print facts as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// What is logged, such as info or passerelle=debug,warn; RUST_LOG says the same
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// How it is logged
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: logging::Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the daemon
+    Run,
+    /// Check the configuration, and with --online the databases, and print what mends each fault
+    Check {
+        /// Ask the databases too: settings, rights, tables, columns
+        #[arg(long)]
+        online: bool,
+    },
+    /// Show how sources, mappings and CRMs are
+    Status,
+    /// Show how far each source is, as its database prints it
+    Offsets,
+    /// Records that the CRM refuses for good
+    DeadLetters {
+        #[command(subcommand)]
+        verb: dead_letters::Verb,
+    },
+    /// Stop a mapping, CRM or source until it is resumed, or all writes
+    Pause(pause::Which),
+    /// Let a mapping, CRM or source go on, or all writes
+    Resume {
+        #[command(flatten)]
+        which: pause::Which,
+        /// Let the deletions through that the guard holds
+        #[arg(long)]
+        confirm: bool,
+    },
+    /// Read the configuration again
+    Reload,
+    /// Show it all at work on this machine: a private PostgreSQL, a local CRM, live changes
+    Demo(DemoArgs),
+    /// Run a local CRM to try mappings on
+    Sandbox(SandboxArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man {
+        /// The folder for them
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+}
+
+/// Runs the verb of the command line. What it returns is the process's exit status.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(fault) => {
+            // Help and version come this way too; a terminal that is gone is told nothing.
+            let _ = fault.print();
+            return if fault.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, verb } = cli;
+    match verb {
+        Verb::Run => run::run(&global),
+        Verb::Check { online } => check::check(&global, online),
+        Verb::Status => waiting(status::status(&global)),
+        Verb::Offsets => waiting(offsets::offsets(&global)),
+        Verb::DeadLetters { verb } => waiting(dead_letters::dead_letters(&global, verb)),
+        Verb::Pause(which) => waiting(pause::pause(&global, &which)),
+        Verb::Resume { which, confirm } => waiting(pause::resume(&global, &which, confirm)),
+        Verb::Reload => waiting(pause::reload(&global)),
+        Verb::Demo(args) => {
+            logging::start(global.log_format, Some(global.log.as_deref().unwrap_or("warn")))?;
+            tokio::runtime::Runtime::new()?.block_on(demo::run(args)).map_err(Failure::Other)
+        }
+        Verb::Sandbox(args) => {
+            logging::start(global.log_format, global.log.as_deref())?;
+            tokio::runtime::Runtime::new()?.block_on(sandbox::run(args)).map_err(Failure::Other)
+        }
+        Verb::Completions { shell } => pages::completions(&mut Cli::command(), shell),
+        Verb::Man { folder } => pages::man(Cli::command(), &folder),
+    }
+}
+
+/// Runs a verb that asks the daemon something and waits for the answer.
+fn waiting(verb: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(verb)
+}
+
+/// Why a verb did not do what it was asked.
+#[derive(Debug)]
+enum Failure {
+    /// The configuration is wrong; why is on the screen already.
+    Config,
+    /// The daemon was not reached, or refuses.
+    Daemon(ClientError),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<ClientError> for Failure {
+    fn from(fault: ClientError) -> Self {
+        Self::Daemon(fault)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(fault: anyhow::Error) -> Self {
+        Self::Other(fault)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(fault: std::io::Error) -> Self {
+        Self::Other(fault.into())
+    }
+}
+
+impl Failure {
+    /// Says it on stderr.
+    fn report(&self) -> ExitCode {
+        let paint = Paint(coloured(&std::io::stderr()));
+        let (text, hint) = match self {
+            Self::Config => return ExitCode::from(CONFIG_IS_WRONG),
+            Self::Daemon(fault) => (fault.to_string(), fault.hint()),
+            Self::Other(fault) => (format!("{fault:#}"), None),
+        };
+        eprintln!("{}: {}", paint.text(Tone::Bad, "error"), humane::tame(&text));
+        if let Some(hint) = hint {
+            eprintln!(" {}: {}", paint.text(Tone::Bold, "hint"), humane::tame(&hint));
+        }
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints to stdout. A reader that has gone, as `head` does, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(fault) if fault.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        ended => Ok(ended?),
+    }
+}
+
+/// Prints a document as it came from the daemon.
+fn print_json(document: &Value) -> Result<(), Failure> {
+    print(&format!("{document:#}\n"))
+}
+
+/// Prints what a command did.
+fn print_done(global: &Global, document: &Value) -> Result<(), Failure> {
+    if global.json {
+        return print_json(document);
+    }
+    match serde_json::from_value::<Done>(document.clone()) {
+        Ok(done) => print(&format!("{}\n", humane::tame(&done.message))),
+        Err(fault) => Err(Failure::Other(fault.into())),
+    }
+}
+
+fn stdout_paint() -> Paint {
+    Paint(coloured(&std::io::stdout()))
+}
+
+/// Colours are for a terminal whose user has not said no (<https://no-color.org>).
+fn coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn verbs_as_people_type_them() {
+        let check = |line: &str, good: bool| {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert_eq!(parsed.is_ok(), good, "{line}: {:?}", parsed.err().map(|fault| fault.to_string()));
+        };
+        for line in [
+            "passerelle run",
+            "passerelle --config /etc/p run --log-format json",
+            "passerelle check --online",
+            "passerelle status --json",
+            "passerelle dead-letters list contacts --limit 5",
+            "passerelle dead-letters show contacts 12",
+            "passerelle dead-letters retry contacts 12",
+            "passerelle dead-letters retry --code REQUIRED_FIELD_MISSING",
+            "passerelle dead-letters retry --all",
+            "passerelle dead-letters drop contacts 12",
+            "passerelle pause contacts",
+            "passerelle resume --writes",
+            "passerelle resume contacts --confirm",
+            "passerelle reload",
+            "passerelle demo --seconds 30 --port 8081",
+            "passerelle sandbox --listen 127.0.0.1:0",
+            "passerelle completions bash",
+        ] {
+            check(line, true);
+        }
+        for line in [
+            "passerelle",
+            "passerelle pause",
+            "passerelle pause contacts --writes",
+            "passerelle dead-letters retry",
+            "passerelle dead-letters drop contacts",
+            "passerelle status --log-format xml",
+        ] {
+            check(line, false);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The texts of the configuration, kept so that a fault can show the line it is about.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use super::escapes::raw_offset;
+use super::fault::Fault;
+use super::mask;
+use super::model::{Expr, Place};
+
+/// The largest file that is read. A real configuration has some kilobytes.
+const LARGEST_FILE_BYTES: u64 = 16 << 20;
+
+/// The most files that a folder may have.
+const MOST_FILES: usize = 1_000;
+
+/// The files that a configuration was read from, in the order of their names.
+#[derive(Debug, Default)]
+pub struct Files {
+    files: Vec<File>,
+}
+
+/// One file.
+struct File {
+    name: String,
+    folder: PathBuf,
+    text: String,
+    /// Offset of the first byte of each line.
+    lines: Vec<usize>,
+    /// What is never shown: the values of secrets.
+    secrets: Vec<Range<usize>>,
+}
+
+// By hand: the text may hold a secret.
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File").field("name", &self.name).field("bytes", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
+/// One line of a file, as a fault shows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a> {
+    /// Its number, from 1.
+    pub(super) number: usize,
+    /// Offset of its first byte.
+    pub(super) start: usize,
+    /// Its text without the line's end.
+    pub(super) text: &'a str,
+    /// Parts of the file that are not shown.
+    pub(super) secrets: &'a [Range<usize>],
+}
+
+impl Files {
+    /// Reads one file, or every `*.toml` of a folder in the order of their names (no subfolders, no hidden ones).
+    ///
+    /// # Errors
+    /// All files that could not be read, without a place.
+    pub(super) fn read(path: &Path) -> Result<Self, Vec<Fault>> {
+        let paths = if path.is_dir() { toml_files(path)? } else { vec![path.to_owned()] };
+        let mut files = Self::default();
+        let mut faults = Vec::new();
+        for path in paths {
+            match read_text(&path) {
+                Ok(text) => files.add(&path, text),
+                Err(fault) => faults.push(*fault),
+            }
+        }
+        if faults.is_empty() { Ok(files) } else { Err(faults) }
+    }
+
+    /// Adds a text under a name. Relative paths in it start at the name's folder.
+    pub fn add(&mut self, path: &Path, text: String) {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let secrets = mask::secrets(&text);
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        self.files.push(File { name: path.display().to_string(), folder, text, lines, secrets });
+    }
+
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// A file's name as it was given.
+    pub fn name(&self, file: usize) -> &str {
+        self.files.get(file).map_or("", |file| &file.name)
+    }
+
+    /// A file's text. It may hold secrets: not for a log.
+    pub fn text(&self, file: usize) -> &str {
+        self.files.get(file).map_or("", |file| &file.text)
+    }
+
+    /// The texts in order.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.text.as_str())
+    }
+
+    /// The folder at which relative paths of a file start.
+    pub(super) fn folder(&self, file: usize) -> &Path {
+        self.files.get(file).map_or(Path::new(""), |file| &file.folder)
+    }
+
+    /// A place as editors and people write it: `conf.toml:12:1`.
+    pub fn locate(&self, place: &Place) -> String {
+        let Some(line) = self.line(place) else {
+            return self.name(place.file).to_owned();
+        };
+        let before = self.text(place.file).get(line.start..place.span.start).unwrap_or_default();
+        format!("{}:{}:{}", self.name(place.file), line.number, before.chars().count() + 1)
+    }
+
+    /// Where a part of an expression stands: exact also where the text has escapes.
+    pub fn place_in(&self, expr: &Expr, part: Range<usize>) -> Place {
+        let file = expr.place.file;
+        let start = expr.place.span.start;
+        let raw = self.text(file).get(expr.place.span.clone()).unwrap_or_default();
+        let offset =
+            |offset: usize| start + if raw == expr.text { offset.min(raw.len()) } else { raw_offset(raw, offset) };
+        Place { file, span: offset(part.start)..offset(part.end) }
+    }
+
+    /// The line in which a place starts.
+    pub(super) fn line(&self, place: &Place) -> Option<Line<'_>> {
+        let file = self.files.get(place.file)?;
+        let at = place.span.start.min(file.text.len());
+        let index = file.lines.partition_point(|start| *start <= at).checked_sub(1)?;
+        let start = *file.lines.get(index)?;
+        let text = file.text.get(start..)?.lines().next().unwrap_or_default();
+        Some(Line { number: index + 1, start, text, secrets: &file.secrets })
+    }
+}
+
+fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, Vec<Fault>> {
+    let unreadable =
+        |error: &io::Error| vec![Fault::error(format!("cannot read the folder {}: {error}", folder.display()))];
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(&error))? {
+        let path = entry.map_err(|error| unreadable(&error))?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if path.extension().is_some_and(|extension| extension == "toml") && !hidden {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    if paths.is_empty() {
+        let fault = Fault::error(format!("there is no *.toml in the folder {}", folder.display()));
+        return Err(vec![fault.hint("write passerelle.toml there, or name another file or folder with --config")]);
+    }
+    if paths.len() > MOST_FILES {
+        return Err(vec![Fault::error(format!("there are more than {MOST_FILES} files in {}", folder.display()))]);
+    }
+    Ok(paths)
+}
+
+fn read_text(path: &Path) -> Result<String, Box<Fault>> {
+    let fault =
+        |why: String, hint: &str| Box::new(Fault::error(format!("cannot read {}: {why}", path.display())).hint(hint));
+    let size = fs::metadata(path).map_err(|error| read_fault(path, &error))?.len();
+    if size > LARGEST_FILE_BYTES {
+        let why = format!("it is larger than {} MiB", LARGEST_FILE_BYTES >> 20);
+        return Err(fault(why, "a configuration has some kilobytes"));
+    }
+    let bytes = fs::read(path).map_err(|error| read_fault(path, &error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() + 1;
+        fault(format!("line {line} is not UTF-8"), "save the file as UTF-8")
+    })
+}
+
+fn read_fault(path: &Path, error: &io::Error) -> Box<Fault> {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "name the file or folder with --config; the default is /etc/passerelle",
+        io::ErrorKind::PermissionDenied => {
+            "run this as root or as the user passerelle, or let it read: chgrp passerelle FILE; chmod 640 FILE"
+        }
+        _ => "passerelle needs to read it at start and at each reload",
+    };
+    Box::new(Fault::error(format!("cannot read {}: {error}", path.display())).hint(hint))
+}

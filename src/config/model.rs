@@ -1,0 +1,357 @@
+//! The configuration as the rest of the daemon reads it: parsed, checked, with nothing left to interpret.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use passerelle_change::TableName;
+use secrecy::SecretString;
+
+/// Everything that was configured.
+#[derive(Debug)]
+pub struct Config {
+    /// The daemon's own settings.
+    pub daemon: Daemon,
+    /// Sources by name.
+    pub sources: BTreeMap<String, Source>,
+    /// CRMs by name.
+    pub crms: BTreeMap<String, Crm>,
+    /// Mappings by name.
+    pub mappings: BTreeMap<String, Mapping>,
+    /// A hash of the files' text, for `config_hash` and `config_stale`.
+    pub hash: String,
+}
+
+/// `[daemon]`.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    /// Where RocksDB lives.
+    pub state_dir: PathBuf,
+    /// The status socket.
+    pub socket: PathBuf,
+    /// Address of the dashboard and `/metrics`, loopback.
+    pub http: Option<std::net::SocketAddr>,
+    /// How much disk the state may take, in bytes.
+    pub disk_budget_bytes: u64,
+}
+
+/// Where a piece of text stands in the configuration: for faults found after parsing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, by its number in the loaded [`Files`](super::Files).
+    pub file: usize,
+    /// Bytes of the file.
+    pub span: Range<usize>,
+}
+
+/// `[source.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Which database.
+    pub kind: SourceKind,
+    /// Host name, address, or the folder of a Unix socket.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// User.
+    pub user: String,
+    /// Password, where one is needed.
+    pub password: Option<SecretString>,
+    /// How the connection is protected.
+    pub tls: Tls,
+    /// PEM file of the authorities trusted for `verify-ca` and `verify-full`; the system's otherwise.
+    pub tls_ca: Option<PathBuf>,
+    /// PEM file of a client certificate.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of its key.
+    pub tls_key: Option<PathBuf>,
+    /// PostgreSQL: replication slot. Default `passerelle_<source>`.
+    pub slot: String,
+    /// PostgreSQL: publication. Default `passerelle_<source>`.
+    pub publication: String,
+    /// Zone in which naive times are read, an IANA name. Default `UTC`.
+    pub time_zone: String,
+}
+
+/// `kind` of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// PostgreSQL 11 and later.
+    Postgres,
+}
+
+/// `tls` of a source, as libpq's sslmode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Never.
+    Disable,
+    /// When the server offers it; without check.
+    Prefer,
+    /// Always; without check.
+    Require,
+    /// Always, the certificate signed by a known authority.
+    VerifyCa,
+    /// The same, and for this host.
+    VerifyFull,
+}
+
+/// `[crm.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Crm {
+    /// Its name.
+    pub name: String,
+    /// Which vendor.
+    pub kind: CrmKind,
+    /// Base address, without a slash at its end.
+    pub url: String,
+    /// How we show who we are.
+    pub auth: Auth,
+    /// What may be used.
+    pub limits: Limits,
+}
+
+/// `kind` of a CRM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrmKind {
+    /// Salesforce.
+    Salesforce,
+}
+
+/// `auth` of a CRM.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// A token that someone else keeps fresh.
+    Token {
+        /// The token.
+        token: SecretString,
+    },
+    /// OAuth 2.0 JWT bearer.
+    Jwt {
+        /// Consumer key.
+        client_id: String,
+        /// The user to act as.
+        username: String,
+        /// RSA private key, PEM.
+        private_key: SecretString,
+        /// `https://login.salesforce.com`, `https://test.salesforce.com` or the site's URL.
+        audience: String,
+        /// Where to ask for the token; default the audience.
+        token_url: Option<String>,
+    },
+    /// OAuth 2.0 client credentials, asked for at the CRM's own address.
+    ClientCredentials {
+        /// Consumer key.
+        client_id: String,
+        /// Consumer secret.
+        client_secret: SecretString,
+        /// Where to ask for the token; default the CRM's url.
+        token_url: Option<String>,
+    },
+}
+
+/// `limits` of a CRM. What is not set does not limit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Calls in any second.
+    pub per_second: Option<u32>,
+    /// Calls in any 10 seconds.
+    pub per_10_seconds: Option<u32>,
+    /// Calls in any minute.
+    pub per_minute: Option<u32>,
+    /// Calls in any 24 hours.
+    pub per_day: Option<u64>,
+    /// Requests at once. Default 8.
+    pub concurrent: Option<u32>,
+    /// Share of the day that is left to others, 0.0 to 1.0.
+    pub reserve: f64,
+}
+
+/// An expression of the mapping language, as written, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expr {
+    /// Its text.
+    pub text: String,
+    /// Where it stands: the span of the text between the quotes. [`Files::place_in`](super::Files::place_in) gives the
+    /// place of a part.
+    pub place: Place,
+}
+
+/// `[mapping.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The source's name.
+    pub source: String,
+    /// The table.
+    pub table: TableName,
+    /// The CRM's name.
+    pub crm: String,
+    /// The CRM object.
+    pub object: Arc<str>,
+    /// The external key's field.
+    pub key_field: Arc<str>,
+    /// The external key's value.
+    pub key_value: Expr,
+    /// `where`.
+    pub filter: Option<Expr>,
+    /// `deleted`: true for a row that is deleted softly.
+    pub deleted: Option<Expr>,
+    /// What a deleted row does to its record. Default `delete`.
+    pub on_delete: Departure,
+    /// What a row that left the filter does to its record. Default `ignore`.
+    pub on_leave: Departure,
+    /// What TRUNCATE does. Default `ignore`: deletes nothing.
+    pub on_truncate: OnTruncate,
+    /// What happens when a person deleted the record. Default `recreate`.
+    pub on_gone: OnGone,
+    /// Two members that write one field. Default `reject`.
+    pub on_collision: OnCollision,
+    /// The guard on deletions.
+    pub guard: Guard,
+    /// When it is delivered.
+    pub delivery: Delivery,
+    /// The age of a waiting change that raises an alert; the most a batch may linger for quota's sake.
+    pub freshness: Duration,
+    /// Ahead of everything else.
+    pub urgent: bool,
+    /// The fields in the order written.
+    pub fields: Vec<Field>,
+    /// Where the mapping's table head stands.
+    pub place: Place,
+}
+
+/// One field of a mapping.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// The CRM field.
+    pub name: Arc<str>,
+    /// Where its value comes from.
+    pub value: FieldSource,
+    /// `map`: from the value's text to the CRM's.
+    pub map: Option<FieldMap>,
+    /// A record without it is a dead letter.
+    pub required: bool,
+    /// A value that cannot be mapped.
+    pub on_bad: OnBad,
+    /// Sent when the record is created and never again (`authority = "create_only"`).
+    pub create_only: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Where a field's value comes from.
+#[derive(Clone, Debug)]
+pub enum FieldSource {
+    /// An expression over the row.
+    Value(Expr),
+    /// A constant.
+    Const(passerelle_change::FieldValue),
+    /// Another mapping's record; the expression gives the row key of the parent (one value, or a list for a key of
+    /// several columns).
+    Reference {
+        /// Name of the parents' mapping.
+        mapping: String,
+        /// The parent's row key.
+        value: Expr,
+    },
+}
+
+/// `map` of a field.
+#[derive(Clone, Debug)]
+pub struct FieldMap {
+    /// From text to the CRM's value.
+    pub entries: BTreeMap<String, passerelle_change::FieldValue>,
+    /// `other`.
+    pub other: MapOther,
+}
+
+/// `other` of a map: a value that it does not name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MapOther {
+    /// The field follows `on_bad`. The default.
+    Bad,
+    /// Passed on as it is (`other = "keep"`).
+    Keep,
+    /// The record is refused (`other = "reject"`).
+    Reject,
+    /// This value instead (`other = { const = "Other" }`).
+    Const(passerelle_change::FieldValue),
+}
+
+/// `on_bad` of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnBad {
+    /// Left out, counted, shown.
+    #[default]
+    Omit,
+    /// Cleared.
+    Null,
+    /// The record is a dead letter.
+    Reject,
+}
+
+/// `on_delete` and `on_leave`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// The record is deleted.
+    Delete,
+    /// The record stays as it is.
+    Ignore,
+    /// These fields are set on it.
+    Set(Vec<(Arc<str>, passerelle_change::FieldValue)>),
+}
+
+/// `on_truncate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTruncate {
+    /// Records are deleted, behind the guard.
+    Delete,
+    /// Records stay.
+    Ignore,
+}
+
+/// `on_gone`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnGone {
+    /// Created again, in full.
+    Recreate,
+    /// A dead letter.
+    Reject,
+}
+
+/// `on_collision`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCollision {
+    /// The second member is a dead letter.
+    Reject,
+    /// The newest change wins.
+    Newest,
+}
+
+/// `guard = { deletes = "1% or 50 in 1h" }`: at most the larger of a share of the mapping's records and a number, in
+/// any such time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guard {
+    /// Share of the mapping's records, 0.0 to 1.0. 1.0 switches the guard off.
+    pub share: f64,
+    /// Number of deletions.
+    pub count: u64,
+    /// The time.
+    pub within: Duration,
+}
+
+/// `delivery`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// As changes come.
+    Realtime,
+    /// At intervals.
+    Every(Duration),
+}

@@ -1,0 +1,257 @@
+//! Screens of faults, compared with `golden/`: each file holds a configuration, a line of dashes, and what is shown.
+//! A second file of the configuration starts at a line `==== NAME`. [`BASE`] is always there as `base.toml`.
+//!
+//! `PASSERELLE_GOLDEN=write cargo test` writes the screens anew; read them as somebody would who sees them first.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use passerelle_change::FieldValue;
+use secrecy::ExposeSecret;
+
+use super::model::{Auth, Delivery, Departure, FieldSource, MapOther, OnBad, Tls};
+use super::{Fault, Faults, Files, Loaded, example, load, parse};
+
+const BASE: &str = r#"[source.erp]
+kind = "postgres"
+host = "10.0.4.11"
+database = "odoo"
+user = "passerelle"
+password = { env = "ERP_PASSWORD" }
+
+[crm.sales]
+kind = "salesforce"
+url = "https://acme.my.salesforce.com"
+auth = { method = "token", token = { env = "SF_TOKEN" } }
+
+[mapping.accounts]
+source = "erp"
+table = "public.res_partner"
+crm = "sales"
+object = "Account"
+key = { field = "Erp_Id__c", value = "id" }
+
+[mapping.accounts.fields]
+Name = "name"
+"#;
+
+const SEPARATOR: &str = "----------\n";
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "ERP_PASSWORD" => Some("correct horse".to_owned()),
+        "SF_TOKEN" => Some("battery staple\n".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
+}
+
+/// Parses a text, in which `==== NAME` starts a second file, beside the base.
+fn parse_case(text: &str) -> Result<Loaded, Faults> {
+    let mut files = Files::default();
+    files.add(Path::new("base.toml"), BASE.to_owned());
+    let mut name = "conf.toml".to_owned();
+    let mut body = String::new();
+    for line in text.lines() {
+        if let Some(next) = line.strip_prefix("==== ") {
+            files.add(Path::new(&name), std::mem::take(&mut body));
+            next.clone_into(&mut name);
+        } else {
+            writeln!(body, "{line}").unwrap();
+        }
+    }
+    files.add(Path::new(&name), body);
+    parse(files, &env, true)
+}
+
+fn screen(text: &str) -> String {
+    match parse_case(text) {
+        Ok(loaded) => super::render::screen(&loaded.warnings, &loaded.files, false),
+        Err(faults) => faults.render(false),
+    }
+}
+
+#[test]
+fn screens_are_as_in_golden() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/golden");
+    let write = std::env::var("PASSERELLE_GOLDEN").is_ok_and(|value| value == "write");
+    let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 25, "{} cases in {}", paths.len(), folder.display());
+    let mut different = String::new();
+    for path in paths {
+        let case = std::fs::read_to_string(&path).unwrap();
+        let (text, expect) = case.split_once(SEPARATOR).unwrap_or((&case, ""));
+        let actual = screen(text);
+        assert!(!actual.contains("hunter2"), "a secret is shown: {actual}");
+        assert!(!actual.is_empty(), "no fault in {}", path.display());
+        if write {
+            std::fs::write(&path, format!("{text}{SEPARATOR}{actual}")).unwrap();
+        } else if actual != expect {
+            write!(different, "=== {}\n--- expected\n{expect}--- actual\n{actual}", path.display()).unwrap();
+        }
+    }
+    assert!(different.is_empty(), "{different}");
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let loaded = parse_case("").unwrap();
+    assert_eq!(loaded.warnings, []);
+    let config = loaded.config;
+    assert_eq!(config.daemon.state_dir, Path::new("/var/lib/passerelle"));
+    assert_eq!(config.daemon.disk_budget_bytes, 20 << 30);
+    let source = &config.sources["erp"];
+    assert_eq!((source.port, source.tls, source.time_zone.as_str()), (5432, Tls::VerifyFull, "UTC"));
+    assert_eq!((source.slot.as_str(), source.publication.as_str()), ("passerelle_erp", "passerelle_erp"));
+    assert_eq!(source.password.as_ref().unwrap().expose_secret(), "correct horse");
+    let crm = &config.crms["sales"];
+    assert_eq!((crm.limits.concurrent, crm.limits.per_day), (Some(8), None));
+    let Auth::Token { token } = &crm.auth else { panic!("{:?}", crm.auth) };
+    assert_eq!(token.expose_secret(), "battery staple", "one newline is cut");
+    let mapping = &config.mappings["accounts"];
+    assert_eq!((mapping.on_delete.clone(), mapping.on_leave.clone()), (Departure::Delete, Departure::Ignore));
+    assert_eq!((mapping.guard.share, mapping.guard.count, mapping.guard.within), (0.01, 50, Duration::from_hours(1)));
+    assert_eq!((mapping.delivery.clone(), mapping.freshness), (Delivery::Realtime, Duration::from_mins(1)));
+    assert_eq!(loaded.files.locate(&mapping.place), "base.toml:13:1");
+}
+
+#[test]
+fn every_key_is_read() {
+    let loaded = parse_case(include_str!("every_key.toml")).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let config = loaded.config;
+    assert_eq!(config.daemon.http.unwrap().port(), 9187);
+    let source = &config.sources["shop"];
+    assert_eq!(
+        (source.host.as_str(), source.tls, source.slot.as_str()),
+        ("/run/postgresql", Tls::Disable, "shop_slot")
+    );
+    let crm = &config.crms["west"];
+    assert_eq!(
+        (crm.url.as_str(), crm.limits.per_second, crm.limits.per_day),
+        ("https://west.my.salesforce.com", Some(25), Some(80_000))
+    );
+    assert!((crm.limits.reserve - 0.1).abs() < 1e-9);
+    let mapping = &config.mappings["orders"];
+    assert_eq!((mapping.table.schema.as_str(), mapping.table.name.as_str()), ("public", "order"));
+    assert_eq!(mapping.delivery, Delivery::Every(Duration::from_hours(1)));
+    assert_eq!(mapping.on_delete, Departure::Set(vec![("Active__c".into(), FieldValue::Bool(false))]));
+    let names: Vec<_> = mapping.fields.iter().map(|field| field.name.as_ref()).collect();
+    assert_eq!(names, ["Status", "Account", "Type", "Amount", "Code__c"], "in the order written");
+    let status = mapping.fields[0].map.as_ref().unwrap();
+    assert_eq!(
+        (status.entries["1"].clone(), status.other.clone()),
+        (FieldValue::Text("Activated".into()), MapOther::Keep)
+    );
+    assert!(mapping.fields[1].required);
+    let FieldSource::Reference { mapping: parent, value } = &mapping.fields[1].value else { panic!() };
+    assert_eq!((parent.as_str(), value.text.as_str()), ("customers", "customer_id"));
+    assert!(mapping.fields[2].create_only);
+    assert_eq!(mapping.fields[3].on_bad, OnBad::Null);
+}
+
+#[test]
+fn an_expression_knows_its_text_in_the_file() {
+    let loaded = parse_case(include_str!("every_key.toml")).unwrap();
+    let mut checked = 0;
+    for field in loaded.config.mappings.values().flat_map(|mapping| &mapping.fields) {
+        if let FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } = &field.value {
+            let raw = &loaded.files.text(expr.place.file)[expr.place.span.clone()];
+            assert_eq!(raw, expr.text);
+            checked += 1;
+        }
+    }
+    assert!(checked >= 4, "{checked}");
+}
+
+#[test]
+fn a_fault_in_an_expression_is_shown_in_its_place() {
+    let conf = "[mapping.accounts2]\nsource = \"erp\"\ntable = \"t\"\ncrm = \"sales\"\nobject = \"Account\"\n\
+                key = { field = \"Erp_Id__c\", value = \"id\" }\nwhere = \"a == '\\t' and emial\"\nfields = { Name = \"n\" }\n";
+    let loaded = parse_case(conf).unwrap();
+    let expr = loaded.config.mappings["accounts2"].filter.clone().unwrap();
+    let start = expr.text.find("emial").unwrap();
+    let place = loaded.files.place_in(&expr, start..start + 5);
+    let fault = Fault::error("there is no column `emial`").at(&place).hint("did you mean `email`?");
+    let shown = Faults::new(vec![fault], loaded.files).to_string();
+    let expect = r#"error: there is no column `emial`
+ --> conf.toml:7:24
+  |
+7 | where = "a == '\t' and emial"
+  |                        ^^^^^
+  |
+  = help: did you mean `email`?
+
+1 error"#;
+    assert_eq!(shown, expect);
+}
+
+#[test]
+fn the_example_is_good() {
+    let mut files = Files::default();
+    files.add(Path::new("passerelle.toml"), example().to_owned());
+    let loaded = parse(files, &env, false).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(loaded.warnings, []);
+    assert!(!loaded.config.mappings.is_empty());
+}
+
+#[test]
+fn no_damage_to_a_text_makes_it_panic_or_show_a_secret() {
+    let text = include_str!("every_key.toml").replace("{ env = \"ERP_PASSWORD\" }", "\"hunter2\"");
+    for (at, char) in text.char_indices() {
+        let (before, behind) = (&text[..at], &text[at + char.len_utf8()..]);
+        for case in [before.to_owned(), format!("{before}{behind}"), format!("{before}\"é{behind}")] {
+            let mut files = Files::default();
+            files.add(Path::new("conf.toml"), case);
+            if let Err(faults) = parse(files, &env, false) {
+                assert!(!faults.to_string().contains("hunter2"), "{faults}");
+            }
+        }
+    }
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let loaded = parse_case("").unwrap();
+    let text = format!("{loaded:?}");
+    assert!(!text.contains("correct horse") && !text.contains("battery"), "{text}");
+}
+
+#[test]
+fn the_hash_follows_the_text() {
+    let hash = |text: &str| parse_case(text).unwrap().config.hash;
+    assert_eq!(hash(""), hash(""));
+    assert_ne!(hash(""), hash("# a comment"));
+    assert_eq!(hash("").len(), 32);
+}
+
+#[test]
+fn a_folder_is_read_in_the_order_of_names_and_relative_paths_start_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let base = BASE
+        .replace("{ env = \"ERP_PASSWORD\" }", "{ file = \"pw\" }")
+        .replace("{ env = \"SF_TOKEN\" }", "{ file = \"pw\" }");
+    std::fs::write(path("20-base.toml"), base).unwrap();
+    std::fs::write(path("10-daemon.toml"), "[daemon]\nstate_dir = \"state\"\n").unwrap();
+    std::fs::write(path(".hidden.toml"), "nonsense").unwrap();
+    std::fs::write(path("notes.txt"), "nonsense").unwrap();
+    std::fs::write(path("pw"), "s3cret\n").unwrap();
+    let loaded = load(folder.path()).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!((loaded.files.len(), loaded.files.name(0)), (2, path("10-daemon.toml").to_str().unwrap()));
+    assert_eq!(loaded.config.daemon.state_dir, path("state"));
+    assert_eq!(loaded.config.sources["erp"].password.as_ref().unwrap().expose_secret(), "s3cret");
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = |path: &Path| load(path).unwrap_err().to_string();
+    assert!(shown(folder.path()).contains("there is no *.toml"));
+    assert!(shown(&folder.path().join("missing.toml")).contains("No such file"));
+    let path = folder.path().join("latin1.toml");
+    std::fs::write(&path, b"[daemon]\n# caf\xe9\n").unwrap();
+    assert!(shown(&path).contains("line 2 is not UTF-8"), "{}", shown(&path));
+}

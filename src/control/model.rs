@@ -1,0 +1,535 @@
+//! The documents of the status socket, field by field as the design page gives them.
+//!
+//! What is not known is `null`. Reading is lenient (a field that is missing is its default), so that the command line
+//! of one version can read the daemon of another. Times are RFC 3339 in UTC, sizes bytes, spans seconds.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use passerelle_change::Micros;
+use serde::{Deserialize, Serialize};
+
+/// A time of the state or of a source as the documents print it; `None` when it is out of the calendar's range.
+pub fn at(micros: Micros) -> Option<Timestamp> {
+    Timestamp::from_microsecond(micros.0).ok()
+}
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// The process.
+    pub daemon: DaemonStatus,
+    /// Sources by name.
+    pub sources: Vec<SourceStatus>,
+    /// Mappings by name.
+    pub mappings: Vec<MappingStatus>,
+    /// CRMs by name.
+    pub crms: Vec<CrmStatus>,
+    /// Schema changes that are not settled.
+    pub drift: Vec<Drift>,
+}
+
+/// The process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DaemonStatus {
+    /// Version of the program.
+    pub version: String,
+    /// What it does.
+    pub state: DaemonState,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// Hash of the configuration in force.
+    pub config_hash: Option<String>,
+    /// The files on disk differ from the configuration in force.
+    pub config_stale: Option<bool>,
+    /// Disk that the state takes.
+    pub state_bytes: Option<u64>,
+    /// Forecast: when the disk budget is reached.
+    pub disk_full_in_seconds: Option<u64>,
+    /// Resident memory.
+    pub memory_bytes: Option<u64>,
+}
+
+/// What the daemon does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DaemonState {
+    /// Opening the state, connecting.
+    #[default]
+    Starting,
+    /// Capturing and delivering.
+    Running,
+    /// Capturing; all writes to CRMs are paused by command.
+    WritesPaused,
+    /// Finishing what is in flight.
+    Stopping,
+}
+
+/// One source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// `postgres`, `mysql`, `mariadb`.
+    pub kind: String,
+    /// What it does.
+    pub state: SourceState,
+    /// Why it does not go on, in a sentence.
+    pub reason: Option<String>,
+    /// The next safe command.
+    pub next_command: Option<String>,
+    /// Since when it is in this state.
+    pub since: Option<Timestamp>,
+    /// When the last change arrived.
+    pub last_change_at: Option<Timestamp>,
+    /// When the server was heard last.
+    pub last_contact_at: Option<Timestamp>,
+    /// Reconnects since the start.
+    pub reconnects_total: u64,
+    /// The last error, also when it has passed.
+    pub last_error: Option<LastError>,
+    /// Log of the server that is not durable here.
+    pub lag_bytes: Option<u64>,
+    /// Age of the oldest commit that is not durable here, by the source's clock.
+    pub lag_seconds: Option<f64>,
+    /// Row changes since the start.
+    pub changes_total: u64,
+    /// Transactions since the start.
+    pub transactions_total: u64,
+    /// The transaction that is being received.
+    pub open_transaction: Option<OpenTransaction>,
+    /// Mapped tables.
+    pub tables: Vec<TableStatus>,
+}
+
+/// What a source does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// Connecting and verifying for the first time.
+    #[default]
+    Starting,
+    /// Streaming while tables are loaded for the first time.
+    Loading,
+    /// Streaming, behind the head of the log.
+    CatchingUp,
+    /// Streaming, at the head of the log.
+    Streaming,
+    /// The connection is lost; tried again.
+    Retrying,
+    /// Stopped until a person has acted: see `reason` and `next_command`.
+    Stopped,
+    /// Stopped by command. The server keeps its log meanwhile.
+    Paused,
+    /// Stopped at the disk budget. The server keeps its log meanwhile.
+    DiskFull,
+}
+
+/// An error, its code and when it happened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastError {
+    /// The code of whoever reported it: an SQLSTATE, a vendor's error code.
+    pub code: Option<String>,
+    /// What happened.
+    pub text: String,
+    /// When.
+    pub at: Option<Timestamp>,
+}
+
+/// A transaction of which only a part has arrived.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OpenTransaction {
+    /// The source's number for it.
+    pub id: String,
+    /// What has arrived of it.
+    pub bytes: u64,
+    /// Since when it arrives.
+    pub since: Option<Timestamp>,
+}
+
+/// A mapped table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TableStatus {
+    /// Schema and name.
+    pub name: String,
+    /// How far its first load is.
+    pub state: TableState,
+    /// Rows loaded.
+    pub loaded: u64,
+    /// Rows in all, an estimate of the server.
+    pub total: Option<u64>,
+}
+
+/// How far the first load of a table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableState {
+    /// Not begun.
+    #[default]
+    Waiting,
+    /// Being read.
+    Loading,
+    /// Loaded: the stream alone keeps it.
+    Streaming,
+    /// The load failed; tried again.
+    Failed,
+}
+
+/// One mapping.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MappingStatus {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub state: MappingState,
+    /// Rows whose newest state is not reconciled yet. Exact up to 10,000, an estimate beyond.
+    pub pending: Option<u64>,
+    /// Commit of the oldest of them.
+    pub oldest_pending_at: Option<Timestamp>,
+    /// Age of the oldest of them; 0 with none. Reckoned when it is read.
+    pub freshness_seconds: Option<f64>,
+    /// `freshness` of the configuration.
+    pub freshness_target_seconds: Option<f64>,
+    /// Records that wait for their parent's turn.
+    pub waiting_parent: Option<u64>,
+    /// Records in a request now.
+    pub in_flight: u64,
+    /// Dead letters.
+    pub dead_letters: Option<u64>,
+    /// The same by the code of the refusal.
+    pub dead_letters_by_reason: BTreeMap<String, u64>,
+    /// Records that the CRM accepted since the start.
+    pub delivered_total: u64,
+    /// Records that were equal to what the CRM holds, and cost no call, since the start.
+    pub unchanged_total: u64,
+    /// When the CRM accepted the last one.
+    pub last_delivered_at: Option<Timestamp>,
+    /// Why it is held, in a sentence.
+    pub held_reason: Option<String>,
+    /// When a mapping that is delivered at intervals runs next.
+    pub next_run_at: Option<Timestamp>,
+    /// Forecast: when what is pending is delivered.
+    pub drained_in_seconds: Option<f64>,
+    /// Deletions within the last hour.
+    pub deletes_last_hour: Option<u64>,
+    /// The guard on deletions holds them until `resume --confirm`.
+    pub guard_tripped: bool,
+}
+
+/// What a mapping does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MappingState {
+    /// Not begun.
+    #[default]
+    Starting,
+    /// Its table is loaded for the first time.
+    Loading,
+    /// Changes are delivered as they come.
+    Running,
+    /// Waits for its next run.
+    Scheduled,
+    /// Held by drift, by refusals or by its CRM: see `held_reason`.
+    Held,
+    /// Paused by command.
+    Paused,
+}
+
+/// One CRM.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CrmStatus {
+    /// Its name.
+    pub name: String,
+    /// `salesforce`.
+    pub kind: String,
+    /// What it does.
+    pub state: CrmState,
+    /// The organisation that answers there.
+    pub org: Option<String>,
+    /// Requests since the start.
+    pub requests_total: u64,
+    /// Records sent since the start.
+    pub records_total: u64,
+    /// Requests that the vendor refused for their rate, since the start.
+    pub throttled_total: u64,
+    /// Limits and what is used of them.
+    pub windows: Vec<Window>,
+    /// Forecast: when the day's budget is used up.
+    pub exhausted_at: Option<Timestamp>,
+    /// When the token ends.
+    pub token_expires_at: Option<Timestamp>,
+    /// When it is tried again.
+    pub retry_at: Option<Timestamp>,
+    /// The last error, also when it has passed.
+    pub last_error: Option<LastError>,
+}
+
+/// What a CRM does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrmState {
+    /// Not asked yet.
+    #[default]
+    Starting,
+    /// Takes records.
+    Ready,
+    /// Refuses for the rate; tried again at `retry_at`.
+    Throttled,
+    /// The day's budget is used up.
+    Exhausted,
+    /// Not reached, or failing; tried again at `retry_at`.
+    Retrying,
+    /// Stopped until a person has acted: see `last_error`.
+    Stopped,
+    /// Paused by command.
+    Paused,
+}
+
+/// One limit of a CRM.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Window {
+    /// `per_second`, `per_day`, `concurrent`, …
+    pub name: String,
+    /// Used of it now.
+    pub used: Option<u64>,
+    /// The most.
+    pub limit: u64,
+    /// When it is whole again.
+    pub resets_at: Option<Timestamp>,
+}
+
+/// A change of a source table's schema.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drift {
+    /// The mapping that it touches.
+    pub mapping: Option<String>,
+    /// Schema and name of the table.
+    pub table: String,
+    /// What changed: `column_dropped`, `type_changed`, …
+    pub kind: String,
+    /// The column.
+    pub column: Option<String>,
+    /// What it does to the mapping, in a sentence.
+    pub effect: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// `GET /v1/drift`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DriftList {
+    /// Schema changes that are not settled.
+    pub drift: Vec<Drift>,
+}
+
+/// `GET /v1/offsets`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Offsets {
+    /// Sources by name.
+    pub sources: Vec<SourceOffsets>,
+}
+
+/// How far a source is, as its database's own tools print it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceOffsets {
+    /// Its name.
+    pub name: String,
+    /// `postgres`, `mysql`, `mariadb`.
+    pub kind: String,
+    /// What it does.
+    pub state: SourceState,
+    /// Head of the server's log.
+    pub server: Offset,
+    /// What has reached us.
+    pub received: Offset,
+    /// The checkpoint.
+    pub durable: Offset,
+    /// What the source was told.
+    pub acknowledged: Offset,
+    /// What the CRMs hold, or is a dead letter.
+    pub delivered: Offset,
+    /// Distances.
+    pub lag: Lag,
+    /// Mappings that hold `delivered` back, the worst first.
+    pub delivered_held_by: Vec<HeldBy>,
+    /// Facts of PostgreSQL; `null` for another kind.
+    pub postgres: Option<PostgresOffsets>,
+    /// Facts of MySQL and MariaDB; `null` for another kind.
+    pub mysql: Option<MysqlOffsets>,
+}
+
+/// A position and when it was committed, by the source's clock.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Offset {
+    /// As the database prints it.
+    pub value: Option<String>,
+    /// When it was committed.
+    pub committed_at: Option<Timestamp>,
+}
+
+/// Distances between the positions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lag {
+    /// From `server` to `received`.
+    pub capture_bytes: Option<u64>,
+    /// From `server` to `durable`.
+    pub durable_bytes: Option<u64>,
+    /// Age of the oldest change that the CRMs do not hold.
+    pub delivery_seconds: Option<f64>,
+}
+
+/// A mapping that holds the delivered position back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeldBy {
+    /// The mapping.
+    pub mapping: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a DBA asks of a PostgreSQL source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PostgresOffsets {
+    /// System identifier of the cluster.
+    pub system_id: Option<String>,
+    /// Timeline.
+    pub timeline: Option<u32>,
+    /// Our slot.
+    pub slot: Option<String>,
+    /// Our publication.
+    pub publication: Option<String>,
+    /// The backend that holds the slot.
+    pub active_pid: Option<i32>,
+    /// Oldest log that the slot keeps.
+    pub restart_lsn: Option<String>,
+    /// What the server knows to be confirmed.
+    pub confirmed_flush_lsn: Option<String>,
+    /// `reserved`, `extended`, `unreserved`, `lost`.
+    pub wal_status: Option<String>,
+    /// Log that may still be written before the slot is lost.
+    pub safe_wal_bytes: Option<i64>,
+    /// Log that the slot keeps.
+    pub wal_held_bytes: Option<u64>,
+    /// Forecast: when the slot is lost.
+    pub lost_in_seconds: Option<u64>,
+    /// Who holds the log.
+    pub held_by: Option<WalHeldBy>,
+    /// Age of the slot's catalog_xmin in transactions.
+    pub catalog_xmin_age: Option<u64>,
+}
+
+/// Who holds the server's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WalHeldBy {
+    /// Which kind.
+    pub kind: WalHolder,
+    /// Its backend.
+    pub pid: Option<i32>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// Kinds of holders of the server's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WalHolder {
+    /// We: we have not confirmed yet.
+    Us,
+    /// A transaction that is open on the server.
+    OpenTransaction,
+    /// The slot of another.
+    OtherSlot,
+}
+
+/// What a DBA asks of a MySQL or MariaDB source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MysqlOffsets {
+    /// `server_uuid` of the server.
+    pub server_uuid: Option<String>,
+    /// Our server id.
+    pub server_id: Option<u32>,
+    /// Thread of the server that sends to us.
+    pub dump_thread_id: Option<u64>,
+    /// Binlog file.
+    pub file: Option<String>,
+    /// Position in it.
+    pub position: Option<u64>,
+    /// What we have executed.
+    pub gtid_executed: Option<String>,
+    /// What the server has purged.
+    pub gtid_purged: Option<String>,
+    /// The oldest file that we need.
+    pub first_needed_file: Option<String>,
+    /// The oldest file that the server has.
+    pub oldest_available: Option<String>,
+    /// Forecast: when a file that we need is purged.
+    pub lost_in_seconds: Option<u64>,
+    /// `binlog_format`.
+    pub format: Option<String>,
+    /// `binlog_row_image`.
+    pub row_image: Option<String>,
+    /// `binlog_row_metadata`.
+    pub row_metadata: Option<String>,
+    /// `binlog_checksum`.
+    pub checksum: Option<String>,
+}
+
+/// `GET /v1/dead-letters`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeadLetterPage {
+    /// Oldest first, without payloads.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Pass it as `after` for the next page; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// A record that the CRM refuses for good.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeadLetter {
+    /// The mapping.
+    pub mapping: String,
+    /// The row's key in the source, as commands take it.
+    pub key: String,
+    /// The CRM.
+    pub crm: Option<String>,
+    /// The CRM object.
+    pub object: Option<String>,
+    /// The external key, where it could be reckoned.
+    pub record: Option<String>,
+    /// Code of the refusal: the vendor's, or ours in lower case.
+    pub code: String,
+    /// The refusal in a sentence.
+    pub reason: String,
+    /// Fields that the refusal names.
+    pub fields: Vec<String>,
+    /// Source position of the change.
+    pub position: Option<String>,
+    /// When it became a dead letter.
+    pub at: Option<Timestamp>,
+    /// How often it was tried.
+    pub attempts: Option<u32>,
+    /// What was sent; only when one dead letter is shown.
+    pub payload: Option<serde_json::Value>,
+}

@@ -1,0 +1,404 @@
+//! The daemon: opens the state, the socket and the pipelines, and ends them in order.
+//!
+//! The socket is there first and ends last. A source that can't be reached keeps its own pipeline waiting and no other;
+//! a CRM's delivery begins when the mappings of all its sources are known.
+
+mod requests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use passerelle_change::ColumnIds;
+use passerelle_crm::limiter::DayRecord;
+use passerelle_crm::{Auth, Limiter, Limits, Moment, Salesforce, SalesforceOptions};
+use passerelle_postgres::Class;
+use passerelle_postgres::stream::Progress;
+use passerelle_state::{Gate, MappingId, SourceId, Store};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::capture::{Capture, Durable, gate_for};
+use crate::config::{Fault, Faults, Files, Loaded, model};
+use crate::control::board::Board;
+use crate::control::model::{DaemonState, SourceState};
+use crate::control::request::{self, Handle};
+use crate::control::server::{self, Server};
+use crate::delivery::{Client, Command, Delivery, LaneSetup, SourceView};
+use crate::source::{self, CompiledMapping, SetupFault, Source, chain};
+
+/// Inputs between the connector and capture.
+const INPUTS: usize = 4;
+/// How long a source that can't be reached waits before it is tried again.
+const SETUP_WAIT: Duration = Duration::from_secs(5);
+
+/// What is set up of a source.
+struct ReadySource {
+    id: SourceId,
+    config: model::Source,
+    gate: Arc<Gate>,
+    durable: watch::Receiver<Durable>,
+    mappings: Vec<CompiledMapping>,
+}
+
+/// What everything shares.
+struct Shared {
+    store: Arc<Store>,
+    board: Arc<Board>,
+    ids: Arc<Mutex<ColumnIds>>,
+    daemon: model::Daemon,
+    stop: CancellationToken,
+    /// Delivery outlives the sources a little, so that what is under way is settled.
+    stop_delivery: CancellationToken,
+}
+
+/// What runs, and ends the daemon when it fails.
+type Pipelines = JoinSet<anyhow::Result<()>>;
+
+/// Runs the daemon until SIGTERM or SIGINT. Faults of the mappings come back as [`Faults`].
+pub async fn run(loaded: Loaded, path: PathBuf) -> anyhow::Result<()> {
+    let Loaded { config, files, .. } = loaded;
+    let store = Arc::new(Store::open(&config.daemon.state_dir)?);
+    let board = Arc::new(Board::new());
+    let shared = Arc::new(Shared {
+        ids: Arc::new(Mutex::new(ColumnIds::from_known(store.columns()?))),
+        store,
+        board: Arc::clone(&board),
+        daemon: config.daemon.clone(),
+        stop: CancellationToken::new(),
+        stop_delivery: CancellationToken::new(),
+    });
+    board.daemon(|daemon| {
+        daemon.state = DaemonState::Starting;
+        daemon.config_hash.clone_from(&Some(config.hash.clone()));
+    });
+    let (requests, inbox) = mpsc::channel(request::QUEUE);
+    let handle = Handle { board: Arc::clone(&board), requests };
+    let options = server::Options { socket: config.daemon.socket.clone(), http: config.daemon.http };
+    let server = Server::bind(&options).await?;
+    let stop_server = CancellationToken::new();
+    let serving = tokio::spawn(server.run(handle, stop_server.clone()));
+
+    let signals = tokio::spawn(stop_on_signal(shared.stop.clone()));
+    // Not under systemd, or an old one: nothing is lost.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let watchdog = tokio::spawn(watchdog());
+    let result = pipelines(&config, files, &shared, inbox, path).await;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    shared.store.sync()?;
+    stop_server.cancel();
+    serving.await.context("the status socket")?;
+    signals.abort();
+    watchdog.abort();
+    result
+}
+
+/// Sets the sources up, then the deliveries, then serves requests until the end.
+async fn pipelines(
+    config: &crate::config::Config,
+    files: Files,
+    shared: &Arc<Shared>,
+    inbox: mpsc::Receiver<request::Request>,
+    path: PathBuf,
+) -> anyhow::Result<()> {
+    let mut sources: Pipelines = JoinSet::new();
+    let mut deliveries: Pipelines = JoinSet::new();
+    let mut setups = JoinSet::new();
+    for source in config.sources.values() {
+        let mappings = config.mappings.values().filter(|mapping| mapping.source == source.name);
+        let mappings: Vec<_> = mappings.cloned().map(Arc::new).collect();
+        if mappings.is_empty() {
+            continue;
+        }
+        setups.spawn(set_up(Arc::clone(shared), source.clone(), mappings));
+    }
+    let mut desk = requests::Desk::new(Arc::clone(shared), config, path, inbox);
+    let mut ready: BTreeMap<String, ReadySource> = BTreeMap::new();
+    let result = loop {
+        tokio::select! {
+            () = shared.stop.cancelled() => break Ok(()),
+            Some(set_up) = setups.join_next() => match set_up? {
+                Ok(Some((source, pipeline))) => {
+                    desk.know(&source);
+                    sources.spawn(pipeline);
+                    ready.insert(source.config.name.clone(), source);
+                    begin_deliveries(config, shared, &mut ready, &mut desk, &mut deliveries)?;
+                    if setups.is_empty() {
+                        shared.board.daemon(|daemon| daemon.state = DaemonState::Running);
+                    }
+                }
+                Ok(None) => {}
+                Err(SetupFault::Mappings(faults)) => {
+                    let list = faults.into_iter().map(|fault| Fault::error(fault.message).at(&fault.place).maybe_hint(fault.hint));
+                    break Err(Faults::new(list.collect(), files).into());
+                }
+                Err(SetupFault::State(error)) => break Err(error.into()),
+                Err(SetupFault::Postgres(error)) => break Err(error.into()),
+            },
+            Some(ended) = sources.join_next() => if let Err(error) = ended? { break Err(error) },
+            Some(ended) = deliveries.join_next() => if let Err(error) = ended? { break Err(error) },
+            () = desk.serve() => {}
+        }
+    };
+    shared.board.daemon(|daemon| daemon.state = DaemonState::Stopping);
+    setups.abort_all();
+    shared.stop.cancel();
+    let mut result = result;
+    while let Some(ended) = sources.join_next().await {
+        result = result.and(ended?);
+    }
+    shared.stop_delivery.cancel();
+    while let Some(ended) = deliveries.join_next().await {
+        result = result.and(ended?);
+    }
+    result
+}
+
+type SourcePipeline = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// Reads a source's catalogue, again and again until it can be read; `None` when the daemon stops before.
+async fn set_up(
+    shared: Arc<Shared>,
+    config: model::Source,
+    mappings: Vec<Arc<model::Mapping>>,
+) -> Result<Option<(ReadySource, SourcePipeline)>, SetupFault> {
+    let id = shared.store.source_id(&config.name)?;
+    loop {
+        match source::prepare(&config, id, &mappings, &shared.store, &shared.ids).await {
+            Ok((tables, compiled)) => return start(&shared, config, id, Arc::new(tables), compiled).map(Some),
+            Err(SetupFault::Postgres(error)) => {
+                let (state, next) = match error.class() {
+                    Class::Transient => (SourceState::Retrying, None),
+                    Class::Operator { hint } => (SourceState::Stopped, Some(hint)),
+                    Class::Fatal => return Err(SetupFault::Postgres(error)),
+                };
+                let text = chain(&error);
+                tracing::warn!(source = %config.name, error = %text, "the source can't be set up yet");
+                shared.board.source(&config.name, |source| {
+                    source.kind = "postgres".into();
+                    source.state = state;
+                    source.reason = Some(text);
+                    source.next_command = next;
+                    source.since.get_or_insert_with(Timestamp::now);
+                });
+            }
+            Err(fault @ (SetupFault::Mappings(_) | SetupFault::State(_))) => return Err(fault),
+        }
+        tokio::select! {
+            () = shared.stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(SETUP_WAIT) => {}
+        }
+    }
+}
+
+/// Capture on a thread of its own, and the source that feeds it.
+fn start(
+    shared: &Arc<Shared>,
+    config: model::Source,
+    id: SourceId,
+    tables: Arc<source::Tables>,
+    mappings: Vec<CompiledMapping>,
+) -> Result<(ReadySource, SourcePipeline), SetupFault> {
+    let store = Arc::clone(&shared.store);
+    let gate = Arc::new(gate_for(&store, mappings.iter().map(|mapping| mapping.id))?);
+    let mut lanes: BTreeMap<_, Vec<MappingId>> = BTreeMap::new();
+    for mapping in &mappings {
+        lanes.entry(mapping.table).or_default().push(mapping.id);
+    }
+    let checkpoint = store.checkpoint(id)?;
+    let known = checkpoint.map_or_else(Durable::default, |checkpoint| Durable {
+        position: Some(checkpoint.position),
+        committed_at: checkpoint.committed_at,
+        seq: checkpoint.seq,
+        open: checkpoint.open.map(|open| open.transaction),
+        ..Durable::default()
+    });
+    let (publish, durable) = watch::channel(known);
+    let (input, inbox) = mpsc::channel(INPUTS);
+    let capture = Capture {
+        store: Arc::clone(&store),
+        source: id,
+        lanes,
+        gate: Arc::clone(&gate),
+        input: inbox,
+        durable: publish,
+        cancel: CancellationToken::new(),
+    };
+    let source = Source {
+        config: config.clone(),
+        id,
+        tables,
+        ids: Arc::clone(&shared.ids),
+        store,
+        board: Arc::clone(&shared.board),
+        capture: input,
+        durable: durable.clone(),
+        progress: Arc::new(Progress::default()),
+        disk_budget_bytes: shared.daemon.disk_budget_bytes,
+        cancel: shared.stop.clone(),
+    };
+    let name = config.name.clone();
+    let pipeline = Box::pin(async move {
+        let capturing = tokio::task::spawn_blocking(move || capture.run());
+        let ran = source.run().await;
+        // The source has dropped its end: capture writes what it has and ends.
+        let captured = capturing.await.with_context(|| format!("the capture of {name}"))?;
+        captured.with_context(|| format!("the capture of {name}"))?;
+        ran.with_context(|| format!("source {name}"))
+    });
+    Ok((ReadySource { id, config, gate, durable, mappings }, pipeline))
+}
+
+/// Begins the delivery of every CRM whose sources are all known, once.
+fn begin_deliveries(
+    config: &crate::config::Config,
+    shared: &Arc<Shared>,
+    ready: &mut BTreeMap<String, ReadySource>,
+    desk: &mut requests::Desk,
+    deliveries: &mut Pipelines,
+) -> anyhow::Result<()> {
+    for crm in config.crms.values() {
+        let names: Vec<&str> = config
+            .sources
+            .keys()
+            .filter(|name| config.mappings.values().any(|mapping| mapping.crm == crm.name && mapping.source == **name))
+            .map(String::as_str)
+            .collect();
+        if names.is_empty() || desk.delivers(&crm.name) || !names.iter().all(|name| ready.contains_key(*name)) {
+            continue;
+        }
+        let sources: Vec<&ReadySource> = names.iter().filter_map(|name| ready.get(*name)).collect();
+        let (commands, inbox) = mpsc::channel::<Command>(16);
+        let delivery = delivery(crm, shared, &sources, inbox)?;
+        desk.delivered_by(&crm.name, commands);
+        let name = crm.name.clone();
+        deliveries.spawn(async move { delivery.run().await.with_context(|| format!("the delivery to {name}")) });
+    }
+    Ok(())
+}
+
+fn delivery(
+    crm: &model::Crm,
+    shared: &Arc<Shared>,
+    sources: &[&ReadySource],
+    commands: mpsc::Receiver<Command>,
+) -> anyhow::Result<Delivery> {
+    let day: DayRecord =
+        shared.store.day(&crm.name)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let limits = Limits {
+        per_second: crm.limits.per_second,
+        per_10_seconds: crm.limits.per_10_seconds,
+        per_minute: crm.limits.per_minute,
+        per_day: crm.limits.per_day,
+        concurrent: crm.limits.concurrent,
+        reserve: crm.limits.reserve,
+    };
+    let limiter = Arc::new(Limiter::new(&limits, day, Moment::now()));
+    let mappings: Vec<(usize, &CompiledMapping)> = sources
+        .iter()
+        .enumerate()
+        .flat_map(|(index, source)| source.mappings.iter().map(move |mapping| (index, mapping)))
+        .filter(|(_, mapping)| mapping.config.crm == crm.name)
+        .collect();
+    let mut lanes = Vec::new();
+    for (index, mapping) in in_order(&mappings) {
+        let parents = mappings.iter().filter(|(_, other)| mapping.parents.contains(&other.id));
+        let needs = std::iter::once(mapping.table).chain(parents.map(|(_, parent)| parent.table)).collect();
+        lanes.push(LaneSetup {
+            id: mapping.id,
+            source: sources[index].id,
+            source_index: index,
+            table: mapping.table,
+            object_id: shared.store.object_id(&crm.name, &mapping.config.object)?,
+            config: Arc::clone(&mapping.config),
+            mapping: Arc::clone(&mapping.mapping),
+            needs,
+            has_children: mappings.iter().any(|(_, other)| other.parents.contains(&mapping.id)),
+        });
+    }
+    let views = sources.iter().map(|source| SourceView {
+        id: source.id,
+        gate: Arc::clone(&source.gate),
+        durable: source.durable.clone(),
+        has_passed: source::has_passed,
+    });
+    let configs = mappings.iter().map(|(_, mapping)| &*mapping.config);
+    Ok(Delivery {
+        name: crm.name.clone(),
+        client: Arc::new(client(crm, configs, &limiter)?),
+        limiter,
+        store: Arc::clone(&shared.store),
+        board: Arc::clone(&shared.board),
+        sources: views.collect(),
+        lanes,
+        commands,
+        cancel: shared.stop_delivery.clone(),
+    })
+}
+
+fn client<'c>(
+    crm: &model::Crm,
+    mappings: impl Iterator<Item = &'c model::Mapping>,
+    limiter: &Arc<Limiter>,
+) -> anyhow::Result<Client> {
+    let auth = match crm.auth.clone() {
+        model::Auth::Token { token } => Auth::Token { token },
+        model::Auth::Jwt { client_id, username, private_key, audience, token_url } => {
+            Auth::Jwt { client_id, username, private_key, audience, token_url }
+        }
+        model::Auth::ClientCredentials { client_id, client_secret, token_url } => {
+            Auth::ClientCredentials { client_id, client_secret, token_url }
+        }
+    };
+    match crm.kind {
+        model::CrmKind::Salesforce => {
+            let mut options = SalesforceOptions::new(crm.url.clone(), auth);
+            for mapping in mappings {
+                let references = mapping.fields.iter().filter(|field| matches!(field.value, model::FieldSource::Reference { .. }));
+                options.references.extend(references.map(|field| (mapping.object.to_string(), field.name.to_string())));
+            }
+            options.limiter = Some(Arc::clone(limiter));
+            Ok(Client::Salesforce(Salesforce::new(options).with_context(|| format!("crm {}", crm.name))?))
+        }
+    }
+}
+
+/// Urgent mappings first, then parents before children; in a circle, as they come.
+fn in_order<'m>(mappings: &[(usize, &'m CompiledMapping)]) -> Vec<(usize, &'m CompiledMapping)> {
+    let mut left = mappings.to_vec();
+    let mut ordered: Vec<(usize, &CompiledMapping)> = Vec::new();
+    while !left.is_empty() {
+        let waits = |mapping: &CompiledMapping| {
+            left.iter().any(|(_, other)| other.id != mapping.id && mapping.parents.contains(&other.id))
+        };
+        let next = left.iter().position(|(_, mapping)| !waits(mapping)).unwrap_or(0);
+        ordered.push(left.remove(next));
+    }
+    ordered.sort_by_key(|(_, mapping)| !mapping.config.urgent);
+    ordered
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+}
+
+/// Tells systemd's watchdog that the runtime turns, at half the time it allows.
+async fn watchdog() {
+    let Some(allowed) = sd_notify::watchdog_enabled() else { return };
+    let mut tick = tokio::time::interval(allowed / 2);
+    loop {
+        tick.tick().await;
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Delivery: reconciles what the rows say with what the CRM accepted, record by record, inside the CRM's limits.
+//!
+//! One task a CRM. It takes a permit of the limiter first and decides what to send last, so that a record that changed
+//! meanwhile is sent once, as it is then. It sees whole transactions only (a view at a transaction's end), sends no
+//! record in two requests at once, and takes a row off its lane only when the CRM accepted that very version or it is a
+//! dead letter (invariants 3, 4, 6, 7).
+//!
+//! - [`lane`]: which rows are to be reconciled, and where they stand until they are;
+//! - [`prepare`], [`parents`], [`reconcile`]: one row → a verdict (the last is pure);
+//! - [`requests`]: verdicts → requests of one object and form; what a failed request does;
+//! - [`settle`]: verdicts and outcomes → one write batch;
+//! - [`guard`]: the guard on deletions. [`commands`]: what people ask for.
+
+pub mod commands;
+mod engine;
+mod guard;
+mod lane;
+mod parents;
+mod prepare;
+mod reconcile;
+mod requests;
+mod report;
+mod settle;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use passerelle_change::{Answer, RequestError, Write, WriteOp};
+use passerelle_crm::Salesforce;
+
+pub use commands::Command;
+pub use engine::{Delivery, LaneSetup, SourceView};
+
+/// The CRMs, picked by one `match`.
+#[derive(Debug)]
+pub enum Client {
+    /// Salesforce.
+    Salesforce(Salesforce),
+}
+
+impl Client {
+    async fn submit(&self, op: WriteOp, writes: &[Write]) -> Result<Answer, RequestError> {
+        match self {
+            Self::Salesforce(salesforce) => salesforce.submit(op, writes).await,
+        }
+    }
+
+    fn records_per_request(&self, writes: &[Write]) -> usize {
+        match self {
+            Self::Salesforce(salesforce) => salesforce.records_per_request(writes),
+        }
+    }
+
+    fn requests_total(&self) -> u64 {
+        match self {
+            Self::Salesforce(salesforce) => salesforce.requests_total(),
+        }
+    }
+}
+
+/// A shared client.
+pub type SharedClient = Arc<Client>;
+
+/// Microseconds since 1970 by the wall clock.
+fn now_micros() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}

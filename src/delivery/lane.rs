@@ -1,0 +1,400 @@
+//! One mapping's work: where its rows come from, and what became of those in hand.
+//!
+//! Three sources, in this order: the lane's closed generations (live changes), rows set aside that are due, and a scan
+//! of all rows (after a load, a changed mapping, a TRUNCATE). Whatever is taken stays where it stands until it is
+//! settled, so that a crash or a failed request loses nothing.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use passerelle_change::{Micros, Seq, TableId};
+use passerelle_state::{
+    Cursor, Figures, Generation, Load, LoadStage, MappingId, Parked, ParkedRow, Queued, RowBuf, Since, SourceId,
+    StateError, Store, View,
+};
+
+use super::guard::DeletionGuard;
+use crate::config::model;
+use crate::mapping::Mapping;
+
+/// Rows of one mapping in hand at once: bounds the memory, and keeps one mapping from holding up the others.
+const IN_HAND: usize = 1_200;
+/// Rows that a scan takes at a time.
+const SCAN: usize = 200;
+/// Scans under way.
+const SCANS: usize = 6;
+
+/// A row to reconcile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub row_key: Vec<u8>,
+    pub origin: Origin,
+    /// What the change holds `delivered` back to; none for a row of a scan.
+    pub since: Option<Since>,
+}
+
+/// Where it stands until it is settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Queue(Generation, Seq),
+    Parked { due: u64, parked: Parked },
+    Scan { chunk: u64 },
+}
+
+impl Entry {
+    /// How often it was tried.
+    pub(super) fn attempts(&self) -> u32 {
+        match &self.origin {
+            Origin::Parked { parked, .. } => parked.attempts,
+            Origin::Queue(..) | Origin::Scan { .. } => 0,
+        }
+    }
+
+    /// The queue entry behind it.
+    pub(super) fn queued(&self) -> Option<Queued> {
+        match self.origin {
+            Origin::Queue(generation, seq) => Some(Queued { generation, row_key: self.row_key.clone(), seq }),
+            Origin::Parked { .. } | Origin::Scan { .. } => None,
+        }
+    }
+}
+
+/// A mapping and its work.
+pub(super) struct Lane {
+    pub id: MappingId,
+    pub source: SourceId,
+    pub source_index: usize,
+    pub table: TableId,
+    pub object_id: u32,
+    pub config: Arc<model::Mapping>,
+    pub mapping: Arc<Mapping>,
+    pub guard: DeletionGuard,
+    pub figures: Figures,
+    /// Mappings whose fields refer to this one.
+    pub has_children: bool,
+    /// Tables that must be loaded before this mapping is delivered: its own and its parents'.
+    pub needs: Vec<TableId>,
+    pub loaded: bool,
+    /// Why nothing of it is delivered.
+    pub held: Option<String>,
+    /// Held by a person.
+    pub paused: bool,
+    /// Refusals with one code since the last acceptance.
+    pub refusals: (String, u32),
+    pub last_delivered_at: Option<Micros>,
+    /// A delivery at intervals: when the next begins, and up to which generation the one under way goes.
+    pub next_run: Option<Instant>,
+    pub run_until: Option<Generation>,
+    /// The newest closed generation of the view.
+    pub closed: Generation,
+    oldest: Generation,
+    after: Option<(Generation, Vec<u8>)>,
+    exhausted: bool,
+    ready: VecDeque<Entry>,
+    /// Rows in hand: ready, blocked, staged or in flight.
+    in_hand: usize,
+    parked_in_hand: HashSet<(u64, Vec<u8>)>,
+    scan: Option<Scan>,
+    newest_since: Option<(Generation, Option<Since>)>,
+    /// Rows in hand that stand in the queue, by generation.
+    queue_in_hand: BTreeMap<Generation, usize>,
+    /// Generations before this one are tidied away.
+    drained: Generation,
+}
+
+struct Scan {
+    cursor: Cursor,
+    /// Last key, rows not settled: in order of the table.
+    chunks: VecDeque<(u64, Vec<u8>, usize)>,
+    next: u64,
+    after: Option<Vec<u8>>,
+    ended: bool,
+}
+
+impl Lane {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a lane, each once")]
+    pub(super) fn new(
+        store: &Store,
+        ids: (MappingId, SourceId, TableId, u32),
+        source_index: usize,
+        config: Arc<model::Mapping>,
+        mapping: Arc<Mapping>,
+        needs: Vec<TableId>,
+        has_children: bool,
+        now: Instant,
+    ) -> Result<Self, StateError> {
+        let (id, source, table, object_id) = ids;
+        let next_run = match config.delivery {
+            model::Delivery::Realtime => None,
+            model::Delivery::Every(_) => Some(now),
+        };
+        Ok(Self {
+            id,
+            source,
+            source_index,
+            table,
+            object_id,
+            guard: DeletionGuard::new(config.guard, store.deletions(id)?),
+            figures: store.figures(id)?,
+            config,
+            mapping,
+            has_children,
+            needs,
+            loaded: false,
+            held: None,
+            paused: false,
+            refusals: (String::new(), 0),
+            last_delivered_at: None,
+            next_run,
+            run_until: None,
+            closed: Generation(0),
+            oldest: Generation(0),
+            after: None,
+            exhausted: false,
+            ready: VecDeque::new(),
+            in_hand: 0,
+            parked_in_hand: HashSet::new(),
+            scan: None,
+            newest_since: None,
+            queue_in_hand: BTreeMap::new(),
+            drained: Generation(0),
+        })
+    }
+
+    /// A new view shows generations up to `closed`.
+    pub(super) fn sees(&mut self, closed: Generation) {
+        if closed > self.closed {
+            self.closed = closed;
+            self.exhausted = false;
+        }
+    }
+
+    /// Everything that the view shows of the lane has been taken: the next generation may be closed.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    pub(super) fn generations(&self) -> (Generation, Generation) {
+        (self.oldest, self.closed)
+    }
+
+    /// Takes the next row to reconcile.
+    pub(super) fn take(&mut self, store: &Store, view: &View<'_>, now: u64) -> Result<Option<Entry>, StateError> {
+        if self.held.is_some() || !self.loaded || self.in_hand_full() {
+            return Ok(None);
+        }
+        if self.ready.is_empty() {
+            self.pull(store, view, now)?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    fn in_hand_full(&self) -> bool {
+        self.ready.is_empty() && self.in_hand >= IN_HAND
+    }
+
+    /// Puts rows back that could not be sent, or that may be looked at now.
+    pub(super) fn give_back(&mut self, entry: Entry) {
+        self.ready.push_front(entry);
+    }
+
+    pub(super) fn in_hand(&self) -> usize {
+        self.in_hand
+    }
+
+    fn pull(&mut self, store: &Store, view: &View<'_>, now: u64) -> Result<(), StateError> {
+        let room = IN_HAND - self.in_hand;
+        if !self.exhausted && self.runs() {
+            let newest = self.run_until.unwrap_or(self.closed);
+            let after = self.after.as_ref().map(|(generation, key)| (*generation, key.as_slice()));
+            let found = view.queued(self.id, newest, after, room.min(SCAN))?;
+            self.exhausted = found.len() < room.min(SCAN);
+            for queued in found {
+                self.after = Some((queued.generation, queued.row_key.clone()));
+                self.oldest = queued.generation;
+                let since = self.since(store, queued.generation)?;
+                *self.queue_in_hand.entry(queued.generation).or_default() += 1;
+                let origin = Origin::Queue(queued.generation, queued.seq);
+                self.accept(Entry { row_key: queued.row_key, origin, since });
+            }
+            if self.exhausted {
+                self.finish_run();
+            }
+        }
+        if self.ready.is_empty() {
+            for ParkedRow { due, row_key, parked } in store.due(self.id, now, SCAN + self.parked_in_hand.len())? {
+                if self.parked_in_hand.insert((due, row_key.clone())) {
+                    let since = parked.since.clone();
+                    self.accept(Entry { row_key, origin: Origin::Parked { due, parked }, since });
+                }
+            }
+        }
+        if self.ready.is_empty() {
+            self.pull_scan(store, view)?;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, entry: Entry) {
+        self.in_hand += 1;
+        self.ready.push_back(entry);
+    }
+
+    /// A delivery at intervals takes what is closed when it begins, and no more.
+    fn runs(&self) -> bool {
+        self.next_run.is_none() || self.run_until.is_some()
+    }
+
+    /// Begins the run of a delivery at intervals that is due.
+    pub(super) fn begin_run(&mut self, now: Instant) {
+        if self.run_until.is_none() && self.next_run.is_some_and(|at| at <= now) {
+            self.run_until = Some(self.closed);
+            self.exhausted = false;
+        }
+    }
+
+    fn finish_run(&mut self) {
+        if let (Some(_), model::Delivery::Every(every)) = (self.run_until.take(), &self.config.delivery) {
+            self.next_run = Some(Instant::now() + (*every).max(Duration::from_secs(1)));
+        }
+    }
+
+    fn since(&mut self, store: &Store, generation: Generation) -> Result<Option<Since>, StateError> {
+        if self.newest_since.as_ref().is_none_or(|(known, _)| *known != generation) {
+            self.newest_since = Some((generation, store.generation_since(self.id, generation)?));
+        }
+        Ok(self.newest_since.as_ref().and_then(|(_, since)| since.clone()))
+    }
+
+    /// Generations before this one hold nothing any more, if that has moved on far enough to be worth noting.
+    pub(super) fn drained_before(&mut self) -> Option<Generation> {
+        let next = Generation(self.closed.0 + 1);
+        let low = self.queue_in_hand.keys().next().copied();
+        let low = low.unwrap_or(if self.exhausted { next } else { self.oldest });
+        (low.0 >= self.drained.0 + 64).then(|| {
+            self.drained = low;
+            low
+        })
+    }
+
+    /// Begins the scan that a load, a new revision or a TRUNCATE calls for, if it is not done.
+    pub(super) fn begin_scan(&mut self, store: &Store, load: &Load, newest: Seq) -> Result<(), StateError> {
+        let truncated = store.truncated(self.table)?.unwrap_or_default();
+        let revision = self.mapping.revision();
+        if let Some(scan) = &self.scan
+            && scan.cursor.revision == revision
+            && scan.cursor.load == load.number
+            && scan.cursor.upper >= truncated
+        {
+            return Ok(());
+        }
+        let kept = store.cursor(self.id)?.filter(|cursor| {
+            cursor.revision == revision && cursor.load == load.number && cursor.upper >= truncated
+        });
+        let cursor = match kept {
+            Some(cursor) => cursor,
+            None => {
+                let cursor = Cursor { revision, load: load.number, upper: newest, after: None, done: false };
+                store.set_cursor(self.id, &cursor)?;
+                cursor
+            }
+        };
+        let (after, ended) = (cursor.after.clone(), cursor.done);
+        self.scan = Some(Scan { cursor, chunks: VecDeque::new(), next: 0, after, ended });
+        Ok(())
+    }
+
+    /// Rows of a scan are still to come or in hand.
+    pub(super) fn is_scanning(&self) -> bool {
+        self.scan.as_ref().is_some_and(|scan| !scan.cursor.done)
+    }
+
+    fn pull_scan(&mut self, store: &Store, view: &View<'_>) -> Result<(), StateError> {
+        while let Some(scan) = self.scan.as_mut().filter(|scan| !scan.ended && scan.chunks.len() < SCANS) {
+            let rows = view.rows(self.table, scan.after.as_deref(), SCAN)?;
+            scan.ended = rows.len() < SCAN;
+            let Some((last, _)) = rows.last() else {
+                return self.scan_settled(store);
+            };
+            let (last, chunk) = (last.clone(), scan.next);
+            scan.next += 1;
+            scan.after = Some(last.clone());
+            let (upper, revision) = (scan.cursor.upper, scan.cursor.revision);
+            let mut taken = Vec::new();
+            for (row_key, row) in rows {
+                if row.seq <= upper && !self.is_reconciled(store, &row_key, &row, revision)? {
+                    taken.push(row_key);
+                }
+            }
+            if let Some(scan) = &mut self.scan {
+                scan.chunks.push_back((chunk, last, taken.len()));
+            }
+            for row_key in taken {
+                self.accept(Entry { row_key, origin: Origin::Scan { chunk }, since: None });
+            }
+            self.scan_settled(store)?;
+            if !self.ready.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_reconciled(&self, store: &Store, row_key: &[u8], row: &RowBuf, revision: u64) -> Result<bool, StateError> {
+        let truncated = store.truncated(self.table)?.unwrap_or_default();
+        let seq = row.seq.max(if row.seq <= truncated { truncated } else { Seq::ZERO });
+        Ok(store.link(self.id, row_key)?.is_some_and(|link| link.seq >= seq && link.revision == revision))
+    }
+
+    /// A row in hand is settled: it stands nowhere any more.
+    pub(super) fn settled(&mut self, store: &Store, entry: &Entry) -> Result<(), StateError> {
+        self.in_hand = self.in_hand.saturating_sub(1);
+        match &entry.origin {
+            Origin::Queue(generation, _) => {
+                if let Some(left) = self.queue_in_hand.get_mut(generation) {
+                    *left -= 1;
+                    if *left == 0 {
+                        self.queue_in_hand.remove(generation);
+                    }
+                }
+                Ok(())
+            }
+            Origin::Parked { due, .. } => {
+                self.parked_in_hand.remove(&(*due, entry.row_key.clone()));
+                Ok(())
+            }
+            Origin::Scan { chunk } => {
+                let chunks = self.scan.as_mut().map(|scan| &mut scan.chunks);
+                if let Some((_, _, left)) = chunks.and_then(|all| all.iter_mut().find(|(number, ..)| number == chunk)) {
+                    *left = left.saturating_sub(1);
+                }
+                self.scan_settled(store)
+            }
+        }
+    }
+
+    /// Moves the scan's cursor over the chunks that are settled, in order.
+    fn scan_settled(&mut self, store: &Store) -> Result<(), StateError> {
+        let Some(scan) = &mut self.scan else { return Ok(()) };
+        let mut moved = false;
+        while let Some((_, last, _)) = scan.chunks.pop_front_if(|(_, _, left)| *left == 0) {
+            scan.cursor.after = Some(last);
+            moved = true;
+        }
+        let done = scan.ended && scan.chunks.is_empty();
+        if moved || done != scan.cursor.done {
+            scan.cursor.done = done;
+            store.set_cursor(self.id, &scan.cursor)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a table's load is there, and passed by the checkpoint.
+pub(super) fn is_loaded(load: Option<&Load>, passed: impl Fn(&passerelle_change::Position) -> bool) -> bool {
+    match load.map(|load| &load.stage) {
+        Some(LoadStage::Loaded { high, .. }) => passed(high),
+        Some(LoadStage::Wanted) | None => false,
+    }
+}

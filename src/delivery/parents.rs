@@ -1,0 +1,140 @@
+//! References between records: a parent is accepted before its child is sent, and a parent that never comes holds no
+//! child for ever (STATE.md, rule 8).
+
+use std::sync::Arc;
+
+use passerelle_change::FieldValue;
+use passerelle_state::{MappingId, StateError, is_there};
+
+use super::prepare::World;
+use super::reconcile::WantedField;
+use crate::mapping::{self, Desired, Target};
+
+/// Steps along a chain of waiting rows before it counts as a circle.
+const LONGEST_CHAIN: usize = 1_000;
+
+/// A row of a mapping.
+pub(super) type RowName = (MappingId, Vec<u8>);
+
+/// A record's fields with their references looked up.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    pub fields: Vec<WantedField>,
+    /// Reference fields whose parent is not in the CRM.
+    pub parentless: Vec<Arc<str>>,
+    /// Every parent row that is referred to.
+    pub parents: Vec<RowName>,
+    /// The parent whose turn comes first.
+    pub wait_for: Option<RowName>,
+    /// A required reference without its parent.
+    pub missing: Option<Arc<str>>,
+    /// A field names an absent column.
+    pub incomplete: bool,
+}
+
+/// How a parent stands.
+enum Parent {
+    /// In the CRM, under this external key.
+    Ready { key_field: String, key: String },
+    /// It waits its turn.
+    Coming,
+    /// It is a dead letter, filtered out, unknown, or held.
+    Missing,
+}
+
+/// Looks the references of a record up.
+pub(super) fn resolve(
+    world: &World<'_>,
+    lane: usize,
+    row_key: &[u8],
+    record: mapping::Record,
+) -> Result<Resolved, StateError> {
+    let config = &world.lanes[lane].config;
+    let child = (world.lanes[lane].id, row_key.to_vec());
+    let mut resolved = Resolved::default();
+    for field in record.fields {
+        let Some(known) = config.fields.get(field.index) else { continue };
+        let name = Arc::clone(&known.name);
+        let value = match field.target {
+            Target::Set(value) => value,
+            Target::Omitted => continue,
+            Target::Absent => {
+                resolved.incomplete = true;
+                continue;
+            }
+            Target::Reference { mapping, row_key } => {
+                let parent = (MappingId(mapping as u32), row_key);
+                let standing = parent_of(world, &parent)?;
+                resolved.parents.push(parent.clone());
+                match standing {
+                    Parent::Ready { key_field, key } => FieldValue::Reference { key_field, key },
+                    Parent::Coming if !is_circle(world, &child, &parent)? => {
+                        resolved.wait_for.get_or_insert(parent);
+                        continue;
+                    }
+                    Parent::Coming | Parent::Missing => {
+                        if known.required {
+                            resolved.missing = Some(Arc::clone(&name));
+                        }
+                        resolved.parentless.push(name);
+                        continue;
+                    }
+                }
+            }
+        };
+        let hash = world.store.field_hash(&value);
+        resolved.fields.push(WantedField { name, value, hash, create_only: known.create_only });
+    }
+    Ok(resolved)
+}
+
+fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, StateError> {
+    let Some(lane) = world.lane(*mapping) else { return Ok(Parent::Missing) };
+    let link = world.store.link(*mapping, row_key)?;
+    if let Some(id) = link.as_ref().and_then(|link| link.record)
+        && let Some(record) = world.store.record(id)?.filter(|record| record.crm_id.is_some())
+    {
+        return Ok(Parent::Ready { key_field: lane.config.key_field.to_string(), key: record.key });
+    }
+    if lane.held.is_some() || world.store.dead_letter(*mapping, row_key)?.is_some() {
+        return Ok(Parent::Missing);
+    }
+    let Some(row) = world.view.row(lane.table, row_key)? else { return Ok(Parent::Missing) };
+    if !is_there(&row, world.store.truncated(lane.table)?) {
+        return Ok(Parent::Missing);
+    }
+    let reconciled = link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.mapping.revision());
+    Ok(match lane.mapping.evaluate(row.cells()) {
+        Desired::Present(_) | Desired::Incomplete { .. } if !reconciled => Parent::Coming,
+        Desired::Present(_) | Desired::Incomplete { .. } | Desired::Left | Desired::Deleted | Desired::Refused(_) => {
+            Parent::Missing
+        }
+    })
+}
+
+/// Whether the parent waits, along whatever chain, for the child.
+fn is_circle(world: &World<'_>, child: &RowName, parent: &RowName) -> Result<bool, StateError> {
+    let mut at = parent.clone();
+    for _ in 0..LONGEST_CHAIN {
+        if at == *child {
+            return Ok(true);
+        }
+        match world.store.waiting(at.0, &at.1)? {
+            Some(waiting) => at = waiting.parent,
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// A deletion goes after the writes of the rows that refer to the row: whether one of them still has its turn to come.
+pub(super) fn children_are_coming(world: &World<'_>, parent: (MappingId, &[u8])) -> Result<bool, StateError> {
+    for (mapping, row_key) in world.store.children(parent, 100)? {
+        let Some(lane) = world.lane(mapping).filter(|lane| lane.held.is_none()) else { continue };
+        let (oldest, newest) = lane.generations();
+        if world.view.is_queued(mapping, oldest, newest, &row_key)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,395 @@
+//! From a row in hand to what is to be done about it: reads, evaluates, and asks [`super::reconcile`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use passerelle_change::{FieldValue, Refusal, Seq, Write, WriteOp};
+use passerelle_state::{Link, MappingId, ParkedWhy, Record, RecordId, StateError, Store, View, is_there};
+
+use super::lane::{Entry, Lane, Origin};
+use super::parents::{RowName, children_are_coming, resolve};
+use super::reconcile::{Decision, Standing, Wanted, decide};
+use crate::config::model::{Departure, OnCollision, OnTruncate};
+use crate::mapping::Desired;
+
+/// Everything that a decision may look at.
+pub(super) struct World<'a> {
+    pub store: &'a Store,
+    pub view: &'a View<'a>,
+    pub lanes: &'a [Lane],
+    pub by_id: &'a HashMap<MappingId, usize>,
+    /// Records that a request carries, or that are staged for one.
+    pub busy: &'a HashSet<RecordId>,
+}
+
+impl World<'_> {
+    pub(super) fn lane(&self, mapping: MappingId) -> Option<&Lane> {
+        self.by_id.get(&mapping).and_then(|&index| self.lanes.get(index))
+    }
+}
+
+/// What is to be done about a row.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Nothing, and nothing is to be noted but that it was looked at.
+    Drop,
+    /// Nothing to send. The row is reconciled like this.
+    Note { link: Option<Link>, was: Option<Link>, record: Option<(RecordId, Record)> },
+    /// The row leaves its record, and is looked at again.
+    Unlink { link: Link, id: RecordId },
+    /// This, and then what follows from its acceptance.
+    Send(Box<Plan>),
+    /// A request carries its record: look again when it is settled.
+    Busy(RecordId),
+    /// Its parent's turn comes first.
+    Wait { parent: RowName, parents: Vec<RowName> },
+    /// Set aside.
+    Park(ParkedWhy),
+    /// Refused before it was sent.
+    Dead { refusal: Refusal, key: String, seq: Seq, parents: Vec<RowName> },
+}
+
+/// A write, and what follows from its acceptance.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub write: Write,
+    pub then: Then,
+    /// The row's version.
+    pub seq: Seq,
+    /// What was known of the row before.
+    pub was: Option<Link>,
+    pub parents: Vec<RowName>,
+    /// The row itself is gone: once accepted, nothing is kept of it.
+    pub gone: bool,
+}
+
+/// What follows from the acceptance of a write.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// The row feeds the record at `id`, which is as `after`; it was at `was`.
+    Holds { id: RecordId, was: Option<RecordId>, after: Record },
+    /// The record is under a key of ours until its own is free: look at the row again.
+    Stepped { id: RecordId, was: RecordId, after: Record },
+    /// The record is gone.
+    Deleted { id: RecordId },
+    /// The record stays as `after`, and the row does not feed it any more.
+    Departed { id: RecordId, after: Record },
+}
+
+impl Plan {
+    /// The records that it carries.
+    pub(super) fn records(&self) -> impl Iterator<Item = RecordId> {
+        let (first, second) = match &self.then {
+            Then::Holds { id, was, .. } => (*id, was.filter(|was| was != id)),
+            Then::Stepped { id, was, .. } => (*id, Some(*was)),
+            Then::Deleted { id } | Then::Departed { id, .. } => (*id, None),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
+/// Decides about one row.
+pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, StateError> {
+    let lane = &world.lanes[index];
+    let row = world.view.row(lane.table, &entry.row_key)?;
+    let link = world.store.link(lane.id, &entry.row_key)?;
+    let truncated = world.store.truncated(lane.table)?;
+    let row_seq = row.as_ref().map_or(Seq::ZERO, |row| row.seq);
+    let was_truncated = truncated.is_some_and(|at| row_seq <= at);
+    let seq = if was_truncated { truncated.unwrap_or(row_seq) } else { row_seq };
+    let look_again = matches!(&entry.origin, Origin::Parked { .. });
+    let revision = lane.mapping.revision();
+    if !look_again && link.as_ref().is_some_and(|link| link.seq >= seq && link.revision == revision) {
+        return Ok(Verdict::Drop);
+    }
+    let row = row.filter(|row| is_there(row, truncated));
+    let subject = Subject { world, lane, index, entry, link, seq };
+    let Some(row) = row else {
+        let policy = if was_truncated && lane.config.on_truncate == OnTruncate::Ignore {
+            &Departure::Ignore
+        } else {
+            &lane.config.on_delete
+        };
+        return subject.depart(policy, true);
+    };
+    match lane.mapping.evaluate(row.cells()) {
+        Desired::Present(record) => subject.present(record),
+        Desired::Left => subject.depart(&lane.config.on_leave, false),
+        Desired::Deleted => subject.depart(&lane.config.on_delete, false),
+        Desired::Incomplete { .. } => Ok(Verdict::Park(ParkedWhy::Incomplete)),
+        Desired::Refused(refusal) => Ok(subject.dead(refusal, None, Vec::new())),
+    }
+}
+
+/// The row that is decided about.
+struct Subject<'a> {
+    world: &'a World<'a>,
+    lane: &'a Lane,
+    index: usize,
+    entry: &'a Entry,
+    link: Option<Link>,
+    seq: Seq,
+}
+
+impl Subject<'_> {
+    fn present(self, record: crate::mapping::Record) -> Result<Verdict, StateError> {
+        let world = self.world;
+        let id = world.store.record_id(self.lane.object_id, &record.key);
+        let old = self.link.as_ref().and_then(|link| link.record);
+        for known in [Some(id), old].into_iter().flatten() {
+            if world.busy.contains(&known) {
+                return Ok(Verdict::Busy(known));
+            }
+        }
+        let key = record.key.clone();
+        let resolved = resolve(world, self.index, &self.entry.row_key, record)?;
+        if let Some(name) = resolved.missing {
+            let message = format!("the record that the required field {name} refers to is not in the CRM");
+            let refusal = Refusal { code: "PARENT_MISSING".into(), message, fields: vec![name.to_string()] };
+            return Ok(self.dead(refusal, Some(key), resolved.parents));
+        }
+        if let Some(parent) = resolved.wait_for {
+            return Ok(Verdict::Wait { parent, parents: resolved.parents });
+        }
+        let wanted = Wanted {
+            key,
+            id,
+            fields: resolved.fields,
+            parentless: resolved.parentless,
+            incomplete: resolved.incomplete,
+            seq: self.seq,
+        };
+        let (standing, was) = match old {
+            Some(old) if old == id => {
+                let record = world.store.record(old)?.unwrap_or_default();
+                (Standing::Ours { record, renamed: false }, Some(old))
+            }
+            Some(old) => match self.renamed(&wanted, old)? {
+                Ok(record) => (Standing::Ours { record, renamed: true }, Some(old)),
+                Err(verdict) => return Ok(verdict),
+            },
+            None => match self.joined(&wanted)? {
+                Ok(standing) => (standing, None),
+                Err(verdict) => return Ok(verdict),
+            },
+        };
+        Ok(self.compared(&wanted, standing, was, resolved.parents))
+    }
+
+    /// Compares with what was accepted.
+    fn compared(self, wanted: &Wanted, standing: Standing, was: Option<RecordId>, parents: Vec<RowName>) -> Verdict {
+        let crm_id = match &standing {
+            Standing::Unknown => None,
+            Standing::Ours { record, .. } | Standing::Joined { record, .. } => record.crm_id.clone(),
+        };
+        let newest_wins = self.lane.config.on_collision == OnCollision::Newest;
+        match decide(wanted, standing, self.lane.id, &self.lane.config.key_field, newest_wins) {
+            Decision::Nothing { record } => {
+                let revision = self.lane.mapping.revision();
+                let link = Link { seq: self.seq, revision, record: Some(wanted.id), parents };
+                Verdict::Note { link: Some(link), was: self.link, record: Some((wanted.id, record)) }
+            }
+            Decision::Send { op, fields, after } => {
+                let write = self.write(op, &wanted.key, crm_id, fields);
+                let then = Then::Holds { id: wanted.id, was, after };
+                Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was: self.link, parents, gone: false }))
+            }
+            Decision::Incomplete => Verdict::Park(ParkedWhy::Incomplete),
+            Decision::Collision(refusal) => {
+                let key = wanted.key.clone();
+                self.dead(refusal, Some(key), parents)
+            }
+        }
+    }
+
+    /// The external key of a record that the row feeds has changed: renamed by id, when the new key is free.
+    fn renamed(&self, wanted: &Wanted, old: RecordId) -> Result<Result<Record, Verdict>, StateError> {
+        let world = self.world;
+        let record = world.store.record(old)?.unwrap_or_default();
+        let Some(link) = self.link.clone() else { return Ok(Ok(record)) };
+        let is_us = |(mapping, key): &RowName| *mapping == self.lane.id && *key == self.entry.row_key;
+        if world.store.members(old, 2)?.iter().any(|member| !is_us(member)) {
+            return Ok(Err(Verdict::Unlink { link, id: old }));
+        }
+        if world.store.record(wanted.id)?.is_none() {
+            return Ok(Ok(record));
+        }
+        let holders: Vec<_> = world.store.members(wanted.id, 4)?.into_iter().filter(|held| !is_us(held)).collect();
+        if holders.is_empty() {
+            // Nobody feeds the record that has this key. It is joined, once ours has gone as a deleted row's would.
+            return Ok(Err(self.give_up(link, old, record)));
+        }
+        let mut circle = false;
+        for holder in &holders {
+            match self.wish_of(holder)? {
+                Some(wish) if wish == wanted.id => {
+                    return Ok(Err(if self.lane.config.on_collision == OnCollision::Newest {
+                        self.give_up(link, old, record)
+                    } else {
+                        Verdict::Dead {
+                            refusal: key_collision(),
+                            key: wanted.key.clone(),
+                            seq: self.seq,
+                            parents: Vec::new(),
+                        }
+                    }));
+                }
+                Some(wish) => circle |= self.leads_to(wish, old)?,
+                None => {}
+            }
+        }
+        Ok(Err(if circle { self.step_aside(old, record) } else { Verdict::Park(ParkedWhy::KeyTaken) }))
+    }
+
+    /// The row's own record goes as `on_delete` says, so that the row can join another.
+    fn give_up(&self, link: Link, old: RecordId, record: Record) -> Verdict {
+        let Some(crm_id) = record.crm_id.clone().filter(|_| self.lane.config.on_delete == Departure::Delete) else {
+            return Verdict::Unlink { link, id: old };
+        };
+        let write = self.write(WriteOp::Delete, &record.key, Some(crm_id), Vec::new());
+        let was = Some(Link { seq: Seq::ZERO, ..link });
+        Verdict::Send(Box::new(Plan { write, then: Then::Deleted { id: old }, seq: Seq::ZERO, was, parents: Vec::new(), gone: false }))
+    }
+
+    /// Keys swapped in a circle: this record takes a temporary key, so that the others can move.
+    fn step_aside(&self, old: RecordId, mut record: Record) -> Verdict {
+        let key = format!("passerelle-{:08x}-{:016x}", self.lane.id.0, self.seq.0);
+        let id = self.world.store.record_id(self.lane.object_id, &key);
+        let fields = vec![(Arc::clone(&self.lane.config.key_field), FieldValue::Text(key.clone()))];
+        let write = self.write(WriteOp::Update, &key, record.crm_id.clone(), fields);
+        record.key = key;
+        let then = Then::Stepped { id, was: old, after: record };
+        Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was: self.link.clone(), parents: Vec::new(), gone: false }))
+    }
+
+    /// The record address that a row wants now; `None` when it wants none.
+    fn wish_of(&self, (mapping, row_key): &RowName) -> Result<Option<RecordId>, StateError> {
+        let world = self.world;
+        let Some(lane) = world.lane(*mapping) else { return Ok(None) };
+        let Some(row) = world.view.row(lane.table, row_key)? else { return Ok(None) };
+        if !is_there(&row, world.store.truncated(lane.table)?) {
+            return Ok(None);
+        }
+        Ok(match lane.mapping.evaluate(row.cells()) {
+            Desired::Present(record) => Some(world.store.record_id(lane.object_id, &record.key)),
+            Desired::Left | Desired::Deleted | Desired::Incomplete { .. } | Desired::Refused(_) => None,
+        })
+    }
+
+    /// Whether the wishes of those who hold `from`, and so on, come back to `to`.
+    fn leads_to(&self, mut from: RecordId, to: RecordId) -> Result<bool, StateError> {
+        for _ in 0..16 {
+            if from == to {
+                return Ok(true);
+            }
+            let Some(holder) = self.world.store.members(from, 1)?.pop() else { return Ok(false) };
+            match self.wish_of(&holder)? {
+                Some(wish) if wish != from => from = wish,
+                Some(_) | None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// The row feeds no record yet: a new one, or one that is there already.
+    fn joined(&self, wanted: &Wanted) -> Result<Result<Standing, Verdict>, StateError> {
+        let world = self.world;
+        let Some(record) = world.store.record(wanted.id)? else { return Ok(Ok(Standing::Unknown)) };
+        let is_us = |(mapping, key): &RowName| *mapping == self.lane.id && *key == self.entry.row_key;
+        let members: Vec<_> = world.store.members(wanted.id, 8)?.into_iter().filter(|held| !is_us(held)).collect();
+        if self.lane.config.on_collision == OnCollision::Reject {
+            for member in members.iter().filter(|(mapping, _)| *mapping == self.lane.id) {
+                match self.wish_of(member)? {
+                    Some(wish) if wish == wanted.id => {
+                        let (key, seq) = (wanted.key.clone(), self.seq);
+                        return Ok(Err(Verdict::Dead { refusal: key_collision(), key, seq, parents: Vec::new() }));
+                    }
+                    // It is about to take another key, and its record with it.
+                    Some(_) => return Ok(Err(Verdict::Park(ParkedWhy::KeyTaken))),
+                    // It goes, and leaves the record to us.
+                    None => {}
+                }
+            }
+        }
+        Ok(Ok(Standing::Joined { record, others: !members.is_empty() }))
+    }
+
+    /// The row is gone, deleted softly, or left the filter.
+    fn depart(self, policy: &Departure, gone: bool) -> Result<Verdict, StateError> {
+        let world = self.world;
+        let note = |link: Option<Link>, was: Option<Link>| Verdict::Note { link, was, record: None };
+        let Some(link) = self.link.clone() else {
+            return Ok(if gone { Verdict::Drop } else { note(Some(self.reconciled()), None) });
+        };
+        let left = (!gone).then(|| self.reconciled());
+        let Some(id) = link.record else { return Ok(note(left, Some(link))) };
+        if world.busy.contains(&id) {
+            return Ok(Verdict::Busy(id));
+        }
+        let others = world.store.members(id, 2)?.into_iter().any(|(mapping, key)| {
+            mapping != self.lane.id || key != self.entry.row_key
+        });
+        let Some(mut record) = world.store.record(id)? else { return Ok(note(left, Some(link))) };
+        if others {
+            record.fields.retain(|_, field| field.owner != self.lane.id);
+            return Ok(Verdict::Note { link: left, was: Some(link), record: Some((id, record)) });
+        }
+        let Some(crm_id) = record.crm_id.clone() else { return Ok(note(left, Some(link))) };
+        let plan = |write, then| {
+            let was = Some(link.clone());
+            Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was, parents: Vec::new(), gone }))
+        };
+        match policy {
+            Departure::Ignore => Ok(note(left, Some(link))),
+            Departure::Set(fields) => {
+                let differs = |(name, value): &&(Arc<str>, FieldValue)| {
+                    let hash = world.store.field_hash(value);
+                    record.fields.get(&**name).is_none_or(|known| known.hash != hash)
+                };
+                let fields: Vec<_> = fields.iter().filter(differs).cloned().collect();
+                if fields.is_empty() {
+                    return Ok(note(left, Some(link.clone())));
+                }
+                let write = self.write(WriteOp::Update, &record.key, Some(crm_id), fields);
+                Ok(plan(write, Then::Departed { id, after: record }))
+            }
+            Departure::Delete => {
+                if self.entry.attempts() < 50 && children_are_coming(world, (self.lane.id, &self.entry.row_key))? {
+                    return Ok(Verdict::Park(ParkedWhy::Children));
+                }
+                let write = self.write(WriteOp::Delete, &record.key, Some(crm_id), Vec::new());
+                Ok(plan(write, Then::Deleted { id }))
+            }
+        }
+    }
+
+    /// Reconciled, and feeds no record.
+    fn reconciled(&self) -> Link {
+        Link { seq: self.seq, revision: self.lane.mapping.revision(), record: None, parents: Vec::new() }
+    }
+
+    fn write(
+        &self,
+        op: WriteOp,
+        key: &str,
+        crm_id: Option<String>,
+        fields: Vec<(Arc<str>, FieldValue)>,
+    ) -> Write {
+        let config = &self.lane.config;
+        let key = FieldValue::Text(key.to_owned());
+        Write { object: Arc::clone(&config.object), op, key_field: Arc::clone(&config.key_field), key, crm_id, fields }
+    }
+
+    fn dead(&self, refusal: Refusal, key: Option<String>, parents: Vec<RowName>) -> Verdict {
+        let key = key.unwrap_or_else(|| passerelle_change::key::printed(&self.entry.row_key));
+        Verdict::Dead { refusal, key, seq: self.seq, parents }
+    }
+}
+
+fn key_collision() -> Refusal {
+    Refusal {
+        code: "KEY_COLLISION".into(),
+        message: "another row of this mapping feeds the record with this external key; see on_collision".into(),
+        fields: Vec::new(),
+    }
+}

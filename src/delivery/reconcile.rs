@@ -1,0 +1,242 @@
+//! What the CRM is to be sent, given what it accepted and what the row says now. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use passerelle_change::{FieldValue, Refusal, Seq, WriteOp};
+use passerelle_state::{AcceptedField, MappingId, Record, RecordId};
+
+/// A record as it should be, with its references resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wanted {
+    /// Its external key.
+    pub key: String,
+    /// Its address.
+    pub id: RecordId,
+    /// The fields with a value, and whether each is for a creation only.
+    pub fields: Vec<WantedField>,
+    /// Fields left out because their parent is not in the CRM: what was accepted for them is forgotten.
+    pub parentless: Vec<Arc<str>>,
+    /// A column that a field needs is absent: good for an update, not for a creation.
+    pub incomplete: bool,
+    /// The row's version.
+    pub seq: Seq,
+}
+
+/// One field of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct WantedField {
+    pub name: Arc<str>,
+    pub value: FieldValue,
+    /// The keyed hash of the value.
+    pub hash: u64,
+    pub create_only: bool,
+}
+
+/// How a record stands that the row is to feed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Standing {
+    /// It is not in the CRM, as far as we know.
+    Unknown,
+    /// The row feeds it already, or it has no other member: `renamed` says that its key changes.
+    Ours { record: Record, renamed: bool },
+    /// The row joins a record that others feed, or that nobody feeds any more.
+    Joined { record: Record, others: bool },
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Decision {
+    /// The CRM holds all of it.
+    Nothing { record: Record },
+    /// Send this; once accepted, the record is as `after`.
+    Send { op: WriteOp, fields: Vec<(Arc<str>, FieldValue)>, after: Record },
+    /// A creation, but a column is absent: it waits until it is whole.
+    Incomplete,
+    /// Another member owns a field.
+    Collision(Refusal),
+}
+
+/// Compares field by field.
+pub(super) fn decide(
+    wanted: &Wanted,
+    standing: Standing,
+    mapping: MappingId,
+    key_field: &Arc<str>,
+    newest_wins: bool,
+) -> Decision {
+    match standing {
+        Standing::Unknown => create(wanted, mapping, None),
+        Standing::Ours { record, .. } if record.crm_id.is_none() => create(wanted, mapping, None),
+        Standing::Joined { record, .. } if record.crm_id.is_none() => create(wanted, mapping, None),
+        Standing::Ours { record, renamed } => update(wanted, record, mapping, renamed.then_some(key_field), false),
+        Standing::Joined { record, others } => {
+            if let Some(refusal) = collision(wanted, &record, mapping).filter(|_| others && !newest_wins) {
+                return Decision::Collision(refusal);
+            }
+            update(wanted, record, mapping, None, !others)
+        }
+    }
+}
+
+fn create(wanted: &Wanted, mapping: MappingId, crm_id: Option<String>) -> Decision {
+    if wanted.incomplete {
+        return Decision::Incomplete;
+    }
+    let fields = wanted.fields.iter().map(|field| (Arc::clone(&field.name), field.value.clone())).collect();
+    let kept = wanted.fields.iter().filter(|field| !field.create_only);
+    let accepted = kept.map(|field| (field.name.to_string(), accepted(field, mapping, wanted.seq))).collect();
+    let after = Record { key: wanted.key.clone(), crm_id, fields: accepted };
+    Decision::Send { op: WriteOp::Upsert, fields, after }
+}
+
+fn update(
+    wanted: &Wanted,
+    mut record: Record,
+    mapping: MappingId,
+    renamed: Option<&Arc<str>>,
+    in_full: bool,
+) -> Decision {
+    for name in &wanted.parentless {
+        record.fields.remove(&**name);
+    }
+    let differs = |field: &&WantedField| {
+        !field.create_only && (in_full || record.fields.get(&*field.name).is_none_or(|known| known.hash != field.hash))
+    };
+    let changed: Vec<&WantedField> = wanted.fields.iter().filter(differs).collect();
+    let mut fields: Vec<_> = changed.iter().map(|field| (Arc::clone(&field.name), field.value.clone())).collect();
+    let new: BTreeMap<_, _> =
+        changed.iter().map(|field| (field.name.to_string(), accepted(field, mapping, wanted.seq))).collect();
+    record.fields.extend(new);
+    if let Some(key_field) = renamed {
+        fields.push((Arc::clone(key_field), FieldValue::Text(wanted.key.clone())));
+        record.key.clone_from(&wanted.key);
+    }
+    if fields.is_empty() {
+        return Decision::Nothing { record };
+    }
+    Decision::Send { op: WriteOp::Update, fields, after: record }
+}
+
+/// A field that another mapping wrote, with another value.
+fn collision(wanted: &Wanted, record: &Record, mapping: MappingId) -> Option<Refusal> {
+    let clash = wanted.fields.iter().find(|field| {
+        let known = record.fields.get(&*field.name);
+        known.is_some_and(|known| known.owner != mapping && known.hash != field.hash)
+    })?;
+    Some(Refusal {
+        code: "FIELD_COLLISION".into(),
+        message: format!("another mapping writes {} of this record; see on_collision", clash.name),
+        fields: vec![clash.name.to_string()],
+    })
+}
+
+fn accepted(field: &WantedField, owner: MappingId, seq: Seq) -> AcceptedField {
+    AcceptedField { hash: field.hash, owner, seq }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: MappingId = MappingId(1);
+    const THEIRS: MappingId = MappingId(2);
+
+    fn hash(text: &str) -> u64 {
+        text.bytes().fold(7, |hash, byte| hash * 31 + u64::from(byte))
+    }
+
+    /// `Name=Ada ~Source=ERP` : a field `Name`, and `Source` for the creation only.
+    fn wanted(text: &str) -> Wanted {
+        let fields = text.split_whitespace().map(|pair| {
+            let (name, value) = pair.split_once('=').expect("name=value");
+            WantedField {
+                name: name.trim_start_matches('~').into(),
+                value: FieldValue::Text(value.into()),
+                hash: hash(value),
+                create_only: name.starts_with('~'),
+            }
+        });
+        Wanted {
+            key: "K".into(),
+            id: RecordId { object: 1, hash: [0; 16] },
+            fields: fields.collect(),
+            parentless: Vec::new(),
+            incomplete: false,
+            seq: Seq(9),
+        }
+    }
+
+    fn record(text: &str, owner: MappingId) -> Record {
+        let fields = text.split_whitespace().map(|pair| {
+            let (name, value) = pair.split_once('=').expect("name=value");
+            (name.to_owned(), AcceptedField { hash: hash(value), owner, seq: Seq(1) })
+        });
+        Record { key: "K".into(), crm_id: Some("001".into()), fields: fields.collect() }
+    }
+
+    fn check(wanted: &Wanted, standing: Standing, want: &str) {
+        let shown = match decide(wanted, standing, OURS, &"Ext".into(), false) {
+            Decision::Nothing { .. } => "nothing".into(),
+            Decision::Incomplete => "incomplete".into(),
+            Decision::Collision(refusal) => refusal.code,
+            Decision::Send { op, fields, .. } => {
+                let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                format!("{op:?} {}", fields.join(" "))
+            }
+        };
+        assert_eq!(shown, want);
+    }
+
+    #[test]
+    fn a_new_record_is_sent_in_full() {
+        check(&wanted("Name=Ada ~Source=ERP"), Standing::Unknown, "Upsert Name=Ada Source=ERP");
+    }
+
+    #[test]
+    fn only_what_differs_is_sent() {
+        let ours = |text| Standing::Ours { record: record(text, OURS), renamed: false };
+        check(&wanted("Name=Ada City=Paris"), ours("Name=Ada City=Lyon"), "Update City=Paris");
+        check(&wanted("Name=Ada City=Paris"), ours("Name=Ada City=Paris"), "nothing");
+        check(&wanted("Name=Ada ~Source=Shop"), ours("Name=Ada"), "nothing");
+    }
+
+    #[test]
+    fn a_rename_carries_the_new_key() {
+        let standing = Standing::Ours { record: record("Name=Ada", OURS), renamed: true };
+        check(&wanted("Name=Ada"), standing, "Update Ext=K");
+    }
+
+    #[test]
+    fn a_creation_waits_for_absent_columns_and_an_update_does_not() {
+        let mut wanted = wanted("Name=Ada");
+        wanted.incomplete = true;
+        check(&wanted, Standing::Unknown, "incomplete");
+        check(&wanted, Standing::Ours { record: record("Name=Bo", OURS), renamed: false }, "Update Name=Ada");
+    }
+
+    #[test]
+    fn members_write_their_own_fields_and_do_not_fight() {
+        let joined = |text| Standing::Joined { record: record(text, THEIRS), others: true };
+        check(&wanted("Name=Ada"), joined("Phone=1"), "Update Name=Ada");
+        check(&wanted("Name=Ada"), joined("Name=Ada"), "nothing");
+        check(&wanted("Name=Ada"), joined("Name=Bo"), "FIELD_COLLISION");
+    }
+
+    #[test]
+    fn a_record_that_nobody_feeds_is_written_in_full_by_id() {
+        let joined = Standing::Joined { record: record("Name=Ada", OURS), others: false };
+        check(&wanted("Name=Ada"), joined, "Update Name=Ada");
+    }
+
+    #[test]
+    fn a_reference_whose_parent_went_is_forgotten_and_sent_again_with_it() {
+        let mut without = wanted("Name=Ada");
+        without.parentless = vec!["Account".into()];
+        let standing = Standing::Ours { record: record("Name=Ada Account=A", OURS), renamed: false };
+        let Decision::Nothing { record } = decide(&without, standing, OURS, &"Ext".into(), false) else {
+            panic!("nothing to send")
+        };
+        check(&wanted("Name=Ada Account=A"), Standing::Ours { record, renamed: false }, "Update Account=A");
+    }
+}

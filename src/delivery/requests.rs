@@ -1,0 +1,172 @@
+//! From staged writes to requests: one object and one form each, as many records as the vendor takes.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use passerelle_change::{Answer, RequestError, Write, WriteOp};
+use passerelle_crm::Permit;
+use passerelle_state::{MappingId, RecordId};
+use tokio::task::JoinSet;
+
+use super::SharedClient;
+use super::lane::Entry;
+use super::prepare::Plan;
+
+/// The vendor's most records a request; the client says how many of them fit by their size.
+pub(super) const MOST_RECORDS: usize = 200;
+
+/// A write that waits for its request, and the row behind it.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub lane: MappingId,
+    pub entry: Entry,
+    pub plan: Plan,
+    pub since: Instant,
+}
+
+/// What a request carries: never two objects, never two forms.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Form {
+    /// Deletions go last.
+    op: WriteOp,
+    object: Arc<str>,
+    key_field: Arc<str>,
+}
+
+/// A request that has come back.
+pub(super) struct Answered {
+    pub staged: Vec<Staged>,
+    pub result: Result<Answer, RequestError>,
+    pub took: Duration,
+}
+
+/// Writes on their way.
+#[derive(Default)]
+pub(super) struct Requests {
+    bins: BTreeMap<Form, VecDeque<Staged>>,
+    /// Parts of a refused batch: each goes alone.
+    split: VecDeque<Vec<Staged>>,
+    busy: HashSet<RecordId>,
+    flying: JoinSet<Answered>,
+}
+
+impl Requests {
+    /// Records that a request carries, or that wait for one.
+    pub(super) fn busy(&self) -> &HashSet<RecordId> {
+        &self.busy
+    }
+
+    /// Nothing is staged and nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flying.is_empty() && self.staged() == 0
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.flying.len()
+    }
+
+    pub(super) fn staged(&self) -> usize {
+        self.bins.values().map(VecDeque::len).sum::<usize>() + self.split.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// A request's worth of one form is staged.
+    pub(super) fn has_full_bin(&self) -> bool {
+        !self.split.is_empty() || self.bins.values().any(|bin| bin.len() >= MOST_RECORDS)
+    }
+
+    /// Stages a write.
+    pub(super) fn stage(&mut self, lane: MappingId, entry: Entry, plan: Plan) {
+        self.busy.extend(plan.records());
+        let form = Form {
+            op: plan.write.op,
+            object: Arc::clone(&plan.write.object),
+            key_field: Arc::clone(&plan.write.key_field),
+        };
+        self.bins.entry(form).or_default().push_back(Staged { lane, entry, plan, since: Instant::now() });
+    }
+
+    /// When the oldest staged write has lingered for `linger`: `None` when nothing is staged.
+    pub(super) fn linger_ends(&self, linger: Duration) -> Option<Instant> {
+        self.bins.values().filter_map(VecDeque::front).map(|staged| staged.since + linger).min()
+    }
+
+    /// Sends the fullest request there is: `urgent` forms first. Gives the permit back when nothing is staged.
+    pub(super) fn send(&mut self, client: &SharedClient, permit: Permit, urgent: &HashSet<MappingId>) -> Option<Permit> {
+        let Some(staged) = self.take(client, urgent) else { return Some(permit) };
+        let client = Arc::clone(client);
+        self.flying.spawn(async move {
+            let begun = Instant::now();
+            let writes: Vec<Write> = staged.iter().map(|staged| staged.plan.write.clone()).collect();
+            let op = writes.first().map_or(WriteOp::Update, |write| write.op);
+            let result = client.submit(op, &writes).await;
+            drop(permit);
+            Answered { staged, result, took: begun.elapsed() }
+        });
+        None
+    }
+
+    fn take(&mut self, client: &SharedClient, urgent: &HashSet<MappingId>) -> Option<Vec<Staged>> {
+        if let Some(part) = self.split.pop_front() {
+            return Some(part);
+        }
+        let rank = |(form, bin): &(&Form, &mut VecDeque<Staged>)| {
+            let is_urgent = bin.front().is_some_and(|staged| urgent.contains(&staged.lane));
+            let since = bin.front().map(|staged| staged.since);
+            (!is_urgent, form.op == WriteOp::Delete, since)
+        };
+        let (form, bin) = self.bins.iter_mut().filter(|(_, bin)| !bin.is_empty()).min_by_key(rank)?;
+        let form = form.clone();
+        let mut staged: Vec<Staged> = bin.drain(..bin.len().min(MOST_RECORDS)).collect();
+        let writes: Vec<Write> = staged.iter().map(|staged| staged.plan.write.clone()).collect();
+        let fits = client.records_per_request(&writes).max(1);
+        for back in staged.drain(fits.min(staged.len())..).rev() {
+            bin.push_front(back);
+        }
+        if bin.is_empty() {
+            self.bins.remove(&form);
+        }
+        Some(staged)
+    }
+
+    /// The next request that comes back. Cancel-safe; pends for ever when none is under way.
+    pub(super) async fn answered(&mut self) -> Answered {
+        loop {
+            match self.flying.join_next().await {
+                Some(Ok(answered)) => return answered,
+                // A request's task neither panics nor is aborted but at shutdown, when this future is dropped.
+                Some(Err(_)) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// A record is free for the next request.
+    pub(super) fn free(&mut self, plan: &Plan) {
+        for id in plan.records() {
+            self.busy.remove(&id);
+        }
+    }
+
+    /// A record is still carried: its request goes out again.
+    pub(super) fn keep_busy(&mut self, plan: &Plan) {
+        self.busy.extend(plan.records());
+    }
+
+    /// A batch that was refused as a whole: halves of it, until the record is found.
+    pub(super) fn split(&mut self, mut staged: Vec<Staged>) {
+        let second = staged.split_off(staged.len() / 2);
+        self.split.extend([staged, second].into_iter().filter(|part| !part.is_empty()));
+    }
+
+    /// Takes everything back that is staged and not under way.
+    pub(super) fn unstage(&mut self) -> Vec<Staged> {
+        let bins = std::mem::take(&mut self.bins);
+        let mut staged: Vec<Staged> = bins.into_values().flatten().collect();
+        staged.extend(std::mem::take(&mut self.split).into_iter().flatten());
+        for one in &staged {
+            self.free(&one.plan);
+        }
+        staged
+    }
+}

@@ -1,0 +1,374 @@
+//! What is noted of verdicts and of outcomes: one batch {accepted, parked, dead letters, entries done}.
+
+use passerelle_change::{Micros, Outcome, Position, Refusal, Seq, Write, WriteOp};
+use passerelle_state::{
+    DeadLetter, DeliveryBatch, Link, MappingId, Parked, ParkedWhy, Record, RecordId, StateError, Store, Waiting,
+};
+
+use super::lane::{Entry, Lane, Origin};
+use super::parents::RowName;
+use super::prepare::{Plan, Then};
+use crate::config::model::OnGone;
+
+/// A record that the CRM can't take now is tried so often before it is a dead letter.
+const MOST_ATTEMPTS: u32 = 10;
+/// A row whose key is taken is looked at so often.
+const MOST_LOOKS: u32 = 40;
+/// Refusals with one code and nothing accepted between that hold a mapping (STATE.md, rule 9).
+pub(super) const REFUSALS_HOLD: u32 = 50;
+
+/// Notes for one batch.
+pub(super) struct Notes<'s> {
+    pub store: &'s Store,
+    pub batch: DeliveryBatch<'s>,
+    /// Microseconds since 1970.
+    pub now: u64,
+    /// The checkpoint, for dead letters.
+    pub position: Option<Position>,
+    /// Parent rows whose children are to be looked at again.
+    pub wake: Vec<RowName>,
+}
+
+/// What a row's settlement leaves to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Nothing: the row is settled.
+    Settled,
+    /// It is to be looked at again at once.
+    Again,
+}
+
+impl<'s> Notes<'s> {
+    pub(super) fn new(store: &'s Store, now: u64, position: Option<Position>) -> Self {
+        Self { store, batch: DeliveryBatch::new(store), now, position, wake: Vec::new() }
+    }
+
+    /// The row does not stand anywhere any more.
+    pub(super) fn done(&mut self, lane: &mut Lane, entry: &Entry) -> Result<(), StateError> {
+        match &entry.origin {
+            Origin::Queue(..) => {
+                if let Some(queued) = entry.queued() {
+                    self.batch.dequeue(lane.id, &queued);
+                }
+            }
+            Origin::Parked { due, .. } => self.batch.unpark(lane.id, *due, &entry.row_key),
+            Origin::Scan { .. } => {}
+        }
+        lane.settled(self.store, entry)
+    }
+
+    /// The row is reconciled without a call.
+    pub(super) fn note(
+        &mut self,
+        lane: &mut Lane,
+        entry: &Entry,
+        link: Option<&Link>,
+        was: Option<&Link>,
+        record: Option<(RecordId, Record)>,
+    ) -> Result<(), StateError> {
+        if let Some((id, record)) = &record {
+            self.batch.record(*id, Some(record));
+        }
+        self.relink(lane, &entry.row_key, link, was);
+        self.forget_trouble(lane, &entry.row_key)?;
+        lane.figures.unchanged += 1;
+        if lane.has_children && link.is_none_or(|link| link.record.is_none()) {
+            self.wake.push((lane.id, entry.row_key.clone()));
+        }
+        self.done(lane, entry)
+    }
+
+    /// The row leaves its record, and is looked at again.
+    pub(super) fn unlink(&mut self, lane: &mut Lane, entry: &Entry, link: &Link, id: RecordId) -> Result<(), StateError> {
+        if let Some(mut record) = self.store.record(id)? {
+            record.fields.retain(|_, field| field.owner != lane.id);
+            self.batch.record(id, Some(&record));
+        }
+        let alone = Link { record: None, ..link.clone() };
+        self.relink(lane, &entry.row_key, Some(&alone), Some(link));
+        Ok(())
+    }
+
+    /// Writes the link, and what hangs on it: membership, references.
+    fn relink(&mut self, lane: &mut Lane, row_key: &[u8], link: Option<&Link>, was: Option<&Link>) {
+        let (record, before) = (link.and_then(|link| link.record), was.and_then(|was| was.record));
+        if record != before {
+            if let Some(before) = before {
+                self.batch.member(before, lane.id, row_key, false);
+                lane.figures.records = lane.figures.records.saturating_sub(1);
+            }
+            if let Some(record) = record {
+                self.batch.member(record, lane.id, row_key, true);
+                lane.figures.records += 1;
+            }
+            if lane.has_children {
+                self.wake.push((lane.id, row_key.to_vec()));
+            }
+        }
+        self.refer(lane.id, row_key, link.map_or(&[], |link| &link.parents), was.map_or(&[], |was| &was.parents));
+        self.batch.link(lane.id, row_key, link);
+    }
+
+    fn refer(&mut self, mapping: MappingId, row_key: &[u8], parents: &[RowName], before: &[RowName]) {
+        for gone in before.iter().filter(|parent| !parents.contains(parent)) {
+            self.batch.backref((gone.0, &gone.1), (mapping, row_key), false);
+        }
+        for new in parents.iter().filter(|parent| !before.contains(parent)) {
+            self.batch.backref((new.0, &new.1), (mapping, row_key), true);
+        }
+    }
+
+    fn forget_trouble(&mut self, lane: &Lane, row_key: &[u8]) -> Result<(), StateError> {
+        if self.store.dead_letter(lane.id, row_key)?.is_some() {
+            self.batch.dead(lane.id, row_key, None);
+        }
+        if self.store.waiting(lane.id, row_key)?.is_some() {
+            self.batch.waiting(lane.id, row_key, None);
+        }
+        Ok(())
+    }
+
+    /// The row waits for a parent, which wakes it.
+    pub(super) fn wait(
+        &mut self,
+        lane: &mut Lane,
+        entry: &Entry,
+        parent: RowName,
+        parents: &[RowName],
+    ) -> Result<(), StateError> {
+        self.refer(lane.id, &entry.row_key, parents, &[]);
+        let waiting = Waiting { parent, since: entry.since.clone() };
+        self.batch.waiting(lane.id, &entry.row_key, Some(&waiting));
+        self.done(lane, entry)
+    }
+
+    /// Sets the row aside.
+    pub(super) fn park(&mut self, lane: &mut Lane, entry: &Entry, why: ParkedWhy) -> Result<(), StateError> {
+        let attempts = entry.attempts() + 1;
+        if why == ParkedWhy::KeyTaken && attempts > MOST_LOOKS {
+            let message = "another record holds the external key, and does not give it up".to_owned();
+            let refusal = Refusal { code: "KEY_TAKEN".into(), message, fields: Vec::new() };
+            let key = passerelle_change::key::printed(&entry.row_key);
+            return self.dead(lane, entry, Seq::ZERO, None, refusal, key, &[], String::new());
+        }
+        let due = self.now.saturating_add(delay_micros(why, attempts));
+        let seq = Seq::ZERO;
+        let parked = Parked { seq, attempts, since: entry.since.clone(), why };
+        self.done(lane, entry)?;
+        self.batch.park(lane.id, due, &entry.row_key, &parked);
+        Ok(())
+    }
+
+    /// Keeps the row as a dead letter. Its next change tries again.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a dead letter, each once")]
+    pub(super) fn dead(
+        &mut self,
+        lane: &mut Lane,
+        entry: &Entry,
+        seq: Seq,
+        was: Option<&Link>,
+        refusal: Refusal,
+        key: String,
+        parents: &[RowName],
+        payload: String,
+    ) -> Result<(), StateError> {
+        let at = Micros(i64::try_from(self.now).unwrap_or(i64::MAX));
+        let before = self.store.dead_letter(lane.id, &entry.row_key)?;
+        let letter = DeadLetter {
+            key,
+            object: lane.config.object.to_string(),
+            seq,
+            position: self.position.clone(),
+            payload,
+            first_at: before.as_ref().map_or(at, |letter| letter.first_at),
+            last_at: at,
+            attempts: before.map_or(0, |letter| letter.attempts) + 1,
+            refusal,
+        };
+        if lane.refusals.0 != letter.refusal.code {
+            lane.refusals = (letter.refusal.code.clone(), 0);
+        }
+        lane.refusals.1 += 1;
+        self.batch.dead(lane.id, &entry.row_key, Some(&letter));
+        if self.store.waiting(lane.id, &entry.row_key)?.is_some() {
+            self.batch.waiting(lane.id, &entry.row_key, None);
+        }
+        self.refer(lane.id, &entry.row_key, parents, &[]);
+        let link = Link {
+            seq,
+            revision: lane.mapping.revision(),
+            record: was.and_then(|was| was.record),
+            parents: was.map_or_else(|| parents.to_vec(), |was| was.parents.clone()),
+        };
+        self.batch.link(lane.id, &entry.row_key, Some(&link));
+        if lane.has_children {
+            self.wake.push((lane.id, entry.row_key.clone()));
+        }
+        self.done(lane, entry)
+    }
+
+    /// One write's outcome.
+    pub(super) fn outcome(
+        &mut self,
+        lane: &mut Lane,
+        entry: &Entry,
+        plan: Plan,
+        outcome: Outcome,
+    ) -> Result<After, StateError> {
+        match outcome {
+            Outcome::Accepted { crm_id, .. } => self.accepted(lane, entry, plan, crm_id),
+            Outcome::Rejected(refusal) => {
+                self.refused(lane, entry, &plan, refusal)?;
+                Ok(After::Settled)
+            }
+            Outcome::Missing => self.missing(lane, entry, plan),
+            Outcome::ParentMissing(refusal) | Outcome::Retry { refusal, .. } => {
+                if entry.attempts() >= MOST_ATTEMPTS {
+                    self.refused(lane, entry, &plan, refusal)?;
+                } else {
+                    self.park(lane, entry, ParkedWhy::Retry)?;
+                }
+                Ok(After::Settled)
+            }
+        }
+    }
+
+    fn refused(&mut self, lane: &mut Lane, entry: &Entry, plan: &Plan, refusal: Refusal) -> Result<(), StateError> {
+        let key = plan.write.key.to_string();
+        let payload = payload(&plan.write);
+        self.dead(lane, entry, plan.seq, plan.was.as_ref(), refusal, key, &plan.parents, payload)
+    }
+
+    fn accepted(&mut self, lane: &mut Lane, entry: &Entry, plan: Plan, crm_id: String) -> Result<After, StateError> {
+        lane.refusals = (String::new(), 0);
+        lane.figures.delivered += 1;
+        lane.last_delivered_at = Some(Micros(i64::try_from(self.now).unwrap_or(i64::MAX)));
+        let revision = lane.mapping.revision();
+        let link = |record| Link { seq: plan.seq, revision, record, parents: plan.parents.clone() };
+        match plan.then {
+            Then::Holds { id, was, mut after } => {
+                if !crm_id.is_empty() {
+                    after.crm_id = Some(crm_id);
+                }
+                if let Some(was) = was.filter(|was| *was != id) {
+                    self.batch.record(was, None);
+                }
+                self.batch.record(id, Some(&after));
+                self.relink(lane, &entry.row_key, Some(&link(Some(id))), plan.was.as_ref());
+                self.forget_trouble(lane, &entry.row_key)?;
+                self.done(lane, entry)?;
+                Ok(After::Settled)
+            }
+            Then::Stepped { id, was, after } => {
+                self.batch.record(was, None);
+                self.batch.record(id, Some(&after));
+                let before = plan.was.clone().unwrap_or_else(|| link(Some(was)));
+                let stepped = Link { record: Some(id), ..before };
+                self.relink(lane, &entry.row_key, Some(&stepped), plan.was.as_ref());
+                Ok(After::Again)
+            }
+            Then::Deleted { id } if plan.seq == Seq::ZERO => {
+                // Given up for another record, which the row joins now.
+                self.batch.record(id, None);
+                let before = plan.was.clone().unwrap_or_else(|| link(None));
+                self.relink(lane, &entry.row_key, Some(&Link { record: None, ..before }), plan.was.as_ref());
+                Ok(After::Again)
+            }
+            Then::Deleted { id } => {
+                self.batch.record(id, None);
+                self.departed(lane, entry, &plan.was, link(None), plan.gone)?;
+                Ok(After::Settled)
+            }
+            Then::Departed { id, after } => {
+                self.batch.record(id, Some(&after));
+                self.departed(lane, entry, &plan.was, link(None), plan.gone)?;
+                Ok(After::Settled)
+            }
+        }
+    }
+
+    /// The row feeds no record any more; of a row that is gone nothing is kept.
+    fn departed(
+        &mut self,
+        lane: &mut Lane,
+        entry: &Entry,
+        was: &Option<Link>,
+        link: Link,
+        gone: bool,
+    ) -> Result<(), StateError> {
+        self.relink(lane, &entry.row_key, (!gone).then_some(&link), was.as_ref());
+        self.forget_trouble(lane, &entry.row_key)?;
+        self.done(lane, entry)
+    }
+
+    /// A person deleted the record in the CRM.
+    fn missing(&mut self, lane: &mut Lane, entry: &Entry, plan: Plan) -> Result<After, StateError> {
+        if plan.write.op == WriteOp::Delete {
+            return self.accepted(lane, entry, plan, String::new());
+        }
+        if lane.config.on_gone == OnGone::Reject {
+            let message = "the record was deleted in the CRM; see on_gone".to_owned();
+            let refusal = Refusal { code: "RECORD_GONE".into(), message, fields: Vec::new() };
+            self.refused(lane, entry, &plan, refusal)?;
+            return Ok(After::Settled);
+        }
+        match &plan.then {
+            Then::Holds { id, was, .. } => {
+                let known = was.unwrap_or(*id);
+                let key = self.store.record(known)?.map(|record| record.key).unwrap_or_default();
+                self.batch.record(known, Some(&Record { key, ..Record::default() }));
+            }
+            Then::Stepped { was, .. } => {
+                let key = self.store.record(*was)?.map(|record| record.key).unwrap_or_default();
+                self.batch.record(*was, Some(&Record { key, ..Record::default() }));
+            }
+            Then::Deleted { .. } | Then::Departed { .. } => {
+                return self.accepted(lane, entry, plan, String::new());
+            }
+        }
+        Ok(After::Again)
+    }
+
+    /// Rows that refer to parents that came or went are looked at again.
+    pub(super) fn wake_children(&mut self) -> Result<(), StateError> {
+        for (mapping, row_key) in std::mem::take(&mut self.wake) {
+            for (child, child_key) in self.store.children((mapping, &row_key), usize::MAX)? {
+                let since = self.store.waiting(child, &child_key)?.and_then(|waiting| waiting.since);
+                let parked = Parked { seq: Seq::ZERO, attempts: 0, since, why: ParkedWhy::Again };
+                self.batch.waiting(child, &child_key, None);
+                self.batch.park(child, self.now, &child_key, &parked);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long a row is set aside: at least, and jittered so that a crowd does not come back at once.
+fn delay_micros(why: ParkedWhy, attempts: u32) -> u64 {
+    let doubled = |first: u64, most: u64| first.saturating_mul(1 << attempts.min(20)).min(most);
+    let bound = match why {
+        ParkedWhy::Again => return 0,
+        ParkedWhy::KeyTaken | ParkedWhy::Children => doubled(5_000, 2_000_000),
+        ParkedWhy::Retry => doubled(500_000, 300_000_000),
+        ParkedWhy::Incomplete => doubled(1_000_000, 60_000_000),
+        // Until someone lets them go.
+        ParkedWhy::Guarded => return u64::MAX / 4,
+    };
+    bound / 2 + rand::random_range(0..=bound / 2)
+}
+
+/// What was sent, for people to read in a dead letter.
+pub(super) fn payload(write: &Write) -> String {
+    use passerelle_change::FieldValue;
+    let json = |value: &FieldValue| match value {
+        FieldValue::Null => serde_json::Value::Null,
+        FieldValue::Bool(b) => (*b).into(),
+        FieldValue::Number(n) => n.clone().into(),
+        FieldValue::Text(text) => text.clone().into(),
+        FieldValue::Reference { key_field, key } => serde_json::json!({ key_field: key }),
+    };
+    let mut fields = serde_json::Map::new();
+    fields.insert(write.key_field.to_string(), json(&write.key));
+    fields.extend(write.fields.iter().map(|(name, value)| (name.to_string(), json(value))));
+    serde_json::Value::Object(fields).to_string()
+}

@@ -1,0 +1,5 @@
+//! The program `passerelle`; everything is in the library beside it.
+
+fn main() -> std::process::ExitCode {
+    passerelle::cli::main()
+}

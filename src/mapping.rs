@@ -1,0 +1,183 @@
+//! The mapping language, and the pure evaluation of a row to the record as it should be.
+//!
+//! A mapping is compiled once against the columns of its table ([`Mapping::compile`]): every expression is parsed,
+//! its names are resolved, its types are checked, and all faults come out at once with their places. Then
+//! [`Mapping::evaluate`] turns a row into a [`Desired`]: no I/O, no clock, no randomness, steps bounded by the
+//! expressions' own size.
+//!
+//! What holds here:
+//! - *absent is not null*: an expression that names an absent column is not evaluated, so `default` does not fire; its
+//!   field is [`Target::Absent`], and a `where`, `deleted` or `key` makes the row [`Desired::Incomplete`];
+//! - null is SQL's: a comparison with null is null, `and` and `or` have three values, and a `where` that is null
+//!   counts as false. `or` over anything but booleans takes the first side that is neither null nor empty text;
+//! - integers and decimals are exact; `/` rounds at the 28th digit, a result that does not fit is bad, never rounded;
+//! - a reason never holds any of the row, so that reasons can be counted by and logged.
+//!
+//! Related rows (`a.b`) are read by the parser and refused by the check: they come later.
+
+mod check;
+mod compile;
+mod evaluate;
+mod fault;
+mod filters;
+mod kind;
+mod lexer;
+mod number;
+mod output;
+mod program;
+mod revision;
+mod row;
+mod syntax;
+mod text;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use passerelle_change::{FieldValue, Refusal, Type};
+
+use crate::config::model;
+
+pub use compile::MappingFault;
+pub use fault::Fault;
+pub use filters::{FILTERS, Filter, Param};
+pub use syntax::{MAX_DEPTH, MAX_LENGTH};
+
+/// The names of the row's columns that an expression uses, without knowing any types.
+pub fn columns(expr: &str) -> Result<BTreeSet<String>, Fault> {
+    let mut names = BTreeSet::new();
+    syntax::collect_columns(&syntax::parse(expr)?, &mut names);
+    Ok(names)
+}
+
+/// The names of the columns that a mapping uses: what has to be captured of its table, besides the row key.
+pub fn columns_of(config: &model::Mapping) -> Result<BTreeSet<String>, Vec<MappingFault>> {
+    let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
+    for expr in compile::expressions(config) {
+        match columns(&expr.text) {
+            Ok(more) => names.extend(more),
+            Err(fault) => faults.push(MappingFault::of(fault, expr)),
+        }
+    }
+    if faults.is_empty() { Ok(names) } else { Err(faults) }
+}
+
+/// What a mapping needs to know of the mapping that its reference names.
+#[derive(Clone, Debug)]
+pub struct ParentInfo {
+    /// The caller's number of that mapping; handed back in [`Target::Reference`].
+    pub mapping: usize,
+    /// The columns of its table's row key, in order: name and type.
+    pub key: Vec<(String, Type)>,
+    /// Its records' external key field.
+    pub key_field: Arc<str>,
+}
+
+/// A compiled mapping.
+#[derive(Debug)]
+pub struct Mapping {
+    slots: Vec<row::Slot>,
+    index: row::SlotIndex,
+    filter: Option<program::Program>,
+    deleted: Option<program::Program>,
+    key: program::Program,
+    fields: Vec<compile::CompiledField>,
+    zone: jiff::tz::TimeZone,
+    revision: u64,
+}
+
+impl Mapping {
+    /// A stable hash of everything that changes the outcome of an evaluation: expressions, fields, maps, keys. The same
+    /// over restarts and machines; a change of it means that every row has to be evaluated again.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Names of the columns that are used.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().map(|slot| slot.name.as_str())
+    }
+
+    /// Whether a record can be created from this: no field waits for an absent column. Where one does, the row must be
+    /// fetched first.
+    pub fn complete_for_create(&self, record: &Record) -> bool {
+        record.fields.iter().all(|field| field.target != Target::Absent)
+    }
+
+    /// Names of the absent columns that a record's fields wait for; empty when it is complete.
+    pub fn absent_columns(&self, cells: passerelle_change::Cells<'_>) -> Vec<String> {
+        let row = row::Row::new(&self.slots, &self.index, cells);
+        let absent = self.slots.iter().enumerate().filter(|(slot, _)| row.is_absent(*slot));
+        absent.map(|(_, slot)| slot.name.clone()).collect()
+    }
+}
+
+/// What the CRM should hold for a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Desired {
+    /// This record.
+    Present(Record),
+    /// Nothing of this mapping's: `where` is false or null. `on_leave` says what becomes of a record that is there.
+    Left,
+    /// Nothing: `deleted` is true. `on_delete` says what becomes of a record that is there.
+    Deleted,
+    /// Not known yet: `where`, `deleted` or `key` names columns that are absent. The row must be fetched.
+    Incomplete {
+        /// Names of the absent columns.
+        columns: Vec<String>,
+    },
+    /// The row can have no record as it is: a dead letter. Codes: `KEY_EMPTY`, `KEY_BAD`, `WHERE_BAD`, `DELETED_BAD`,
+    /// `FIELD_REQUIRED`, `FIELD_BAD`.
+    Refused(Refusal),
+}
+
+/// A record as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The external key.
+    pub key: String,
+    /// One entry for each field of the mapping, in its order.
+    pub fields: Vec<Field>,
+    /// Fields whose value was bad and that were left out or cleared, as `on_bad` says.
+    pub bad: Vec<BadField>,
+}
+
+/// One field of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its place in the mapping's fields.
+    pub index: usize,
+    /// What it should be.
+    pub target: Target,
+}
+
+/// What a field should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This value; null clears the field.
+    Set(FieldValue),
+    /// Unchanged and unknown: it names a column that is absent.
+    Absent,
+    /// The record of another mapping's row.
+    Reference {
+        /// The parents' mapping, as in [`ParentInfo::mapping`].
+        mapping: usize,
+        /// The parent's row key, encoded by [`passerelle_change::key`].
+        row_key: Vec<u8>,
+    },
+    /// Left out, since its value is bad.
+    Omitted,
+}
+
+/// A field whose value was bad.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadField {
+    /// Its place in the mapping's fields.
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Why: one of a few reasons, without anything of the row.
+    pub reason: &'static str,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Filters on dates and times.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, date};
+use jiff::fmt::strtime::{self, BrokenDownTime};
+use jiff::tz::TimeZone;
+use passerelle_change::Value;
+
+use super::WRONG_KIND;
+use crate::mapping::program::{Bad, Yield};
+
+const BAD_DATE: Bad = Bad("not a date of the expected form");
+const BAD_TIME: Bad = Bad("not a date and time of the expected form");
+
+/// How text is read, and the zone of times that have none.
+#[derive(Debug)]
+pub(in crate::mapping) struct Form {
+    /// In strptime's words; ISO 8601 when there is none.
+    format: Option<String>,
+    zone: TimeZone,
+}
+
+impl Form {
+    /// `None` when it is not a form: no part of a date in it, or a directive that does not exist.
+    pub(super) fn new(written: Option<&str>, zone: TimeZone) -> Option<Self> {
+        let Some(written) = written else { return Some(Self { format: None, zone }) };
+        let format = if written.contains('%') { written.to_owned() } else { directives(written) };
+        let sample = date(2024, 1, 31).at(10, 20, 30, 0);
+        let printed = strtime::format(&format, &sample.to_zoned(TimeZone::UTC).ok()?).ok()?;
+        let read = BrokenDownTime::parse(&format, &printed).ok()?;
+        (read.to_date().ok()? == sample.date()).then_some(Self { format: Some(format), zone })
+    }
+
+    pub(super) fn date<'v>(&self, value: Value<'v>) -> Yield<'v> {
+        match value {
+            Value::Date(_) => Ok(value),
+            Value::DateTime(time) => Ok(Value::Date(time.date())),
+            Value::Timestamp(time) => Ok(Value::Date(self.zone.to_datetime(time).date())),
+            Value::Text(text) => match (text.trim(), &self.format) {
+                ("", _) => Ok(Value::Null),
+                (text, Some(format)) => {
+                    let read = BrokenDownTime::parse(format, text).and_then(|read| read.to_date());
+                    read.map_err(|_| BAD_DATE).and_then(in_our_era).map(Value::Date)
+                }
+                (text, None) => text.parse().map_err(|_| BAD_DATE).and_then(in_our_era).map(Value::Date),
+            },
+            _ => Err(WRONG_KIND),
+        }
+    }
+
+    pub(super) fn datetime<'v>(&self, value: Value<'v>) -> Yield<'v> {
+        match value {
+            Value::Timestamp(_) => Ok(value),
+            Value::Date(date) => at(date.into(), &self.zone).map(Value::Timestamp),
+            Value::DateTime(time) => at(time, &self.zone).map(Value::Timestamp),
+            Value::Text(text) => match (text.trim(), &self.format) {
+                ("", _) => Ok(Value::Null),
+                (text, Some(format)) => self.formatted(format, text).map(Value::Timestamp),
+                (text, None) => instant(text, &self.zone).map(Value::Timestamp),
+            },
+            _ => Err(WRONG_KIND),
+        }
+    }
+
+    fn formatted(&self, format: &str, text: &str) -> Result<Timestamp, Bad> {
+        let read = BrokenDownTime::parse(format, text).map_err(|_| BAD_TIME)?;
+        if read.offset().is_some() || read.iana_time_zone().is_some() {
+            return read.to_timestamp().map_err(|_| BAD_TIME);
+        }
+        let time = read.to_datetime().or_else(|_| read.to_date().map(DateTime::from)).map_err(|_| BAD_TIME)?;
+        in_our_era(time.date()).map_err(|_| BAD_TIME)?;
+        at(time, &self.zone)
+    }
+}
+
+/// An instant from ISO 8601, with an offset or naive; a date is its midnight.
+pub(in crate::mapping) fn instant(text: &str, zone: &TimeZone) -> Result<Timestamp, Bad> {
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Ok(instant);
+    }
+    let time: DateTime = text.parse().map_err(|_| BAD_TIME)?;
+    in_our_era(time.date()).map_err(|_| BAD_TIME)?;
+    at(time, zone)
+}
+
+/// The instant of a naive time. One that the clocks skipped is taken as an hour later, one that came twice as the first.
+pub(in crate::mapping) fn at(time: DateTime, zone: &TimeZone) -> Result<Timestamp, Bad> {
+    zone.to_ambiguous_timestamp(time).compatible().map_err(|_| Bad("an instant that is out of range"))
+}
+
+fn in_our_era(date: Date) -> Result<Date, Bad> {
+    if date.year() >= 1 { Ok(date) } else { Err(BAD_DATE) }
+}
+
+/// `DD/MM/YYYY` as `%d/%m/%Y`.
+fn directives(written: &str) -> String {
+    const PARTS: &[(&str, &str)] = &[
+        ("YYYY", "%Y"),
+        ("YY", "%y"),
+        ("MM", "%m"),
+        ("DD", "%d"),
+        ("HH", "%H"),
+        ("mm", "%M"),
+        ("ss", "%S"),
+        ("SS", "%S"),
+    ];
+    let mut out = String::with_capacity(written.len());
+    let mut rest = written;
+    while let Some(c) = rest.chars().next() {
+        if let Some((part, directive)) = PARTS.iter().find(|(part, _)| rest.starts_with(part)) {
+            out.push_str(directive);
+            rest = &rest[part.len()..];
+        } else {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    out
+}

@@ -1,0 +1,105 @@
+//! One row's cells, by the mapping's slots: found once, parsed when they are asked for.
+
+use passerelle_change::{Cell, Cells, Column, ColumnId, Type, Value};
+
+use super::kind::Kind;
+use super::program::{Bad, Yield};
+use super::text;
+
+/// A column that a mapping uses. A column whose type was changed has several ids: rows captured before carry the old
+/// one.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) name: String,
+    /// Newest first: its type is the one that expressions are checked against.
+    versions: Vec<(ColumnId, Type)>,
+}
+
+impl Slot {
+    /// The column of that name among all that are known, newest last.
+    pub(super) fn find(name: &str, columns: &[Column]) -> Option<Self> {
+        let versions: Vec<_> = columns
+            .iter()
+            .rev()
+            .filter(|column| column.name == name)
+            .map(|column| (column.id, column.ty.clone()))
+            .collect();
+        (!versions.is_empty()).then(|| Self { name: name.to_owned(), versions })
+    }
+
+    pub(super) fn ty(&self) -> &Type {
+        // `find` makes no slot without a version.
+        &self.versions[0].1
+    }
+}
+
+/// Which slot a column id belongs to.
+#[derive(Debug, Default)]
+pub(super) struct SlotIndex(Vec<(ColumnId, u32, u32)>);
+
+impl SlotIndex {
+    pub(super) fn new(slots: &[Slot]) -> Self {
+        let mut index = Vec::new();
+        for (slot, versions) in slots.iter().enumerate() {
+            for (rank, (id, _)) in versions.versions.iter().enumerate() {
+                index.push((*id, slot as u32, rank as u32));
+            }
+        }
+        index.sort_unstable();
+        Self(index)
+    }
+}
+
+/// A row, ready to be evaluated over.
+#[derive(Debug)]
+pub(super) struct Row<'r> {
+    slots: &'r [Slot],
+    /// For each slot the newest version that is present, and its cell.
+    cells: Vec<Option<(u32, Cell<'r>)>>,
+}
+
+impl<'r> Row<'r> {
+    /// Finds the cells of the slots; what is damaged is absent.
+    pub(super) fn new(slots: &'r [Slot], index: &SlotIndex, cells: Cells<'r>) -> Self {
+        let mut found = vec![None; slots.len()];
+        for (id, cell) in cells.iter().map_while(Result::ok) {
+            let Ok(at) = index.0.binary_search_by_key(&id, |entry| entry.0) else { continue };
+            let (_, slot, rank) = index.0[at];
+            let place: &mut Option<(u32, Cell<'r>)> = &mut found[slot as usize];
+            if place.is_none_or(|(other, _)| rank < other) {
+                *place = Some((rank, cell));
+            }
+        }
+        Self { slots, cells: found }
+    }
+
+    pub(super) fn is_absent(&self, slot: usize) -> bool {
+        self.cells[slot].is_none()
+    }
+
+    /// The slot's value, as the newest type has it.
+    pub(super) fn value(&self, slot: usize) -> Yield<'r> {
+        let Some((rank, cell)) = self.cells[slot] else { return Ok(Value::Absent) };
+        let Slot { versions, .. } = &self.slots[slot];
+        let written = &versions[rank as usize].1;
+        let value = Value::parse(written, cell).map_err(|bad| Bad(bad.reason))?;
+        if rank == 0 || value == Value::Null {
+            return Ok(value);
+        }
+        converted(value, &versions[0].1)
+    }
+}
+
+/// A value written under an older type, as the newer one: through its text, since that is how the database casts it.
+fn converted<'v>(value: Value<'v>, newest: &Type) -> Yield<'v> {
+    let (from, to) = (Kind::of_value(&value), Kind::of_type(newest));
+    if from == to || (from.is_text() && to.is_text()) {
+        return Ok(value);
+    }
+    if to.is_text() {
+        return text::of(value).map(Value::Text);
+    }
+    let printed = text::canonical(value)?;
+    let read = Value::parse(newest, Some(printed.as_bytes())).map(Value::into_owned);
+    read.map_err(|_| Bad("the column's type was changed, and the older value does not fit the new one"))
+}

@@ -1,0 +1,511 @@
+//! An expression's text as a tree: Jinja's grammar and precedence, without statements.
+//!
+//! From loosest to tightest: `x if c else y`, `or`, `and`, `not`, comparisons and `in`, `+ -`, `~`, `* / // %`, unary
+//! `-`, then filters and `is`, then `a.b` and `row["any name"]`. Text and depth are bounded, so no expression
+//! overflows the stack of whoever walks its tree.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use passerelle_change::Value;
+
+use super::fault::Fault;
+use super::lexer::{Token, TokenKind, tokens};
+
+/// The longest expression, in bytes.
+pub const MAX_LENGTH: usize = 4096;
+/// The deepest tree.
+pub const MAX_DEPTH: u8 = 64;
+
+/// A node and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Expr {
+    pub(super) kind: ExprKind,
+    pub(super) span: Range<usize>,
+    depth: u8,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ExprKind {
+    Constant(Value<'static>),
+    /// A column of the row.
+    Column(String),
+    /// `a.b`: a column of a related row.
+    Related(Vec<String>),
+    List(Vec<Expr>),
+    Not(Box<Expr>),
+    Negate(Box<Expr>),
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `is none`, `is not none`.
+    IsNull {
+        negated: bool,
+        operand: Box<Expr>,
+    },
+    If {
+        condition: Box<Expr>,
+        then: Box<Expr>,
+        otherwise: Option<Box<Expr>>,
+    },
+    Filter {
+        input: Box<Expr>,
+        name: String,
+        name_span: Range<usize>,
+        arguments: Vec<Argument>,
+    },
+}
+
+/// An argument of a filter.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Argument {
+    /// Its name, when it was given by name.
+    pub(super) name: Option<(String, Range<usize>)>,
+    pub(super) value: Expr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BinaryOp {
+    Or,
+    And,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    In,
+    NotIn,
+    Add,
+    Subtract,
+    Concat,
+    Multiply,
+    Divide,
+    DivideWhole,
+    Remainder,
+}
+
+impl BinaryOp {
+    /// How it is written.
+    pub(super) fn symbol(self) -> &'static str {
+        match self {
+            Self::Or => "or",
+            Self::And => "and",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::In => "in",
+            Self::NotIn => "not in",
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Concat => "~",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::DivideWhole => "//",
+            Self::Remainder => "%",
+        }
+    }
+
+    /// How tightly it binds.
+    fn power(self) -> u8 {
+        match self {
+            Self::Or => 1,
+            Self::And => 2,
+            Self::Equal
+            | Self::NotEqual
+            | Self::Less
+            | Self::LessOrEqual
+            | Self::Greater
+            | Self::GreaterOrEqual
+            | Self::In
+            | Self::NotIn => COMPARISON,
+            Self::Add | Self::Subtract => 5,
+            Self::Concat => 6,
+            Self::Multiply | Self::Divide | Self::DivideWhole | Self::Remainder => 7,
+        }
+    }
+}
+
+const NOT: u8 = 3;
+const COMPARISON: u8 = 4;
+const KEYWORDS: &[&str] = &["and", "or", "not", "in", "is", "if", "else"];
+
+/// Parses a whole expression.
+pub(super) fn parse(text: &str) -> Result<Expr, Fault> {
+    if text.len() > MAX_LENGTH {
+        let message = format!("the expression is longer than {MAX_LENGTH} bytes");
+        return Err(Fault::new(0..text.len(), message));
+    }
+    if text.trim().is_empty() {
+        let hint = "write a column's name, or `none` for null";
+        return Err(Fault::new(0..text.len(), "the expression is empty").hint(hint));
+    }
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+    let expr = parser.expression()?;
+    match parser.peek().kind {
+        TokenKind::End => Ok(expr),
+        _ => Err(parser.unexpected("an operator or the end")),
+    }
+}
+
+/// Adds the names of the row's columns that a tree uses.
+pub(super) fn collect_columns(expr: &Expr, names: &mut BTreeSet<String>) {
+    match &expr.kind {
+        ExprKind::Constant(_) | ExprKind::Related(_) => {}
+        ExprKind::Column(name) => {
+            names.insert(name.clone());
+        }
+        ExprKind::List(items) => items.iter().for_each(|item| collect_columns(item, names)),
+        ExprKind::Not(operand) | ExprKind::Negate(operand) | ExprKind::IsNull { operand, .. } => {
+            collect_columns(operand, names);
+        }
+        ExprKind::Binary(_, left, right) => {
+            collect_columns(left, names);
+            collect_columns(right, names);
+        }
+        ExprKind::If { condition, then, otherwise } => {
+            let parts = [Some(condition), Some(then), otherwise.as_ref()];
+            parts.into_iter().flatten().for_each(|part| collect_columns(part, names));
+        }
+        ExprKind::Filter { input, arguments, .. } => {
+            collect_columns(input, names);
+            for argument in arguments {
+                collect_columns(&argument.value, names);
+            }
+        }
+    }
+}
+
+struct Parser {
+    tokens: Vec<Token>,
+    at: usize,
+    /// Of the text that is being read; trees are bounded on their own, for chains grow to the left.
+    depth: u8,
+}
+
+impl Parser {
+    /// `x if c else y`, the loosest.
+    fn expression(&mut self) -> Result<Expr, Fault> {
+        self.enter()?;
+        let then = self.binary(1)?;
+        let expr = if self.take_word("if") {
+            let condition = self.binary(1)?;
+            let otherwise = if self.take_word("else") { Some(Box::new(self.expression()?)) } else { None };
+            let end = otherwise.as_ref().map_or(condition.span.end, |other| other.span.end);
+            let span = then.span.start..end;
+            let depth = [&then, &condition].into_iter().chain(otherwise.as_deref()).map(|part| part.depth).max();
+            let kind = ExprKind::If { condition: Box::new(condition), then: Box::new(then), otherwise };
+            deeper(kind, span, depth.unwrap_or(0))?
+        } else {
+            then
+        };
+        self.depth -= 1;
+        Ok(expr)
+    }
+
+    fn binary(&mut self, power: u8) -> Result<Expr, Fault> {
+        self.enter()?;
+        let mut left = if power <= NOT && self.is_word("not") {
+            let start = self.next().span.start;
+            let operand = self.binary(NOT)?;
+            let (span, depth) = (start..operand.span.end, operand.depth);
+            deeper(ExprKind::Not(Box::new(operand)), span, depth)?
+        } else {
+            self.unary(true)?
+        };
+        while let Some((op, words)) = self.operator().filter(|(op, _)| op.power() >= power) {
+            self.at += words;
+            let right = self.binary(op.power() + 1)?;
+            let span = left.span.start..right.span.end;
+            if op.power() == COMPARISON && self.operator().is_some_and(|(next, _)| next.power() == COMPARISON) {
+                let hint = "write `a < b and b < c`";
+                return Err(Fault::new(self.peek().span.clone(), "comparisons do not chain").hint(hint));
+            }
+            let depth = left.depth.max(right.depth);
+            left = deeper(ExprKind::Binary(op, Box::new(left), Box::new(right)), span, depth)?;
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    fn unary(&mut self, with_filters: bool) -> Result<Expr, Fault> {
+        self.enter()?;
+        let mut expr = if self.is_symbol("-") {
+            let start = self.next().span.start;
+            let operand = self.unary(false)?;
+            let (span, depth) = (start..operand.span.end, operand.depth);
+            deeper(ExprKind::Negate(Box::new(operand)), span, depth)?
+        } else {
+            self.primary()?
+        };
+        if with_filters {
+            expr = self.filters(expr)?;
+        }
+        self.depth -= 1;
+        Ok(expr)
+    }
+
+    fn filters(&mut self, mut expr: Expr) -> Result<Expr, Fault> {
+        loop {
+            expr = if self.take_symbol("|") {
+                self.filter(expr)?
+            } else if self.take_word("is") {
+                self.test(expr)?
+            } else {
+                return Ok(expr);
+            };
+        }
+    }
+
+    fn filter(&mut self, input: Expr) -> Result<Expr, Fault> {
+        let (name, name_span) = self.name("a filter's name")?;
+        let mut end = name_span.end;
+        let mut depth = input.depth;
+        let mut arguments = Vec::new();
+        if self.take_symbol("(") {
+            while !self.is_symbol(")") {
+                let argument = self.argument()?;
+                depth = depth.max(argument.value.depth);
+                arguments.push(argument);
+                if !self.is_symbol(")") {
+                    self.expect(",")?;
+                }
+            }
+            end = self.expect(")")?.end;
+        }
+        let span = input.span.start..end;
+        deeper(ExprKind::Filter { input: Box::new(input), name, name_span, arguments }, span, depth)
+    }
+
+    fn argument(&mut self) -> Result<Argument, Fault> {
+        let named = matches!(&self.peek().kind, TokenKind::Name(_))
+            && self.tokens.get(self.at + 1).is_some_and(|token| token.kind == TokenKind::Symbol("="));
+        let name = if named {
+            let name = self.name("an argument's name")?;
+            self.expect("=")?;
+            Some(name)
+        } else {
+            None
+        };
+        Ok(Argument { name, value: self.expression()? })
+    }
+
+    fn test(&mut self, operand: Expr) -> Result<Expr, Fault> {
+        let negated = self.take_word("not");
+        let (name, span) = self.name("`none`")?;
+        match name.as_str() {
+            "none" | "None" | "null" => {}
+            "defined" | "undefined" => {
+                let fault = Fault::new(span, format!("`is {name}` is not part of the language"));
+                return Err(fault.hint("a column that is not in the log is left out by itself; for null, `is none`"));
+            }
+            _ => return Err(Fault::new(span, format!("there is no test `{name}`")).hint("write `is none` or `==`")),
+        }
+        let (span, depth) = (operand.span.start..span.end, operand.depth);
+        deeper(ExprKind::IsNull { negated, operand: Box::new(operand) }, span, depth)
+    }
+
+    fn primary(&mut self) -> Result<Expr, Fault> {
+        let Token { kind, span } = self.peek().clone();
+        match kind {
+            TokenKind::Name(name) if !KEYWORDS.contains(&name.as_str()) => {
+                self.at += 1;
+                self.named(name, span)
+            }
+            TokenKind::Text(text) => self.constant(Value::Text(text.into()), span),
+            TokenKind::Int(n) => self.constant(Value::Int(n), span),
+            TokenKind::Decimal(n) => self.constant(Value::Decimal(n), span),
+            TokenKind::Symbol("(") => {
+                self.at += 1;
+                let inner = self.expression()?;
+                let end = self.expect(")")?.end;
+                Ok(Expr { span: span.start..end, ..inner })
+            }
+            TokenKind::Symbol("[") => self.list(span.start),
+            TokenKind::Name(_) | TokenKind::Symbol(_) | TokenKind::End => Err(self.unexpected("a value")),
+        }
+    }
+
+    fn named(&mut self, name: String, span: Range<usize>) -> Result<Expr, Fault> {
+        let leaf = |kind, span| Ok(Expr { kind, span, depth: 1 });
+        match name.as_str() {
+            "true" | "True" => return leaf(ExprKind::Constant(Value::Bool(true)), span),
+            "false" | "False" => return leaf(ExprKind::Constant(Value::Bool(false)), span),
+            "none" | "None" | "null" => return leaf(ExprKind::Constant(Value::Null), span),
+            _ => {}
+        }
+        if self.is_symbol("(") {
+            let fault = Fault::new(span, format!("`{name}` is not a function"));
+            return Err(fault.hint(format!("filters are applied with a bar: `value | {name}`")));
+        }
+        if self.take_symbol("[") {
+            return self.any_name(&name, span);
+        }
+        let mut path = vec![name];
+        let mut end = span.end;
+        while self.take_symbol(".") {
+            let (name, span) = self.name("a column's name")?;
+            path.push(name);
+            end = span.end;
+        }
+        let span = span.start..end;
+        match <[String; 1]>::try_from(path) {
+            Ok([column]) => leaf(ExprKind::Column(column), span),
+            Err(path) => leaf(ExprKind::Related(path), span),
+        }
+    }
+
+    /// `row["Code postal"]`: a column whose name is no name of the language.
+    fn any_name(&mut self, name: &str, span: Range<usize>) -> Result<Expr, Fault> {
+        if name != "row" {
+            let fault = Fault::new(span, format!("`{name}[…]`: values are not indexed"));
+            return Err(fault.hint("a column of any name is written row[\"its name\"]"));
+        }
+        let Token { kind: TokenKind::Text(column), .. } = self.peek().clone() else {
+            return Err(self.unexpected("a column's name in quotes"));
+        };
+        self.at += 1;
+        let end = self.expect("]")?.end;
+        Ok(Expr { kind: ExprKind::Column(column), span: span.start..end, depth: 1 })
+    }
+
+    fn list(&mut self, start: usize) -> Result<Expr, Fault> {
+        self.expect("[")?;
+        let mut items = Vec::new();
+        while !self.is_symbol("]") {
+            items.push(self.expression()?);
+            if !self.is_symbol("]") {
+                self.expect(",")?;
+            }
+        }
+        let end = self.expect("]")?.end;
+        let depth = items.iter().map(|item| item.depth).max().unwrap_or(0);
+        deeper(ExprKind::List(items), start..end, depth)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "an arm among arms that can fail")]
+    fn constant(&mut self, value: Value<'static>, span: Range<usize>) -> Result<Expr, Fault> {
+        self.at += 1;
+        Ok(Expr { kind: ExprKind::Constant(value), span, depth: 1 })
+    }
+
+    /// The operator that stands here, and of how many tokens it is.
+    fn operator(&self) -> Option<(BinaryOp, usize)> {
+        let op = match &self.peek().kind {
+            TokenKind::Symbol(symbol) => match *symbol {
+                "==" => BinaryOp::Equal,
+                "!=" => BinaryOp::NotEqual,
+                "<" => BinaryOp::Less,
+                "<=" => BinaryOp::LessOrEqual,
+                ">" => BinaryOp::Greater,
+                ">=" => BinaryOp::GreaterOrEqual,
+                "+" => BinaryOp::Add,
+                "-" => BinaryOp::Subtract,
+                "~" => BinaryOp::Concat,
+                "*" => BinaryOp::Multiply,
+                "/" => BinaryOp::Divide,
+                "//" => BinaryOp::DivideWhole,
+                "%" => BinaryOp::Remainder,
+                _ => return None,
+            },
+            TokenKind::Name(name) => match name.as_str() {
+                "or" => BinaryOp::Or,
+                "and" => BinaryOp::And,
+                "in" => BinaryOp::In,
+                "not" => {
+                    let next = self.tokens.get(self.at + 1).map(|token| &token.kind);
+                    let not_in = matches!(next, Some(TokenKind::Name(word)) if word == "in");
+                    return not_in.then_some((BinaryOp::NotIn, 2));
+                }
+                _ => return None,
+            },
+            TokenKind::Text(_) | TokenKind::Int(_) | TokenKind::Decimal(_) | TokenKind::End => return None,
+        };
+        Some((op, 1))
+    }
+
+    fn enter(&mut self) -> Result<(), Fault> {
+        // Each level of parentheses passes three functions that count.
+        if self.depth >= MAX_DEPTH * 3 {
+            return Err(too_deep(self.peek().span.clone()));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// The token here; the last one stays.
+    fn peek(&self) -> &Token {
+        &self.tokens[self.at.min(self.tokens.len() - 1)]
+    }
+
+    fn next(&mut self) -> Token {
+        let token = self.peek().clone();
+        self.at += 1;
+        token
+    }
+
+    fn is_symbol(&self, symbol: &str) -> bool {
+        matches!(self.peek().kind, TokenKind::Symbol(here) if here == symbol)
+    }
+
+    fn take_symbol(&mut self, symbol: &str) -> bool {
+        let here = self.is_symbol(symbol);
+        self.at += usize::from(here);
+        here
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        matches!(&self.peek().kind, TokenKind::Name(here) if here == word)
+    }
+
+    fn take_word(&mut self, word: &str) -> bool {
+        let here = self.is_word(word);
+        self.at += usize::from(here);
+        here
+    }
+
+    fn expect(&mut self, symbol: &str) -> Result<Range<usize>, Fault> {
+        if self.is_symbol(symbol) { Ok(self.next().span) } else { Err(self.unexpected(&format!("`{symbol}`"))) }
+    }
+
+    fn name(&mut self, what: &str) -> Result<(String, Range<usize>), Fault> {
+        match self.peek().clone() {
+            Token { kind: TokenKind::Name(name), span } => {
+                self.at += 1;
+                Ok((name, span))
+            }
+            _ => Err(self.unexpected(what)),
+        }
+    }
+
+    fn unexpected(&self, wanted: &str) -> Fault {
+        let Token { kind, span } = self.peek();
+        let found = match kind {
+            TokenKind::End => "the expression ends".to_owned(),
+            TokenKind::Symbol(symbol) => format!("`{symbol}` stands"),
+            TokenKind::Name(name) => format!("`{name}` stands"),
+            TokenKind::Text(_) => "a text stands".to_owned(),
+            TokenKind::Int(_) | TokenKind::Decimal(_) => "a number stands".to_owned(),
+        };
+        let fault = Fault::new(span.clone(), format!("{found} where {wanted} is due"));
+        let after_name = self.at > 0 && matches!(self.tokens[self.at - 1].kind, TokenKind::Name(_));
+        match kind {
+            TokenKind::Symbol("=") => fault.hint("to compare, write `==`"),
+            TokenKind::Name(_) if after_name => fault.hint("a column's name with spaces is written row[\"its name\"]"),
+            _ => fault,
+        }
+    }
+}
+
+/// A node above others of `depth`.
+fn deeper(kind: ExprKind, span: Range<usize>, depth: u8) -> Result<Expr, Fault> {
+    if depth >= MAX_DEPTH {
+        return Err(too_deep(span));
+    }
+    Ok(Expr { kind, span, depth: depth + 1 })
+}
+
+fn too_deep(span: Range<usize>) -> Fault {
+    Fault::new(span, format!("the expression is nested deeper than {MAX_DEPTH}"))
+}

@@ -1,0 +1,205 @@
+//! From the configuration and the catalogue to what is captured and what is delivered.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use passerelle_change::{ColumnIds, TableId, TableName, TableSchema, Type};
+use passerelle_postgres::catalog::{self, Catalog, TableFacts};
+use passerelle_postgres::decode::WantedTable;
+use passerelle_postgres::types::DynamicType;
+use passerelle_postgres::{Error, publication, sql};
+use passerelle_state::{MappingId, SourceId, StateError, Store};
+
+use crate::config::model::{self, FieldSource};
+use crate::mapping::{self, Mapping, MappingFault, ParentInfo};
+
+/// The tables of a source.
+#[derive(Debug)]
+pub struct Tables {
+    /// Each once.
+    pub all: Vec<Table>,
+    /// For the decoder.
+    pub wanted: Vec<WantedTable>,
+    /// Types that are not built in, by oid.
+    pub types: HashMap<u32, DynamicType>,
+    loading: Mutex<HashSet<TableId>>,
+}
+
+/// A captured table.
+#[derive(Debug)]
+pub struct Table {
+    /// Its number in the state.
+    pub id: TableId,
+    /// As the catalogue has it.
+    pub facts: TableFacts,
+    /// Its mapped columns and its key, with their ids.
+    pub schema: TableSchema,
+    mapped: Vec<String>,
+}
+
+/// A mapping that is ready to run.
+#[derive(Clone, Debug)]
+pub struct CompiledMapping {
+    /// Its number.
+    pub id: MappingId,
+    /// As configured.
+    pub config: Arc<model::Mapping>,
+    /// Its table.
+    pub table: TableId,
+    /// Compiled.
+    pub mapping: Arc<Mapping>,
+    /// The mappings it refers to.
+    pub parents: Vec<MappingId>,
+}
+
+/// Why a source can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupFault {
+    /// The server: its class says what to do.
+    #[error(transparent)]
+    Postgres(#[from] Error),
+    /// The mappings: the configuration is wrong.
+    #[error("the mappings do not fit the tables")]
+    Mappings(Vec<MappingFault>),
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl Tables {
+    /// What is to be published.
+    pub(super) fn published(&self, server_version: u32) -> Result<Vec<publication::Wanted>, Error> {
+        let wanted = |table: &Table| publication::Wanted::new(&table.facts, &table.mapped, server_version);
+        self.all.iter().map(wanted).collect()
+    }
+
+    pub(super) fn is_loading(&self, table: TableId) -> bool {
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner).contains(&table)
+    }
+
+    pub(super) fn set_loading(&self, table: TableId, loading: bool) {
+        let mut all = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if loading {
+            all.insert(table);
+        } else {
+            all.remove(&table);
+        }
+    }
+}
+
+/// Reads the catalogue of a source and compiles its mappings. All faults of the mappings come out at once.
+pub async fn prepare(
+    config: &model::Source,
+    id: SourceId,
+    mappings: &[Arc<model::Mapping>],
+    store: &Store,
+    ids: &Mutex<ColumnIds>,
+) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
+    let mapped = columns_by_table(mappings).map_err(SetupFault::Mappings)?;
+    let client = sql::connect(&super::options(config)).await?;
+    let names: Vec<TableName> = mapped.keys().cloned().collect();
+    let catalog = catalog::read(&client, &names).await?;
+    let tables = tables(&catalog, id, mapped, mappings, store, ids)?;
+    let compiled = compile(config, mappings, &tables, &catalog, store)?;
+    Ok((tables, compiled))
+}
+
+fn columns_by_table(
+    mappings: &[Arc<model::Mapping>],
+) -> Result<BTreeMap<TableName, BTreeSet<String>>, Vec<MappingFault>> {
+    let (mut tables, mut faults) = (BTreeMap::<_, BTreeSet<String>>::new(), Vec::new());
+    for mapping in mappings {
+        match mapping::columns_of(mapping) {
+            Ok(columns) => tables.entry(mapping.table.clone()).or_default().extend(columns),
+            Err(more) => faults.extend(more),
+        }
+    }
+    if faults.is_empty() { Ok(tables) } else { Err(faults) }
+}
+
+fn tables(
+    catalog: &Catalog,
+    source: SourceId,
+    mapped: BTreeMap<TableName, BTreeSet<String>>,
+    mappings: &[Arc<model::Mapping>],
+    store: &Store,
+    ids: &Mutex<ColumnIds>,
+) -> Result<Tables, SetupFault> {
+    let (mut all, mut wanted, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, columns) in mapped {
+        let Ok(facts) = catalog.table(&name) else {
+            faults.extend(mappings.iter().filter(|mapping| mapping.table == name).map(|mapping| MappingFault {
+                place: mapping.place.clone(),
+                message: format!("table {name} is not in the database, or our user may not see it"),
+                hint: Some("`passerelle check --online` names the nearest table and the grant".into()),
+            }));
+            continue;
+        };
+        // Columns that are not there are faults of their expressions, found when these are compiled.
+        let there: Vec<String> = columns.into_iter().filter(|column| facts.column(column).is_ok()).collect();
+        let id = store.table_id(source, &name)?;
+        let schema = {
+            let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+            facts.schema(id, &there, &mut ids)?
+        };
+        for column in &schema.columns {
+            store.set_column(id, column)?;
+        }
+        wanted.push(facts.wanted(id, &there)?);
+        all.push(Table { id, facts: facts.clone(), schema, mapped: there });
+    }
+    if !faults.is_empty() {
+        return Err(SetupFault::Mappings(faults));
+    }
+    Ok(Tables { all, wanted, types: catalog.types.clone(), loading: Mutex::default() })
+}
+
+fn compile(
+    config: &model::Source,
+    mappings: &[Arc<model::Mapping>],
+    tables: &Tables,
+    catalog: &Catalog,
+    store: &Store,
+) -> Result<Vec<CompiledMapping>, SetupFault> {
+    let mut numbers = HashMap::new();
+    for mapping in mappings {
+        numbers.insert(mapping.name.to_string(), store.mapping_id(&mapping.name)?);
+    }
+    let parent = |name: &str| -> Option<ParentInfo> {
+        let mapping = mappings.iter().find(|mapping| *mapping.name == *name)?;
+        let facts = catalog.table(&mapping.table).ok()?;
+        let key = facts.row_key().ok()?.iter();
+        let key: Vec<(String, Type)> =
+            key.filter_map(|name| Some((name.clone(), facts.column(name).ok()?.ty.clone()))).collect();
+        let number = numbers.get(name)?.0 as usize;
+        Some(ParentInfo { mapping: number, key, key_field: Arc::clone(&mapping.key_field) })
+    };
+    let (mut compiled, mut faults) = (Vec::new(), Vec::new());
+    for mapping in mappings {
+        let Some(table) = tables.all.iter().find(|table| table.facts.name == mapping.table) else { continue };
+        // Cells of older types may still stand in the row store; those of today come last and win.
+        let mut columns = store.columns_of(table.id)?;
+        columns.retain(|column| !table.schema.columns.iter().any(|now| now.id == column.id));
+        columns.retain(|column| table.schema.columns.iter().any(|now| now.name == column.name));
+        columns.extend(table.schema.columns.iter().cloned());
+        match Mapping::compile(mapping, &columns, &parent, &config.time_zone) {
+            Ok(ready) => compiled.push(CompiledMapping {
+                id: numbers[&mapping.name.to_string()],
+                config: Arc::clone(mapping),
+                table: table.id,
+                mapping: Arc::new(ready),
+                parents: parents(mapping, &numbers),
+            }),
+            Err(more) => faults.extend(more),
+        }
+    }
+    if faults.is_empty() { Ok(compiled) } else { Err(SetupFault::Mappings(faults)) }
+}
+
+fn parents(mapping: &model::Mapping, numbers: &HashMap<String, MappingId>) -> Vec<MappingId> {
+    let names = mapping.fields.iter().filter_map(|field| match &field.value {
+        FieldSource::Reference { mapping, .. } => Some(mapping),
+        FieldSource::Value(_) | FieldSource::Const(_) => None,
+    });
+    names.filter_map(|name| numbers.get(name).copied()).collect()
+}

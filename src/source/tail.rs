@@ -1,0 +1,141 @@
+//! A stream and its forwarding to capture, on a thread of their own: the connector sleeps for parts of a millisecond.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use passerelle_change::Batch;
+use passerelle_postgres::decode::Decoder;
+use passerelle_postgres::stream::{self, Stream};
+use passerelle_postgres::{Error, Lsn};
+use passerelle_state::Store;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Ended, Source, SourceError};
+use crate::capture::{Durable, Input};
+use crate::control::board::Board;
+use crate::control::model::SourceState;
+
+/// Batches between the connector and capture, of up to 1 MiB each.
+const BATCHES: usize = 4;
+/// At the disk budget reading stops; below this share of it, it goes on.
+const GO_ON_BELOW: f64 = 0.9;
+
+/// Runs a stream until it ends.
+pub(super) async fn run(source: &Source, stream: Stream) -> Ended {
+    let decoder = Decoder::new(source.tables.wanted.clone(), source.tables.types.clone(), Arc::clone(&source.ids));
+    let thread = Thread {
+        name: source.config.name.clone(),
+        capture: source.capture.clone(),
+        durable: source.durable.clone(),
+        progress: Arc::clone(&source.progress),
+        store: Arc::clone(&source.store),
+        board: Arc::clone(&source.board),
+        disk_budget_bytes: source.disk_budget_bytes,
+        cancel: source.cancel.child_token(),
+    };
+    let stop = thread.cancel.clone();
+    let (done, ended) = tokio::sync::oneshot::channel();
+    let spawned = std::thread::Builder::new().name(format!("source-{}", source.config.name)).spawn(move || {
+        // The receiver waits for this; it is gone only when the daemon is.
+        let _ = done.send(thread.run(stream, decoder));
+    });
+    if spawned.is_err() {
+        return Ended::Failed(Error::Closed);
+    }
+    tokio::pin!(ended);
+    let ended = loop {
+        tokio::select! {
+            ended = &mut ended => break ended,
+            () = tokio::time::sleep(Duration::from_millis(500)) => match source.is_paused() {
+                Ok(true) => stop.cancel(),
+                Ok(false) => {}
+                Err(error) => { stop.cancel(); return error.into() }
+            },
+        }
+    };
+    match ended {
+        Ok(Ok(())) => Ended::Stopped,
+        Ok(Err(error)) => Ended::Failed(error),
+        Err(_) => Ended::Fatal(SourceError::CaptureGone),
+    }
+}
+
+struct Thread {
+    name: String,
+    capture: mpsc::Sender<Input>,
+    durable: watch::Receiver<Durable>,
+    progress: Arc<stream::Progress>,
+    store: Arc<Store>,
+    board: Arc<Board>,
+    disk_budget_bytes: u64,
+    cancel: CancellationToken,
+}
+
+impl Thread {
+    fn run(self, stream: Stream, decoder: Decoder) -> Result<(), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Broken)?;
+        runtime.block_on(async {
+            let (out, batches) = mpsc::channel(BATCHES);
+            let (tell, told) = watch::channel(acknowledged(&self.durable.borrow()));
+            let reading = stream::run(stream, decoder, out, told, Arc::clone(&self.progress), self.cancel.clone());
+            tokio::pin!(reading);
+            let forwarding = self.forward(batches);
+            let telling = tell_of(self.durable.clone(), tell);
+            tokio::pin!(forwarding, telling);
+            let mut forwarded = false;
+            loop {
+                tokio::select! {
+                    ended = &mut reading => return ended,
+                    // Ends when the stream has closed its end, or capture its own: reading ends with it.
+                    () = &mut forwarding, if !forwarded => forwarded = true,
+                    () = &mut telling => {}
+                }
+            }
+        })
+    }
+
+    async fn forward(&self, mut batches: mpsc::Receiver<Batch>) {
+        while let Some(batch) = batches.recv().await {
+            self.wait_for_disk().await;
+            if self.capture.send(Input::Stream(batch)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// At the disk budget nothing is read (invariant 9); the connection is kept alive meanwhile.
+    async fn wait_for_disk(&self) {
+        if self.store.size_bytes_recently() < self.disk_budget_bytes {
+            return;
+        }
+        tracing::error!(source = %self.name, budget_bytes = self.disk_budget_bytes, "the disk budget is used up: nothing is read from the source until there is room");
+        let go_on = (self.disk_budget_bytes as f64 * GO_ON_BELOW) as u64;
+        while self.store.size_bytes() >= go_on && !self.cancel.is_cancelled() {
+            self.board.source(&self.name, |source| source.state = SourceState::DiskFull);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        self.board.source(&self.name, |source| source.state = SourceState::CatchingUp);
+    }
+}
+
+/// Tells the stream what capture has made durable.
+async fn tell_of(mut durable: watch::Receiver<Durable>, tell: watch::Sender<Option<Lsn>>) {
+    loop {
+        let at = acknowledged(&durable.borrow_and_update());
+        tell.send_if_modified(|told| {
+            let moved = at > *told;
+            if moved {
+                *told = at;
+            }
+            moved
+        });
+        if durable.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn acknowledged(durable: &Durable) -> Option<Lsn> {
+    durable.acknowledged.as_ref().and_then(|at| Lsn::try_from(at).ok())
+}

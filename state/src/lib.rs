@@ -1,0 +1,32 @@
+//! What passerelle keeps on disk: one RocksDB, locked, versioned, checksummed.
+//!
+//! - [`rows`]: the last known mapped columns of every mapped row, folded by a merge operator. Capture writes.
+//! - [`lanes`]: which rows differ from what the CRM accepted; names, no payloads, in generations.
+//! - [`capture`]: the one batch {rows, lanes, checkpoint}, synced before the source is told.
+//! - [`delivery`]: a view at a transaction's end; the one batch {accepted, parked, dead letters, entries done}.
+//! - [`facts`]: what the values hold. [`keys`]: how they are found. [`codec`]: how they are written.
+//!
+//! Every key has one writer, capture or delivery; neither reads to write on the hot path.
+
+pub mod capture;
+pub mod codec;
+pub mod delivery;
+pub mod error;
+pub mod facts;
+pub mod keys;
+pub mod lanes;
+mod meta;
+pub mod rows;
+mod store;
+
+pub use capture::{CaptureBatch, SealedBatch};
+pub use delivery::{DeliveryBatch, ParkedRow, Queued, View, is_there};
+pub use error::StateError;
+pub use facts::{
+    AcceptedField, Checkpoint, Cursor, DeadLetter, Figures, Hold, Link, Load, LoadStage, Move, OpenTransaction, Parked,
+    ParkedWhy, Record, Since, Waiting,
+};
+pub use keys::{Generation, MappingId, RecordId, SourceId};
+pub use lanes::Gate;
+pub use rows::{Row, RowBuf, Standing};
+pub use store::{Durability, Store};
