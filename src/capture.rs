@@ -121,7 +121,7 @@ impl Capture {
         let writer = Writer::start(Arc::clone(&self.store), Arc::clone(&self.gate), self.durable.clone());
         let result = self.batches(&mut fold, &writer).await;
         // What was handed over is written before we end, so that the next start finds it.
-        let last = writer.finish().await;
+        let last = writer.finish();
         result.and(last)
     }
 
@@ -143,13 +143,13 @@ impl Capture {
                         stamped = fold.hand_over(batch, turn?);
                         break;
                     }
-                    next = self.input.recv(), if batch.size_bytes() < BATCH_BYTES => match next {
-                        Some(next) => input = Some(next),
-                        None => {
+                    next = self.input.recv(), if batch.size_bytes() < BATCH_BYTES => {
+                        let Some(next) = next else {
                             fold.hand_over(batch, writer.turn().await?);
                             return Ok(());
-                        }
-                    },
+                        };
+                        input = Some(next);
+                    }
                 }
             }
         }

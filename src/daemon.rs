@@ -310,7 +310,6 @@ fn delivery(
         let needs = std::iter::once(mapping.table).chain(parents.map(|(_, parent)| parent.table)).collect();
         lanes.push(LaneSetup {
             id: mapping.id,
-            source: sources[index].id,
             source_index: index,
             table: mapping.table,
             object_id: shared.store.object_id(&crm.name, &mapping.config.object)?,

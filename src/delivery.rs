@@ -5,12 +5,14 @@
 //! record in two requests at once, and takes a row off its lane only when the CRM accepted that very version or it is a
 //! dead letter (invariants 3, 4, 6, 7).
 //!
+//! - [`engine`]: the loop; [`round`]: decide and send; [`answers`]: what comes back;
 //! - [`lane`]: which rows are to be reconciled, and where they stand until they are;
 //! - [`prepare`], [`parents`], [`reconcile`]: one row → a verdict (the last is pure);
 //! - [`requests`]: verdicts → requests of one object and form; what a failed request does;
 //! - [`settle`]: verdicts and outcomes → one write batch;
 //! - [`guard`]: the guard on deletions. [`commands`]: what people ask for.
 
+mod answers;
 pub mod commands;
 mod engine;
 mod guard;
@@ -20,6 +22,7 @@ mod prepare;
 mod reconcile;
 mod requests;
 mod report;
+mod round;
 mod settle;
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ mod teller;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use passerelle_test_servers::daemon::Program;
@@ -80,16 +80,15 @@ async fn demo(args: &DemoArgs, signals: &mut Signals) -> Result<()> {
 
 async fn tell(story: &mut Story, seconds: Option<u64>, signals: &mut Signals) -> Result<()> {
     first_load(story).await?;
-    story.teller.restart();
-    let before = story.crm.stats();
+    let (before, began) = (story.crm.stats(), Instant::now());
     {
         let stopped = std::cell::Cell::new(false);
         let limit = seconds.map(Duration::from_secs);
-        let over = |teller: &teller::Teller| stopped.get() || limit.is_some_and(|limit| teller.elapsed() >= limit);
+        let over = || stopped.get() || limit.is_some_and(|limit| began.elapsed() >= limit);
         let asked = async {
             signals.one().await;
             stopped.set(true);
-            say("          stopping: what is under way is finished first");
+            say("            stopping: what is under way is finished first");
             std::future::pending().await
         };
         tokio::select! {
@@ -97,7 +96,7 @@ async fn tell(story: &mut Story, seconds: Option<u64>, signals: &mut Signals) ->
             () = asked => {}
         }
     }
-    let took = story.teller.elapsed();
+    let took = began.elapsed();
     let found = caught_up(story).await?;
     summarize(story, &before, took, &found);
     if !found.equal() {
@@ -186,8 +185,9 @@ async fn introduce(shop: &Shop, page: &str, program: &Program) -> Result<()> {
 async fn first_load(story: &mut Story) -> Result<()> {
     let (companies, people, orders) = story.shop.size().await?;
     let rows = companies + people + orders;
+    story.teller.head();
     let all = usize::try_from(rows)?;
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let daemon = story.daemon.as_mut().context("passerelle runs")?;
     daemon.until_streaming(LIMIT).await?;
     let there = |crm: &SandboxHandle| crm.counts().iter().map(|(_, count)| count).sum::<usize>() >= all;
@@ -209,7 +209,7 @@ async fn first_load(story: &mut Story) -> Result<()> {
 
 /// Waits until the CRM is equal to the shop, or long enough.
 async fn caught_up(story: &Story) -> Result<Comparison> {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let mut changes = story.crm.changes();
     loop {
         let found = compare(story.shop.sql(), &story.crm).await?;

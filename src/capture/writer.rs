@@ -59,7 +59,7 @@ impl Writer {
     }
 
     /// Ends the thread, after what was handed over.
-    pub(super) async fn finish(self) -> Result<(), CaptureError> {
+    pub(super) fn finish(self) -> Result<(), CaptureError> {
         drop(self.batches);
         // The thread ends with its last sync: joining it holds up this thread only, which has nothing else to do.
         match self.thread.join() {

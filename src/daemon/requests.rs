@@ -247,7 +247,7 @@ impl Desk {
                 let id = mapping.id;
                 let_through += self.ask(&mapping.crm, |reply| Command::Confirm { mapping: id, reply }).await?;
             }
-            message.push_str(&format!("; {let_through} held deletions go now"));
+            message = format!("{message}; {let_through} held deletions go now");
             affected += let_through;
         }
         Ok(Done { message, affected })
@@ -265,10 +265,19 @@ impl Desk {
             Target::Mapping(name) => self.mapping(name).map(|_| vec![mapping(name)]),
             Target::Crm(name) if self.crms.contains_key(name) => Ok(vec![format!("crm/{name}")]),
             Target::Source(name) if self.configured.contains(name) => Ok(vec![format!("source/{name}")]),
-            Target::Named(name) if self.mappings.contains_key(name) => Ok(vec![mapping(name)]),
-            Target::Named(name) if self.crms.contains_key(name) => Ok(vec![format!("crm/{name}")]),
-            Target::Named(name) if self.configured.contains(name) => Ok(vec![format!("source/{name}")]),
-            Target::Crm(name) | Target::Source(name) | Target::Named(name) => Err(unknown(name)),
+            Target::Named(name) => match (
+                self.mappings.contains_key(name),
+                self.crms.contains_key(name),
+                self.configured.contains(name),
+            ) {
+                (true, false, false) => Ok(vec![mapping(name)]),
+                (false, true, false) => Ok(vec![format!("crm/{name}")]),
+                (false, false, true) => Ok(vec![format!("source/{name}")]),
+                (false, false, false) => Err(unknown(name)),
+                _ => Err(CommandError::new(CommandFault::Conflict, format!("more than one thing is named {name}"))
+                    .hint(format!("say which: mapping/{name}, crm/{name} or source/{name}"))),
+            },
+            Target::Crm(name) | Target::Source(name) => Err(unknown(name)),
             Target::All => Ok(self
                 .mappings
                 .keys()

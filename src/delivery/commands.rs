@@ -58,13 +58,19 @@ impl Engine<'_> {
     pub(super) fn command(&mut self, command: Command) -> Result<(), StateError> {
         // One who has stopped waiting for the answer is no fault.
         match command {
-            Command::Retry { mapping, choice, reply } => drop(reply.send(self.retry(mapping, &choice)?)),
-            Command::Drop { mapping, key, reply } => drop(reply.send(self.drop_letter(mapping, &key)?)),
+            Command::Retry { mapping, choice, reply } => {
+                let _ = reply.send(self.retry(mapping, &choice)?);
+            }
+            Command::Drop { mapping, key, reply } => {
+                let _ = reply.send(self.drop_letter(mapping, &key)?);
+            }
             Command::HoldsChanged => self.read_holds()?,
-            Command::Confirm { mapping, reply } => drop(reply.send(self.confirm(mapping)?)),
+            Command::Confirm { mapping, reply } => {
+                let _ = reply.send(self.confirm(mapping)?);
+            }
             Command::Refresh { reply } => {
                 self.reckon()?;
-                drop(reply.send(0));
+                let _ = reply.send(0);
             }
         }
         Ok(())
@@ -173,8 +179,8 @@ impl Engine<'_> {
         for (mapping, revision) in lanes {
             let old = self.store.link(mapping, &moved.old)?;
             let replaced = self.store.link(mapping, &moved.new)?;
-            self.carry(&mut batch, mapping, (&moved.old, old.as_ref()), &moved.new);
-            self.carry(&mut batch, mapping, (&moved.new, replaced.as_ref()), &moved.old);
+            carry(&mut batch, mapping, (&moved.old, old.as_ref()), &moved.new);
+            carry(&mut batch, mapping, (&moved.new, replaced.as_ref()), &moved.old);
             if replaced.is_some_and(|link| link.record.is_some() && link.revision == revision) {
                 batch.park(mapping, now_micros(), &moved.old, &again(None));
             }
@@ -187,22 +193,22 @@ impl Engine<'_> {
         self.moves_done.insert(source, seq);
         Ok(())
     }
+}
 
-    /// Writes a row's link under another key, with its membership and references.
-    fn carry(&self, batch: &mut DeliveryBatch<'_>, mapping: MappingId, from: (&[u8], Option<&Link>), to: &[u8]) {
-        let (from, link) = from;
-        if let Some(link) = link {
-            if let Some(record) = link.record {
-                batch.member(record, mapping, from, false);
-                batch.member(record, mapping, to, true);
-            }
-            for (parent, parent_key) in &link.parents {
-                batch.backref((*parent, parent_key), (mapping, from), false);
-                batch.backref((*parent, parent_key), (mapping, to), true);
-            }
+/// Writes a row's link under another key, with its membership and references.
+fn carry(batch: &mut DeliveryBatch<'_>, mapping: MappingId, from: (&[u8], Option<&Link>), to: &[u8]) {
+    let (from, link) = from;
+    if let Some(link) = link {
+        if let Some(record) = link.record {
+            batch.member(record, mapping, from, false);
+            batch.member(record, mapping, to, true);
         }
-        batch.link(mapping, to, link);
+        for (parent, parent_key) in &link.parents {
+            batch.backref((*parent, parent_key), (mapping, from), false);
+            batch.backref((*parent, parent_key), (mapping, to), true);
+        }
     }
+    batch.link(mapping, to, link);
 }
 
 fn again(since: Option<passerelle_state::Since>) -> Parked {

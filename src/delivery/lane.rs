@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use passerelle_change::{Micros, Seq, TableId};
 use passerelle_state::{
-    Cursor, Figures, Generation, Load, LoadStage, MappingId, Parked, ParkedRow, Queued, RowBuf, Since, SourceId,
+    Cursor, Figures, Generation, Load, LoadStage, MappingId, Parked, ParkedRow, Queued, RowBuf, Since,
     StateError, Store, View,
 };
 
@@ -61,9 +61,9 @@ impl Entry {
 }
 
 /// A mapping and its work.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each named")]
 pub(super) struct Lane {
     pub id: MappingId,
-    pub source: SourceId,
     pub source_index: usize,
     pub table: TableId,
     pub object_id: u32,
@@ -116,7 +116,7 @@ impl Lane {
     #[expect(clippy::too_many_arguments, reason = "the parts of a lane, each once")]
     pub(super) fn new(
         store: &Store,
-        ids: (MappingId, SourceId, TableId, u32),
+        ids: (MappingId, TableId, u32),
         source_index: usize,
         config: Arc<model::Mapping>,
         mapping: Arc<Mapping>,
@@ -124,14 +124,13 @@ impl Lane {
         has_children: bool,
         now: Instant,
     ) -> Result<Self, StateError> {
-        let (id, source, table, object_id) = ids;
+        let (id, table, object_id) = ids;
         let next_run = match config.delivery {
             model::Delivery::Realtime => None,
             model::Delivery::Every(_) => Some(now),
         };
         Ok(Self {
             id,
-            source,
             source_index,
             table,
             object_id,
@@ -292,13 +291,12 @@ impl Lane {
         let kept = store.cursor(self.id)?.filter(|cursor| {
             cursor.revision == revision && cursor.load == load.number && cursor.upper >= truncated
         });
-        let cursor = match kept {
-            Some(cursor) => cursor,
-            None => {
-                let cursor = Cursor { revision, load: load.number, upper: newest, after: None, done: false };
-                store.set_cursor(self.id, &cursor)?;
-                cursor
-            }
+        let cursor = if let Some(cursor) = kept {
+            cursor
+        } else {
+            let cursor = Cursor { revision, load: load.number, upper: newest, after: None, done: false };
+            store.set_cursor(self.id, &cursor)?;
+            cursor
         };
         let (after, ended) = (cursor.after.clone(), cursor.done);
         self.scan = Some(Scan { cursor, chunks: VecDeque::new(), next: 0, after, ended });

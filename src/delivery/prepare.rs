@@ -217,14 +217,14 @@ impl Subject<'_> {
         let holders: Vec<_> = world.store.members(wanted.id, 4)?.into_iter().filter(|held| !is_us(held)).collect();
         if holders.is_empty() {
             // Nobody feeds the record that has this key. It is joined, once ours has gone as a deleted row's would.
-            return Ok(Err(self.give_up(link, old, record)));
+            return Ok(Err(self.give_up(link, old, &record)));
         }
         let mut circle = false;
         for holder in &holders {
             match self.wish_of(holder)? {
                 Some(wish) if wish == wanted.id => {
                     return Ok(Err(if self.lane.config.on_collision == OnCollision::Newest {
-                        self.give_up(link, old, record)
+                        self.give_up(link, old, &record)
                     } else {
                         Verdict::Dead {
                             refusal: key_collision(),
@@ -242,7 +242,7 @@ impl Subject<'_> {
     }
 
     /// The row's own record goes as `on_delete` says, so that the row can join another.
-    fn give_up(&self, link: Link, old: RecordId, record: Record) -> Verdict {
+    fn give_up(&self, link: Link, old: RecordId, record: &Record) -> Verdict {
         let Some(crm_id) = record.crm_id.clone().filter(|_| self.lane.config.on_delete == Departure::Delete) else {
             return Verdict::Unlink { link, id: old };
         };

@@ -57,17 +57,8 @@ impl Requests {
         &self.busy
     }
 
-    /// Nothing is staged and nothing is under way.
-    pub(super) fn is_idle(&self) -> bool {
-        self.flying.is_empty() && self.staged() == 0
-    }
-
     pub(super) fn in_flight(&self) -> usize {
         self.flying.len()
-    }
-
-    pub(super) fn staged(&self) -> usize {
-        self.bins.values().map(VecDeque::len).sum::<usize>() + self.split.iter().map(Vec::len).sum::<usize>()
     }
 
     /// A request's worth of one form is staged.

@@ -64,9 +64,9 @@ impl<'s> Notes<'s> {
         entry: &Entry,
         link: Option<&Link>,
         was: Option<&Link>,
-        record: Option<(RecordId, Record)>,
+        record: Option<&(RecordId, Record)>,
     ) -> Result<(), StateError> {
-        if let Some((id, record)) = &record {
+        if let Some((id, record)) = record {
             self.batch.record(*id, Some(record));
         }
         self.relink(lane, &entry.row_key, link, was);
@@ -276,12 +276,12 @@ impl<'s> Notes<'s> {
             }
             Then::Deleted { id } => {
                 self.batch.record(id, None);
-                self.departed(lane, entry, &plan.was, link(None), plan.gone)?;
+                self.departed(lane, entry, plan.was.as_ref(), &link(None), plan.gone)?;
                 Ok(After::Settled)
             }
             Then::Departed { id, after } => {
                 self.batch.record(id, Some(&after));
-                self.departed(lane, entry, &plan.was, link(None), plan.gone)?;
+                self.departed(lane, entry, plan.was.as_ref(), &link(None), plan.gone)?;
                 Ok(After::Settled)
             }
         }
@@ -292,11 +292,11 @@ impl<'s> Notes<'s> {
         &mut self,
         lane: &mut Lane,
         entry: &Entry,
-        was: &Option<Link>,
-        link: Link,
+        was: Option<&Link>,
+        link: &Link,
         gone: bool,
     ) -> Result<(), StateError> {
-        self.relink(lane, &entry.row_key, (!gone).then_some(&link), was.as_ref());
+        self.relink(lane, &entry.row_key, (!gone).then_some(link), was);
         self.forget_trouble(lane, &entry.row_key)?;
         self.done(lane, entry)
     }

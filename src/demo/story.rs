@@ -106,9 +106,9 @@ impl Story {
     }
 
     /// Plays scenes until `over` says so between two of them.
-    pub(super) async fn play(&mut self, over: impl Fn(&Teller) -> bool) -> Result<()> {
+    pub(super) async fn play(&mut self, over: impl Fn() -> bool) -> Result<()> {
         for number in 0.. {
-            if over(&self.teller) {
+            if over() {
                 return Ok(());
             }
             let scene = match SCENES.get(number) {
@@ -116,7 +116,7 @@ impl Story {
                 None => LATER.choose(&mut self.rng).copied().unwrap_or(Scene::Order),
             };
             self.scene(scene).await?;
-            if !over(&self.teller) {
+            if !over() {
                 self.pause().await;
             }
         }
@@ -151,7 +151,7 @@ impl Story {
         let person = self.shop.somebody();
         let start = self.begin();
         let [parent_id, company_id, person_id] = self.shop.found_group(&parent, &company, &person).await?;
-        let text = format!("{company} of {parent}, with {}, at once", person.name());
+        let text = format!("{company}, its parent and one person, at once");
         let records = [("Account", parent_id), ("Account", company_id), ("Contact", person_id)];
         self.arrived(&text, start, &records).await.map(drop)
     }
@@ -193,7 +193,7 @@ impl Story {
         self.shop.set(other.id, "phone", &phone).await?;
         let entries = self.awaited(start.mark, &[("Contact", other.id)]).await?;
         let unwanted = self.entries_of(before.mark, &[("Contact", somebody.id)]).len();
-        let shop = format!("a staff note on {}: no mapping names it", somebody.name);
+        let shop = format!("a staff note on {}, mapped nowhere", somebody.name);
         match unwanted {
             0 => self.teller.happened(&shop, "nothing, and no call"),
             _ => bail!("the CRM was written to for a column that no mapping names"),
@@ -210,7 +210,7 @@ impl Story {
         let people = self.shop.some_people(EDITED.0 as i64).await?;
         self.crm.inject(Fault::new(FaultKind::Down)).map_err(anyhow::Error::msg)?;
         let down = tokio::time::Instant::now();
-        self.teller.happened("", "the CRM goes down");
+        self.teller.meanwhile("the CRM goes down");
         let mark = self.begin().mark;
         for _ in 0..EDITED.1 {
             for somebody in &people {
@@ -219,19 +219,19 @@ impl Story {
             }
         }
         let changes = EDITED.1 * people.len() as u64;
-        let edited = format!("{} people change their phone number, {changes} times in all", people.len());
         let position = self.shop.log_position().await?;
         self.log_is_free(&position).await?;
-        self.teller.happened(&edited, "waits at passerelle, on its disk; PostgreSQL need not keep it");
+        let edited = format!("{} people change their phones, {changes} times", people.len());
+        self.teller.happened(&edited, "waits on passerelle's disk, not on PostgreSQL's");
         tokio::time::sleep_until(down + self.pace.outage).await;
         self.crm.clear_faults();
         let start = self.begin();
-        self.teller.happened("", &format!("the CRM is back after {}", lasting(down.elapsed())));
+        self.teller.meanwhile(&format!("the CRM is back after {}", lasting(down.elapsed())));
         let records: Vec<Record> = people.iter().map(|somebody| ("Contact", somebody.id)).collect();
         let entries = self.awaited(mark, &records).await?;
         let writes = counted(entries.len() as u64, "write");
-        let shop = format!("{changes} changes have waited");
-        self.teller.happened(&shop, &format!("{writes}: each person once, as it is now ({})", start.since()));
+        let shop = format!("those {changes} changes");
+        self.teller.happened(&shop, &format!("{writes}: each person once, as now ({} after it is back)", start.since()));
         Ok(())
     }
 
@@ -244,8 +244,8 @@ impl Story {
         let letters = self.dead_letters("the refused record is a dead letter", |all| all.iter().any(is_ours)).await?;
         let code = letters.iter().find(|letter| is_ours(letter)).and_then(|letter| letter["code"].as_str());
         let crm = format!("refused: {}", code.unwrap_or("no code"));
-        self.teller.happened(&format!("{}: e-mail \"{bad}\"", somebody.name), &crm);
-        self.teller.more("kept as a dead letter with the reason; the others go on:");
+        self.teller.happened(&format!("{} mistypes an e-mail address", somebody.name), &crm);
+        self.teller.more("kept as a dead letter, with the reason; others go on:");
         self.pause().await;
         self.order().await?;
         self.pause().await;
@@ -267,9 +267,10 @@ impl Story {
                 let daemon = self.daemon.take().context("passerelle runs")?;
                 let pid = daemon.pid();
                 daemon.kill()?;
-                let sent = self.entries_of(mark, &orders).len();
+                let sent = self.entries_of(mark, &orders).len() as u64;
                 let shop = format!("{} people order, one after the other", buyers.len());
-                self.teller.happened(&shop, &format!("{sent} of them; then passerelle is killed (kill -9 {pid})"));
+                self.teller.happened(&shop, &format!("{} created, and then", counted(sent, "Order")));
+                self.teller.meanwhile(&format!("passerelle is killed: kill -9 {pid}"));
             }
             orders.push(("Order", self.shop.order(buyer.id).await?.0));
         }
@@ -278,7 +279,7 @@ impl Story {
         let mut daemon = self.program.start()?;
         daemon.until_streaming(LIMIT).await?;
         self.daemon = Some(daemon);
-        self.teller.happened("", &format!("passerelle runs again, and streams after {}", start.since()));
+        self.teller.meanwhile(&format!("passerelle is started again, and streams after {}", start.since()));
         let entries = self.awaited(mark, &orders).await?;
         let created = entries.iter().filter(|entry| entry.op == Operation::Created).count();
         if created != orders.len() {
@@ -286,9 +287,10 @@ impl Story {
         }
         let again = match entries.len() - created {
             0 => "none lost, none twice".to_owned(),
-            more => format!("none lost; {more} of those in flight were written again, to the same value"),
+            more => format!("none lost, {more} in flight written again"),
         };
-        self.teller.happened("", &format!("all {created} Orders are there: {again}"));
+        let shop = format!("those {created} orders");
+        self.teller.happened(&shop, &format!("{created} Orders are there: {again}"));
         Ok(())
     }
 
@@ -308,7 +310,7 @@ impl Story {
         let moved = self.shop.merge(first.id, again).await?;
         let mut records: Vec<Record> = moved.iter().map(|&order| ("Order", order)).collect();
         records.push(("Contact", again));
-        self.arrived("the two are merged: the order moves, one row goes", start, &records).await.map(drop)
+        self.arrived("the two are merged into the first", start, &records).await.map(drop)
     }
 
     async fn deletion(&mut self) -> Result<()> {
@@ -335,14 +337,14 @@ impl Story {
     fn told(&mut self, shop: &str, start: Start, entries: &[Entry]) {
         let last = entries.iter().map(|entry| start.until(entry.at)).max().unwrap_or_default();
         self.latencies.push(last);
-        for (number, entry) in entries.iter().enumerate() {
-            let mut crm = in_words(entry);
-            if number + 1 == entries.len() {
-                crm = format!("{crm} ({})", lasting(last));
-            }
+        let mut lines = in_words(entries);
+        if let Some(line) = lines.last_mut() {
+            *line = format!("{line} ({})", lasting(last));
+        }
+        for (number, line) in lines.iter().enumerate() {
             match number {
-                0 => self.teller.happened(shop, &crm),
-                _ => self.teller.more(&crm),
+                0 => self.teller.happened(shop, line),
+                _ => self.teller.more(line),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What the demo says on the terminal: a line a happening.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -8,9 +9,11 @@ use serde_json::{Map, Value};
 use crate::sandbox::{Operation, WriteEntry};
 
 /// Where the second column begins.
-const SHOP_WIDTH: usize = 50;
+const SHOP_WIDTH: usize = 48;
 /// What fits beside it on most screens.
 const CRM_WIDTH: usize = 60;
+/// Fields of a new record that are told; the others are counted.
+const TOLD_FIELDS: usize = 2;
 
 /// Tells, with the time since it began.
 #[derive(Debug)]
@@ -24,24 +27,24 @@ impl Teller {
         Self { since: Instant::now() }
     }
 
-    /// Times are told from now on.
-    pub(super) fn restart(&mut self) {
-        self.since = Instant::now();
-    }
-
-    /// Since it began.
-    pub(super) fn elapsed(&self) -> Duration {
-        self.since.elapsed()
+    /// Names the columns.
+    pub(super) fn head(&self) {
+        say(&format!("            {:SHOP_WIDTH$}   {}", "in the shop", "in the CRM (how long after the commit)"));
     }
 
     /// One happening: in the shop, and what the CRM got for it.
     pub(super) fn happened(&self, shop: &str, crm: &str) {
-        say(&format!("{:6.1} s  {shop:<SHOP_WIDTH$} → {crm}", self.since.elapsed().as_secs_f64()));
+        say(&format!("{:7.1} s   {shop:<SHOP_WIDTH$} → {crm}", self.since.elapsed().as_secs_f64()));
     }
 
     /// More of what the CRM got for the last one.
     pub(super) fn more(&self, crm: &str) {
-        say(&format!("{:8}  {:SHOP_WIDTH$}   {crm}", "", ""));
+        say(&format!("            {:SHOP_WIDTH$}   {crm}", ""));
+    }
+
+    /// Something that nobody did in the shop.
+    pub(super) fn meanwhile(&self, what: &str) {
+        say(&format!("{:7.1} s   * {what}", self.since.elapsed().as_secs_f64()));
     }
 }
 
@@ -51,15 +54,24 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// What a write did, in words: `Contact updated: MailingCity "Paris"`.
-pub(super) fn in_words(entry: &WriteEntry) -> String {
-    let fields = named(&entry.fields);
-    let text = match entry.op {
-        Operation::Created => format!("{} created: {fields}", entry.object),
-        Operation::Updated => format!("{} updated: {fields}", entry.object),
-        Operation::Deleted => format!("{} deleted", entry.object),
-    };
-    shortened(&text, CRM_WIDTH)
+/// What writes did, in words, a line each: `Contact updated: MailingCity Paris`. Deletions of one object are one line.
+pub(super) fn in_words(entries: &[Arc<WriteEntry>]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut deleted: Vec<(&str, u64)> = Vec::new();
+    for entry in entries {
+        let object = entry.object.as_str();
+        match (entry.op, deleted.iter_mut().find(|(name, _)| *name == object)) {
+            (Operation::Created, _) => lines.push(format!("{object} created: {}", of_new(&entry.fields))),
+            (Operation::Updated, _) => lines.push(format!("{object} updated: {}", of_known(&entry.fields))),
+            (Operation::Deleted, Some((_, number))) => *number += 1,
+            (Operation::Deleted, None) => deleted.push((object, 1)),
+        }
+    }
+    lines.extend(deleted.into_iter().map(|(object, number)| match number {
+        1 => format!("{object} deleted"),
+        number => format!("{} deleted", counted(number, object)),
+    }));
+    lines.iter().map(|line| shortened(line, CRM_WIDTH)).collect()
 }
 
 /// A duration as people read it: `8 ms`, `1.2 s`.
@@ -76,17 +88,35 @@ pub(super) fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Fields and values; what says least comes last, where it may not fit.
-fn named(fields: &Map<String, Value>) -> String {
-    let mut all: Vec<_> = fields.iter().filter(|(name, _)| !name.ends_with("__c")).collect();
+/// The first fields of a new record with their values, names first; how many more there are.
+fn of_new(fields: &Map<String, Value>) -> String {
+    let mut all: Vec<_> = ours(fields).filter(|(_, value)| !value.is_null()).collect();
     all.sort_by_key(|(name, _)| (name.ends_with("Id"), !name.ends_with("Name")));
-    let one = |(name, value): (&String, &Value)| match value {
+    let told: Vec<String> = all.iter().take(TOLD_FIELDS).map(|(name, value)| in_word(name, value)).collect();
+    match all.len().saturating_sub(TOLD_FIELDS) as u64 {
+        0 => told.join(", "),
+        more => format!("{} and {more} more", told.join(", ")),
+    }
+}
+
+/// All fields that were written.
+fn of_known(fields: &Map<String, Value>) -> String {
+    ours(fields).map(|(name, value)| in_word(name, value)).collect::<Vec<_>>().join(", ")
+}
+
+/// Without the external key, which is always sent.
+fn ours(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    fields.iter().filter(|(name, _)| !name.ends_with("__c"))
+}
+
+fn in_word(name: &str, value: &Value) -> String {
+    match value {
         Value::Null => format!("{name} emptied"),
+        // The id of another record says nothing to a reader.
         Value::String(_) if name.ends_with("Id") => name.trim_end_matches("Id").to_owned(),
         Value::String(text) => format!("{name} {text}"),
         other => format!("{name} {other}"),
-    };
-    all.into_iter().map(one).collect::<Vec<_>>().join(", ")
+    }
 }
 
 fn shortened(text: &str, most: usize) -> String {
@@ -105,18 +135,25 @@ mod tests {
 
     #[test]
     fn writes_in_words() {
-        let check = |op, fields: Value, expect: &str| {
-            let Value::Object(fields) = fields else { panic!("fields are an object") };
-            let (object, id) = ("Contact".to_owned(), String::new());
-            let entry = WriteEntry { n: 1, at: 0, object, id, key: None, op, fields, duplicate_of_previous: false, version: 1 };
-            assert_eq!(in_words(&entry), expect);
+        let check = |writes: &[(Operation, Value)], expect: &[&str]| {
+            let entry = |(op, fields): &(Operation, Value)| {
+                let fields = fields.as_object().cloned().unwrap_or_default();
+                let (object, id, op) = ("Contact".to_owned(), String::new(), *op);
+                Arc::new(WriteEntry { n: 1, at: 0, object, id, key: None, op, fields, duplicate_of_previous: false, version: 1 })
+            };
+            assert_eq!(in_words(&writes.iter().map(entry).collect::<Vec<_>>()), expect);
         };
-        check(Operation::Updated, json!({"MailingCity": "Paris"}), "Contact updated: MailingCity Paris");
-        check(Operation::Updated, json!({"Email": null, "Shop_Id__c": "7"}), "Contact updated: Email emptied");
-        check(Operation::Updated, json!({"AccountId": "001…", "LastName": "Rossi"}), "Contact updated: LastName Rossi, Account");
-        check(Operation::Deleted, json!({}), "Contact deleted");
-        let long = json!({"LastName": "x".repeat(100)});
-        check(Operation::Created, long, &format!("Contact created: LastName {}…", "x".repeat(33)));
+        let updated = |fields| (Operation::Updated, fields);
+        check(&[updated(json!({"MailingCity": "Paris"}))], &["Contact updated: MailingCity Paris"]);
+        check(&[updated(json!({"Email": null, "Shop_Id__c": "7"}))], &["Contact updated: Email emptied"]);
+        check(&[updated(json!({"AccountId": "001…", "Total": 1.5}))], &["Contact updated: Account, Total 1.5"]);
+        let long = json!({"Description": "x".repeat(100)});
+        check(&[updated(long)], &[&format!("Contact updated: Description {}…", "x".repeat(30))]);
+        let new = json!({"AccountId": "001…", "Phone": null, "Email": "a@b.example", "LastName": "Rossi"});
+        check(&[(Operation::Created, new)], &["Contact created: LastName Rossi, Email a@b.example and 1 more"]);
+        let gone = || (Operation::Deleted, json!({}));
+        check(&[gone()], &["Contact deleted"]);
+        check(&[gone(), gone()], &["2 Contacts deleted"]);
     }
 
     #[test]

@@ -204,12 +204,13 @@ impl Store {
 }
 
 impl View<'_> {
-    /// The moves of a source that are not applied yet, in order, at most `limit`.
-    pub fn moves(&self, source: SourceId, limit: usize) -> Result<Vec<(Seq, Move)>, StateError> {
+    /// The moves of a source after `after`, in order, at most `limit`.
+    pub fn moves(&self, source: SourceId, after: Seq, limit: usize) -> Result<Vec<(Seq, Move)>, StateError> {
         let prefix = Key::new(Kind::Move).u32(source.0).done();
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(after_prefix(&prefix));
-        let mode = IteratorMode::From(&prefix, Direction::Forward);
+        let start = keys::move_key(source, after.next());
+        let mode = IteratorMode::From(&start, Direction::Forward);
         let mut moves = Vec::new();
         for entry in self.snapshot.iterator_cf_opt(self.store.family(Family::Meta), options, mode).take(limit) {
             let (key, value) = entry?;

@@ -181,6 +181,7 @@ impl Store {
             let end = crate::keys::after_prefix(&prefix);
             let mut entries = self.db().raw_iterator_cf(self.family(Family::Queue));
             entries.seek_for_prev(&end);
+            entries.status()?;
             let key = entries.key().filter(|key| key.starts_with(&prefix));
             Ok(key.and_then(|key| Parts(key.get(5..)?).u64()).unwrap_or_default())
         };
@@ -222,6 +223,7 @@ impl Store {
         let prefix = Key::new(Kind::Queued).u32(lane.0).done();
         let mut entries = self.db().raw_iterator_cf(self.family(Family::Queue));
         entries.seek(&prefix);
+        entries.status()?;
         let key = entries.key().filter(|key| key.starts_with(&prefix));
         Ok(key.and_then(|key| Parts(key.get(5..)?).u64()).map(Generation))
     }

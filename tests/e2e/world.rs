@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use passerelle::sandbox::{Operation, Running, Sandbox, SandboxHandle, SandboxOptions, WriteEntry};
 use passerelle_test_servers::PgServer;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::daemon::Daemon;
@@ -285,21 +285,20 @@ pub(crate) fn lsn(text: &str) -> u64 {
     u64::from_str_radix(high, 16).unwrap() << 32 | u64::from_str_radix(low, 16).unwrap()
 }
 
-/// A write as `updated Account a1 Name="Ada" Phone=null`; the key itself only where it was changed.
+/// A write as `updated Account a1 Name="Ada" Phone=null`. Of a creation neither the key nor what is null: that says
+/// nothing.
 fn printed(entry: &WriteEntry) -> String {
-    let (word, is_update) = match entry.op {
-        Operation::Created => ("created", false),
-        Operation::Updated => ("updated", true),
-        Operation::Deleted => ("deleted", false),
+    let word = match entry.op {
+        Operation::Created => "created",
+        Operation::Updated => "updated",
+        Operation::Deleted => "deleted",
     };
-    let fields: BTreeMap<&String, &Value> = shown(&entry.fields, is_update);
+    let is_update = entry.op == Operation::Updated;
+    let says = |(name, value): &(&String, &Value)| is_update || (*name != "Erp_Id__c" && !value.is_null());
+    let fields: BTreeMap<&String, &Value> = entry.fields.iter().filter(says).collect();
     let mut text = format!("{word} {} {}", entry.object, entry.key.as_deref().unwrap_or("?"));
     for (name, value) in fields {
         let _ = write!(text, " {name}={value}");
     }
     text
-}
-
-fn shown(fields: &Map<String, Value>, with_key: bool) -> BTreeMap<&String, &Value> {
-    fields.iter().filter(|(name, _)| with_key || *name != "Erp_Id__c").collect()
 }

@@ -95,7 +95,7 @@ impl Batch {
     pub fn pack(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
         let start = self.arena.len();
         write(&mut self.arena);
-        debug_assert!(self.arena.len() <= u32::MAX as usize, "a batch is bounded far below 4 GiB");
+        debug_assert!(u32::try_from(self.arena.len()).is_ok(), "a batch is bounded far below 4 GiB");
         Span { start: start as u32, end: self.arena.len() as u32 }
     }
 

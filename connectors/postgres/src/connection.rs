@@ -124,7 +124,12 @@ impl Connection {
     }
 
     /// A simple query or a replication command; its rows. After an error of the server the connection is ready again.
-    pub(crate) async fn query(&mut self, sql: &str, step: &'static str, limit: Duration) -> Result<Vec<TextRow>, Error> {
+    pub(crate) async fn query(
+        &mut self,
+        sql: &str,
+        step: &'static str,
+        limit: Duration,
+    ) -> Result<Vec<TextRow>, Error> {
         let late = |_| Error::Timeout { step, after: limit };
         tokio::time::timeout(limit, self.query_now(sql)).await.map_err(late)?
     }
@@ -215,7 +220,9 @@ mod tests {
 
     #[test]
     fn versions() {
-        for (text, want) in [("15.18 (Debian 15.18-0+deb12u1)", 150_018), ("18beta1", 180_000), ("", 0), ("11.2.3", 110_002)] {
+        for (text, want) in
+            [("15.18 (Debian 15.18-0+deb12u1)", 150_018), ("18beta1", 180_000), ("", 0), ("11.2.3", 110_002)]
+        {
             assert_eq!(server_version(text.as_bytes()), want, "{text}");
         }
     }

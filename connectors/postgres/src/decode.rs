@@ -9,7 +9,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use passerelle_change::cells::push_cell;
-use passerelle_change::{Batch, ColumnIds, Event, KeyBuf, Micros, Op, RowChange, Span, TableId, TableName, TableSchema};
+use passerelle_change::{
+    Batch, ColumnIds, Event, KeyBuf, Micros, Op, RowChange, Span, TableId, TableName, TableSchema,
+};
 
 use crate::types::{DynamicKind, DynamicType, is_built_in};
 use crate::wire::{self, Field, Malformed, Message, Old, Tuple};
@@ -206,7 +208,13 @@ impl Decoder {
     }
 
     /// One row: insert (no old), update, delete (no new).
-    fn change(&mut self, oid: u32, old: Option<Old<'_>>, new: Option<Tuple<'_>>, batch: &mut Batch) -> Result<(), Error> {
+    fn change(
+        &mut self,
+        oid: u32,
+        old: Option<Old<'_>>,
+        new: Option<Tuple<'_>>,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
         let at = self.find(oid)?;
         let Some(Some(table)) = self.tables.get(at) else { return Ok(()) };
         let (old_tuple, old_is_full) = match old {
@@ -269,14 +277,22 @@ fn tell(transaction: &mut Option<Transaction>, batch: &mut Batch) -> Result<(), 
 
 /// An insert or update: what is not sent (PG-15) is taken from the row before where that is whole (PG-16), else the
 /// change is partial.
-fn upsert(table: &Table, new: Row<'_>, old: Option<Row<'_>>, old_is_full: bool, batch: &mut Batch) -> Result<RowChange, Error> {
+fn upsert(
+    table: &Table,
+    new: Row<'_>,
+    old: Option<Row<'_>>,
+    old_is_full: bool,
+    batch: &mut Batch,
+) -> Result<RowChange, Error> {
     let whole = old.filter(|_| old_is_full);
     let mut op = Op::Full;
     let cells = batch.pack(|out| {
         for &(column, id) in &table.cells {
             match (new.field(column), whole) {
                 (Field::Text { .. } | Field::Null, _) => push_cell(out, id, new.text(column)),
-                (Field::Unchanged, Some(old)) if old.field(column) != Field::Unchanged => push_cell(out, id, old.text(column)),
+                (Field::Unchanged, Some(old)) if old.field(column) != Field::Unchanged => {
+                    push_cell(out, id, old.text(column));
+                }
                 (Field::Unchanged, _) => op = Op::Partial,
             }
         }
@@ -300,7 +316,8 @@ fn pack_key(table: &Table, row: Row<'_>, before: Option<Row<'_>>, batch: &mut Ba
     let span = batch.pack(|out| {
         for part in &table.key {
             let unchanged = row.field(part.column) == Field::Unchanged;
-            let text = if unchanged { before.and_then(|before| before.text(part.column)) } else { row.text(part.column) };
+            let text =
+                if unchanged { before.and_then(|before| before.text(part.column)) } else { row.text(part.column) };
             match text {
                 Some(text) => KeyBuf(out).push(part.is_integer, text),
                 None => whole = false,

@@ -155,7 +155,9 @@ pub enum Error {
         publication: String,
     },
     /// The checkpoint is beyond the server's log (PG-06).
-    #[error("the checkpoint {checkpoint} is beyond the end of the server's log {head}: this is not the history we know")]
+    #[error(
+        "the checkpoint {checkpoint} is beyond the end of the server's log {head}: this is not the history we know"
+    )]
     AheadOfServer {
         /// Our checkpoint.
         checkpoint: Lsn,
@@ -258,22 +260,33 @@ impl Error {
             }
             Self::NoRowKey { remedy, .. } => operator(remedy),
             Self::NoTls { .. } => operator("switch on ssl in postgresql.conf, or set `tls` of the source to `disable`"),
-            Self::TlsHandshake { .. } => operator("set `tls_ca` to the authority that signed the server's certificate, and `host` to a name in it"),
+            Self::TlsHandshake { .. } => operator(
+                "set `tls_ca` to the authority that signed the server's certificate, and `host` to a name in it",
+            ),
             Self::TlsFile { .. } => operator("give the file as PEM and let the daemon's user read it"),
             Self::TlsSettings(_) => operator("correct the `tls` settings of the source"),
             Self::NoPassword => operator("set `password` of the source"),
-            Self::CleartextRefused => operator("use scram-sha-256 in pg_hba.conf, or set `tls` of the source to `verify-full`"),
+            Self::CleartextRefused => {
+                operator("use scram-sha-256 in pg_hba.conf, or set `tls` of the source to `verify-full`")
+            }
             Self::Authentication(_) => operator("use scram-sha-256 in pg_hba.conf for this user"),
-            Self::ServerProof => operator("make sure that `host` is the right server: it does not know this user's password"),
-            Self::NotAServer { .. } => operator("connect to the server itself: poolers such as PgBouncer do not pass on replication"),
+            Self::ServerProof => {
+                operator("make sure that `host` is the right server: it does not know this user's password")
+            }
+            Self::NotAServer { .. } => {
+                operator("connect to the server itself: poolers such as PgBouncer do not pass on replication")
+            }
             Self::Server(error) => sqlstate_class(error),
             Self::SlotActive { slot, .. } => operator(&format!(
                 "stop the other reader of slot {slot}, or give this source a `slot` of its own: SELECT * FROM pg_replication_slots"
             )),
-            Self::SlotMissing { .. } => operator("run `passerelle recover SOURCE`: changes since the checkpoint may be missing"),
-            Self::SlotExists { slot } => {
-                operator(&format!("if nothing else uses it: SELECT pg_drop_replication_slot('{}')", slot.replace('\'', "''")))
+            Self::SlotMissing { .. } => {
+                operator("run `passerelle recover SOURCE`: changes since the checkpoint may be missing")
             }
+            Self::SlotExists { slot } => operator(&format!(
+                "if nothing else uses it: SELECT pg_drop_replication_slot('{}')",
+                slot.replace('\'', "''")
+            )),
             Self::SlotLost { .. } => operator("run `passerelle recover SOURCE`, and raise max_slot_wal_keep_size"),
             Self::PublicationMissing { .. } => {
                 operator("create the publication first and then the slot: run `passerelle recover SOURCE`")
@@ -326,12 +339,16 @@ fn sqlstate_class(error: &ServerError) -> Class {
     let (class, _) = error.code.split_at_checked(2).unwrap_or((&error.code, ""));
     match (class, error.code.as_str()) {
         // 53400: slots are used up (PG-48). The other insufficient resources pass.
-        (_, "53400") => operator("raise max_replication_slots, or drop a slot that nobody uses: SELECT * FROM pg_replication_slots"),
+        (_, "53400") => {
+            operator("raise max_replication_slots, or drop a slot that nobody uses: SELECT * FROM pg_replication_slots")
+        }
         // 57P01 to 57P05: shutting down, crashed, starting up, terminated by an administrator (PG-41).
         (_, "57014" | "55P03" | "25006" | "57P01" | "57P02" | "57P03" | "57P05") | ("08" | "40" | "53" | "58", _) => {
             Class::Transient
         }
-        ("28", _) => operator("check `user` and `password` of the source, and pg_hba.conf (database and replication lines)"),
+        ("28", _) => {
+            operator("check `user` and `password` of the source, and pg_hba.conf (database and replication lines)")
+        }
         (_, "3D000") => operator("check `database` of the source"),
         (_, "42501") => operator("grant the right that the server names to the source's user (REPLICATION, SELECT)"),
         _ => operator(error.hint.as_deref().unwrap_or("see the server's message")),

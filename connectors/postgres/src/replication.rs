@@ -73,7 +73,11 @@ impl Replication {
             let [system_id, timeline, head, database] = <[_; 4]>::try_from(row).ok()?.map(Option::unwrap_or_default);
             Some(System { system_id, timeline: timeline.parse().ok()?, wal_head: head.parse().ok()?, database })
         };
-        Ok(rows.into_iter().next().and_then(read).ok_or(Malformed("an answer to IDENTIFY_SYSTEM that cannot be read"))?)
+        Ok(rows
+            .into_iter()
+            .next()
+            .and_then(read)
+            .ok_or(Malformed("an answer to IDENTIFY_SYSTEM that cannot be read"))?)
     }
 
     /// Makes a logical slot for pgoutput and exports its snapshot. Waits at most `wait` for each transaction that was

@@ -56,7 +56,8 @@ pub fn client_config(options: &Options) -> Result<Option<Arc<ClientConfig>>, Err
 
 /// The host as TLS names it: a DNS name or an address.
 pub fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
-    ServerName::try_from(host.to_owned()).map_err(|_| Error::TlsSettings(format!("`{host}` is neither a host name nor an address")))
+    ServerName::try_from(host.to_owned())
+        .map_err(|_| Error::TlsSettings(format!("`{host}` is neither a host name nor an address")))
 }
 
 /// The data of `tls-server-end-point` for a server's certificate: its hash by the hash of its signature, with SHA-256
@@ -103,7 +104,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| Error::TlsFile { path: path.to_owned(), text: error.to_string() })
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|error| Error::TlsFile { path: path.to_owned(), text: error.to_string() })
 }
 
 /// `verify-ca`: the chain must lead to a trusted authority; the name does not count.
@@ -224,7 +226,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     type Future = Pin<Box<dyn Future<Output = io::Result<Stream<S>>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move { Ok(Stream(tokio_rustls::TlsConnector::from(self.config).connect(self.name, stream).await?)) })
+        Box::pin(
+            async move { Ok(Stream(tokio_rustls::TlsConnector::from(self.config).connect(self.name, stream).await?)) },
+        )
     }
 }
 

@@ -88,7 +88,11 @@ fn array((element, name): (Type, String)) -> (Type, String) {
 /// counts.
 fn quoted(name: &str) -> String {
     let plain = |(at, byte): (usize, u8)| matches!(byte, b'a'..=b'z' | b'_') || (at > 0 && byte.is_ascii_digit());
-    if !name.is_empty() && name.bytes().enumerate().all(plain) { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if !name.is_empty() && name.bytes().enumerate().all(plain) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
 }
 
 /// Built-in types by their fixed oids (`pg_type.dat` of the server's source).

@@ -431,11 +431,10 @@ fn read_message(bytes: &[u8]) -> usize {
         fields.iter().filter(|field| read.is_ok() && tuple.text(**field).is_some()).count()
     };
     match message(bytes) {
-        Ok(Message::Insert { new, .. }) => row(new),
         Ok(Message::Update { old: Some(Old::Key(old) | Old::Full(old)), new, .. }) => row(old) + row(new),
-        Ok(Message::Update { old: None, new, .. }) => row(new),
+        Ok(Message::Insert { new, .. } | Message::Update { old: None, new, .. }) => row(new),
         Ok(Message::Delete { old: Old::Key(old) | Old::Full(old), .. }) => row(old),
-        Ok(Message::Relation(relation)) => relation.columns().filter(std::result::Result::is_ok).count(),
+        Ok(Message::Relation(relation)) => relation.columns().flatten().count(),
         Ok(Message::Truncate { relations, .. }) => relations.iter().count(),
         Ok(_) | Err(_) => 0,
     }

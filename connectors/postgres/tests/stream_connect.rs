@@ -57,7 +57,8 @@ async fn scram_with_and_without_channel_binding() {
     connects(options(&server, TlsMode::Disable)).await;
     connects(options(&server, TlsMode::VerifyFull)).await;
     connects(Options { host: "localhost".into(), ..options(&server, TlsMode::VerifyFull) }).await;
-    connects(Options { host: server.socket_dir().display().to_string(), ..options(&server, TlsMode::VerifyFull) }).await;
+    connects(Options { host: server.socket_dir().display().to_string(), ..options(&server, TlsMode::VerifyFull) })
+        .await;
     let wrong = fails(Options { password: Some("wrong".into()), ..options(&server, TlsMode::Disable) }).await;
     assert_eq!(wrong.sqlstate(), Some("28P01"));
     let wrong = fails(Options { password: Some("wrong".into()), ..options(&server, TlsMode::Require) }).await;
@@ -116,13 +117,16 @@ async fn certificates_are_checked_as_the_mode_says() {
         assert!(error.source().unwrap().to_string().contains("invalid peer certificate"), "{error:?}");
     }
     connects(options(&server, TlsMode::VerifyCa)).await;
-    let missing = fails(Options { tls_ca: Some(PathBuf::from("/nowhere/ca.pem")), ..options(&server, TlsMode::VerifyFull) }).await;
+    let missing =
+        fails(Options { tls_ca: Some(PathBuf::from("/nowhere/ca.pem")), ..options(&server, TlsMode::VerifyFull) })
+            .await;
     assert!(matches!(missing, Error::TlsFile { .. }), "{missing}");
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_host_is_refused_by_verify_full_alone() {
-    let server = PgServer::builder().setting("listen_addresses", "127.0.0.1,127.0.0.2").hba("host all all 127.0.0.0/8 trust");
+    let server =
+        PgServer::builder().setting("listen_addresses", "127.0.0.1,127.0.0.2").hba("host all all 127.0.0.0/8 trust");
     let server = server.tls(USER).start().unwrap();
     server.psql("postgres", &format!("create role {USER} login replication")).unwrap();
     // An address of this server that its certificate does not have.

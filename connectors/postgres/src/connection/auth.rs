@@ -12,7 +12,11 @@ use crate::wire::{self, Malformed};
 use crate::{Error, Options};
 
 /// Answers the server's requests until it is content.
-pub(super) async fn authenticate(connection: &mut Connection, options: &Options, protection: &Protection) -> Result<(), Error> {
+pub(super) async fn authenticate(
+    connection: &mut Connection,
+    options: &Options,
+    protection: &Protection,
+) -> Result<(), Error> {
     loop {
         let (kind, body) = request(connection).await?;
         match kind {
@@ -37,7 +41,12 @@ pub(super) async fn authenticate(connection: &mut Connection, options: &Options,
 }
 
 /// SASL: the server must prove that it knows the password, too, before it is believed.
-async fn scram(connection: &mut Connection, offer: &[u8], password: &[u8], protection: &Protection) -> Result<(), Error> {
+async fn scram(
+    connection: &mut Connection,
+    offer: &[u8],
+    password: &[u8],
+    protection: &Protection,
+) -> Result<(), Error> {
     let offers = |name: &str| offer.split(|&byte| byte == 0).any(|mechanism| mechanism == name.as_bytes());
     let end_point = match protection {
         Protection::Tls { end_point } => end_point.clone(),
@@ -53,7 +62,9 @@ async fn scram(connection: &mut Connection, offer: &[u8], password: &[u8], prote
     let mut scram = ScramSha256::new(password, binding);
     connection.send(|out| frontend::sasl_initial_response(mechanism, scram.message(), out)).await?;
     let body = expect(connection, 11).await?;
-    scram.update(&body).map_err(|error| Error::Authentication(format!("a SCRAM exchange that cannot be followed ({error})")))?;
+    scram
+        .update(&body)
+        .map_err(|error| Error::Authentication(format!("a SCRAM exchange that cannot be followed ({error})")))?;
     connection.send(|out| frontend::sasl_response(scram.message(), out)).await?;
     let body = expect(connection, 12).await?;
     scram.finish(&body).map_err(|_| Error::ServerProof)
@@ -70,7 +81,8 @@ async fn request(connection: &mut Connection) -> Result<(u32, bytes::BytesMut), 
         let OwnedFrame { tag, mut body } = connection.frame().await?;
         match tag {
             b'R' => {
-                let kind = body.try_get_u32().map_err(|_| Malformed("an authentication request that ends too early"))?;
+                let kind =
+                    body.try_get_u32().map_err(|_| Malformed("an authentication request that ends too early"))?;
                 return Ok((kind, body));
             }
             b'E' => return Err(Error::Server(wire::server_error(&body))),

@@ -41,9 +41,7 @@ pub(crate) enum Protection {
     /// It does not leave the machine.
     Local,
     /// TLS, with the data of `tls-server-end-point` where the certificate allows it.
-    Tls {
-        end_point: Option<Vec<u8>>,
-    },
+    Tls { end_point: Option<Vec<u8>> },
 }
 
 impl Socket {

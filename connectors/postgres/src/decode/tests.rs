@@ -140,7 +140,7 @@ fn pg_19_a_table_is_told_once() {
 #[test]
 fn pg_25_truncates_of_wanted_tables() {
     let truncate = [&b"T\0\0\0\x01\0"[..], &5_u32.to_be_bytes()].concat();
-    check(b'd', &[truncate.clone()], "truncate 1");
+    check(b'd', std::slice::from_ref(&truncate), "truncate 1");
     check(b'd', &[relation("other", b'd'), truncate], "begin 7; schema 3");
 }
 
@@ -160,7 +160,10 @@ fn what_stands_in_the_wrong_place_is_refused() {
     ends(wrong(&[begin(), begin()]), "a transaction inside a transaction");
     ends(wrong(&[begin(), row(b'I', &["N 1 a b"])]), "a row of a table that was not described");
     ends(wrong(&[relation("t", b'd')]), "a change outside a transaction");
-    ends(wrong(&[begin(), relation("t", b'd'), row(b'I', &["N 1 a"])]), "a row with another number of columns than its table");
+    ends(
+        wrong(&[begin(), relation("t", b'd'), row(b'I', &["N 1 a"])]),
+        "a row with another number of columns than its table",
+    );
 }
 
 #[test]

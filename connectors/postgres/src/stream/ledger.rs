@@ -184,7 +184,7 @@ mod tests {
                 match step % 5 {
                     0 => ledger.data(lsn),
                     1 => ledger.transaction(lsn),
-                    2 => ledger.keepalive(lsn, lsn.0 % 2 == 0),
+                    2 => ledger.keepalive(lsn, lsn.0.is_multiple_of(2)),
                     3 => { ledger.idle(false, now); }
                     _ => { ledger.acknowledge(lsn); acknowledged = acknowledged.max(lsn.0); }
                 }

@@ -1,3 +1,9 @@
+#![allow(
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and reads better"
+)]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -53,7 +59,9 @@ fn print(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy;
     match message {
         Message::Begin { final_lsn, committed_at, xid } => format!("begin {final_lsn} at {committed_at} xid {xid}"),
-        Message::Commit { commit_lsn, end_lsn, committed_at } => format!("commit {commit_lsn} end {end_lsn} at {committed_at}"),
+        Message::Commit { commit_lsn, end_lsn, committed_at } => {
+            format!("commit {commit_lsn} end {end_lsn} at {committed_at}")
+        }
         Message::Origin { lsn, name } => format!("origin {lsn} {}", text(name)),
         Message::Type { oid, schema, name } => format!("type {oid} {}.{}", text(schema), text(name)),
         Message::Insert { relation, new } => format!("insert {relation} {:?}", values(new)),
@@ -132,7 +140,10 @@ fn pg_19_pg_24_relations_and_types() {
 fn pg_25_truncates() {
     let two = Bytes::new(b'T').u32(2).add([3]).u32(16_384).u32(16_390);
     check(two, "truncate [16384, 16390] cascade true restart true");
-    assert_eq!(print(&Bytes::new(b'T').u32(u32::MAX).add([0]).0), "error: a truncate whose list has another length than it says");
+    assert_eq!(
+        print(&Bytes::new(b'T').u32(u32::MAX).add([0]).0),
+        "error: a truncate whose list has another length than it says"
+    );
 }
 
 #[test]

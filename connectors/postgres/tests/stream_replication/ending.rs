@@ -105,7 +105,7 @@ async fn pg_12_the_holder_of_a_slot_is_named() {
     let rig = Rig::new("create table t (id int primary key)", &["t id id"]).await;
     let tail = rig.tail().await;
     let holder: i32 = rig.sql("select pid from pg_stat_replication").parse().unwrap();
-    let second = Replication::connect(&rig.options()).await.unwrap();
+    let second = Replication::connect(&rig.options).await.unwrap();
     let error = second.start(SLOT, PUBLICATION, Lsn::ZERO).await.unwrap_err();
     assert!(matches!(error, Error::SlotActive { pid, .. } if pid == holder), "{error}");
     tail.stop().await.unwrap();
@@ -114,7 +114,7 @@ async fn pg_12_the_holder_of_a_slot_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_that_are_there_or_not_are_named() {
     let rig = Rig::new("create table t (id int primary key)", &["t id id"]).await;
-    let mut replication = Replication::connect(&rig.options()).await.unwrap();
+    let mut replication = Replication::connect(&rig.options).await.unwrap();
     let again = replication.create_slot(SLOT, SlotKind::Durable, Duration::from_secs(5)).await.unwrap_err();
     assert!(matches!(again, Error::SlotExists { .. }), "{again}");
     replication.drop_slot(SLOT).await.unwrap();
@@ -139,7 +139,7 @@ async fn pg_09_log_that_was_thrown_away_is_named() {
         rig.sql("select wal_status from pg_replication_slots") == "lost"
     })
     .await;
-    let replication = Replication::connect(&rig.options()).await.unwrap();
+    let replication = Replication::connect(&rig.options).await.unwrap();
     let error = replication.start(SLOT, PUBLICATION, Lsn::ZERO).await.unwrap_err();
     assert!(matches!(error, Error::SlotLost { .. }), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use passerelle_change::Event;
-use passerelle_postgres::{Error, Lsn};
+use passerelle_postgres::{Error, Lsn, TlsMode};
 use passerelle_test_servers::PgServer;
 
 use crate::rig::{Rig, within};
@@ -120,8 +120,24 @@ async fn pg_38_the_end_is_what_is_acknowledged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_transaction_comes_in_parts() {
     let rig = Rig::new("create table t (id int primary key, name text)", &["t id id name"]).await;
-    let mut tail = rig.tail().await;
     rig.sql("insert into t select n, repeat('x', 100) from generate_series(1, 50000) n");
+    receives_in_parts(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_transaction_comes_over_tls_and_over_a_unix_socket() {
+    let server = PgServer::builder().tls("postgres").start().unwrap();
+    let mut rig = Rig::of(server, "create table t (id int primary key, name text)", &["t id id name"]).await;
+    rig.sql("insert into t select n, repeat('x', 100) from generate_series(1, 50000) n");
+    rig.options.tls = TlsMode::VerifyFull;
+    rig.options.tls_ca = Some(rig.server.certificates().unwrap().ca());
+    receives_in_parts(&rig).await;
+    rig.options.host = rig.server.socket_dir().display().to_string();
+    receives_in_parts(&rig).await;
+}
+
+async fn receives_in_parts(rig: &Rig) {
+    let mut tail = rig.tail().await;
     let (mut rows, mut batches, mut ended) = (0, 0, false);
     while !ended {
         let batch = within(tail.batches.recv()).await.unwrap();

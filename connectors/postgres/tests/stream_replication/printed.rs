@@ -1,6 +1,7 @@
 //! Events as text, so that a test reads as what is expected.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use passerelle_change::{Batch, ColumnId, Event, Op, RowChange, TableId, key};
 
@@ -41,7 +42,7 @@ impl Printer {
         };
         let mut line = format!("{op} {} {}", self.tables[&row.table], key::printed(batch.bytes(row.key)));
         if let Some(old) = row.old_key {
-            line += &format!(" was {}", key::printed(batch.bytes(old)));
+            let _ = write!(line, " was {}", key::printed(batch.bytes(old)));
         }
         for cell in batch.cells(row).iter() {
             let (id, text) = cell.unwrap();
@@ -49,7 +50,7 @@ impl Printer {
                 0..=80 => format!("'{}'", String::from_utf8_lossy(text)),
                 long => format!("{long} bytes"),
             });
-            line += &format!(" {}={text}", self.columns[&id]);
+            let _ = write!(line, " {}={text}", self.columns[&id]);
         }
         line
     }

@@ -28,6 +28,8 @@ pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
 /// A server and what is wanted of it.
 pub(crate) struct Rig {
     pub(crate) server: PgServer,
+    /// How the streams connect.
+    pub(crate) options: Options,
     wanted: Vec<WantedTable>,
     types: HashMap<u32, DynamicType>,
     created: Lsn,
@@ -51,15 +53,11 @@ impl Rig {
         let mut replication = Replication::connect(&options(&server)).await.unwrap();
         let slot = replication.create_slot(SLOT, SlotKind::Durable, Duration::from_secs(5)).await.unwrap();
         replication.close().await;
-        Self { server, wanted, types: HashMap::new(), created: slot.consistent_point }
+        Self { options: options(&server), server, wanted, types: HashMap::new(), created: slot.consistent_point }
     }
 
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.server.psql("postgres", sql).unwrap()
-    }
-
-    pub(crate) fn options(&self) -> Options {
-        options(&self.server)
     }
 
     /// Streams from the slot's beginning.
@@ -71,7 +69,7 @@ impl Rig {
     pub(crate) async fn tail_from(&self, from: Lsn, room: usize) -> Tail {
         let ids = Arc::new(Mutex::new(ColumnIds::default()));
         let decoder = Decoder::new(self.wanted.clone(), self.types.clone(), ids);
-        let replication = Replication::connect(&self.options()).await.unwrap();
+        let replication = Replication::connect(&self.options).await.unwrap();
         let stream = replication.start(SLOT, PUBLICATION, from).await.unwrap();
         let (out, batches) = mpsc::channel(room);
         let (acknowledge, acknowledged) = watch::channel(None);
@@ -98,7 +96,9 @@ impl Rig {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap_or_else(|_| panic!("{what}: not within 30 s"));
+        tokio::time::timeout(Duration::from_secs(30), asking)
+            .await
+            .unwrap_or_else(|_| panic!("{what}: not within 30 s"));
     }
 }
 
@@ -166,11 +166,10 @@ impl Tail {
     pub(crate) async fn idle(&mut self) -> Lsn {
         loop {
             let batch = within(self.batches.recv()).await.expect("the stream goes on");
-            for event in batch.events() {
-                match event {
-                    Event::Idle { position } => return position.as_str().parse().unwrap(),
-                    other => panic!("unexpected {other:?}"),
-                }
+            match batch.events() {
+                [] => {}
+                [.., Event::Idle { position }] => return position.as_str().parse().unwrap(),
+                others => panic!("unexpected {others:?}"),
             }
         }
     }

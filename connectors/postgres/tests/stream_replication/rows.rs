@@ -7,7 +7,9 @@ const LONG: &str = "(select string_agg(md5(n::text), '') from generate_series(1,
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_every_kind() {
-    let rig = Rig::new("create table t (id int primary key, name text, n numeric(10,2), unmapped text)", &["t id id name n"]).await;
+    let rig =
+        Rig::new("create table t (id int primary key, name text, n numeric(10,2), unmapped text)", &["t id id name n"])
+            .await;
     let mut tail = rig.tail().await;
     rig.sql("insert into t values (1, 'Ann', 1.5, 'x'), (2, null, null, 'y')");
     rig.sql("begin; update t set name = 'it''s' where id = 2; delete from t where id = 1; commit");
@@ -76,11 +78,8 @@ async fn pg_16_under_identity_full_it_is_in_the_row_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pg_17_of_the_row_before_only_the_key_counts() {
-    let rig = Rig::new(
-        "create table t (a int, name text not null, b text, primary key (b, a))",
-        &["t b,a a name"],
-    )
-    .await;
+    let rig =
+        Rig::new("create table t (a int, name text not null, b text, primary key (b, a))", &["t b,a a name"]).await;
     let mut tail = rig.tail().await;
     rig.sql("insert into t values (1, 'Ann', 'x')");
     rig.sql("update t set a = 2");

@@ -1,0 +1,316 @@
+//! One round of the loop: decide and send as much as may be sent now.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use passerelle_change::{Position, WriteOp};
+use passerelle_crm::limiter::forecast::{Forecast, linger};
+use passerelle_crm::{Acquire, Moment};
+use passerelle_state::{DeliveryBatch, Durability, Generation, MappingId, ParkedWhy, StateError, Store, View};
+
+use super::engine::{Engine, LONGEST_WAIT};
+use super::lane::{Entry, is_loaded};
+use super::now_micros;
+use super::prepare::{Verdict, World, prepare};
+use super::settle::Notes;
+use crate::failpoint;
+
+/// Rows decided about before the loop looks up again.
+const ROWS_A_ROUND: usize = 2_000;
+
+impl Engine<'_> {
+    /// Decides and sends as much as may be sent now; returns when there is something to do again.
+    pub(super) fn round(&mut self) -> Result<Option<Instant>, StateError> {
+        let now = Instant::now();
+        if self.held {
+            return Ok(None);
+        }
+        if let Some(at) = self.not_before.filter(|&at| at > now) {
+            return Ok(Some(at));
+        }
+        let store = self.store;
+        let mut views = self.views(store)?;
+        let mut wake;
+        loop {
+            if !self.apply_moves(&views)? {
+                // Keys move only when no request is under way: wait for those that are.
+                return Ok(None);
+            }
+            wake = self.take_permit()?;
+            if self.permit.is_none() {
+                break;
+            }
+            let decided = self.fill(&views)?;
+            let may_send = self.requests.has_full_bin()
+                || self.requests.linger_ends(self.linger).is_some_and(|at| at <= Instant::now());
+            if may_send && let Some(permit) = self.permit.take() {
+                failpoint::hit("delivery.before_send");
+                self.permit = self.requests.send(self.client, permit, &self.urgent);
+                continue;
+            }
+            if self.next_generations(&mut views, store)? || decided >= ROWS_A_ROUND {
+                continue;
+            }
+            break;
+        }
+        Ok(self.next_wake(wake))
+    }
+
+    /// A permit in hand, before anything is decided. Otherwise when to ask again.
+    fn take_permit(&mut self) -> Result<Option<Instant>, StateError> {
+        while self.permit.is_none() {
+            let moment = Moment::now();
+            match self.limiter.try_acquire(moment) {
+                Acquire::Granted(permit) => self.permit = Some(permit),
+                // A request that ends wakes the loop.
+                Acquire::Busy => return Ok(None),
+                Acquire::Wait(wait) => return Ok(Some(moment.steady + wait)),
+                Acquire::NeedsDayReservation(reservation) => {
+                    let record = serde_json::to_string(reservation.record()).unwrap_or_default();
+                    self.store.set_day(self.name, &record)?;
+                    if !self.limiter.reserved(&reservation, moment) {
+                        return Ok(Some(moment.steady + Duration::from_millis(100)));
+                    }
+                }
+                Acquire::Exhausted { until } => {
+                    let left = until.0.saturating_sub(moment.wall.0).max(1_000_000).unsigned_abs();
+                    return Ok(Some(moment.steady + Duration::from_micros(left).min(LONGEST_WAIT)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The store at the end of a transaction, for each source that is not inside one.
+    fn views<'v>(&mut self, store: &'v Store) -> Result<Vec<Option<View<'v>>>, StateError> {
+        let mut views = Vec::new();
+        for index in 0..self.sources.len() {
+            let seen = self.sources[index].gate.between_transactions(|closed| (store.view(), closed));
+            if let Some((_, closed)) = &seen {
+                self.show(index, closed)?;
+            }
+            views.push(seen.map(|(view, _)| view));
+        }
+        Ok(views)
+    }
+
+    /// Tells the lanes of a source what a new view shows.
+    fn show(&mut self, source: usize, closed: &BTreeMap<MappingId, Generation>) -> Result<(), StateError> {
+        let durable = self.sources[source].durable.borrow().clone();
+        let has_passed = self.sources[source].has_passed;
+        let now = Instant::now();
+        for lane in self.lanes.iter_mut().filter(|lane| lane.source_index == source) {
+            if let Some(&closed) = closed.get(&lane.id) {
+                lane.sees(closed);
+            }
+            lane.begin_run(now);
+            if !lane.loaded {
+                let passed = |high: &Position| durable.position.as_ref().is_some_and(|at| has_passed(at, high));
+                let mut all = true;
+                for &table in &lane.needs {
+                    all &= is_loaded(self.store.load(table)?.as_ref(), passed);
+                }
+                lane.loaded = all;
+            }
+            if lane.loaded
+                && let Some(load) = self.store.load(lane.table)?
+            {
+                lane.begin_scan(self.store, &load, durable.seq)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lanes that have been taken empty ask for their next generation. True when a new view shows more.
+    fn next_generations<'v>(&mut self, views: &mut Vec<Option<View<'v>>>, store: &'v Store) -> Result<bool, StateError> {
+        let before: Vec<_> = self.lanes.iter().map(|lane| lane.closed).collect();
+        let mut wanted = false;
+        for lane in self.lanes.iter_mut().filter(|lane| lane.is_exhausted()) {
+            self.sources[lane.source_index].gate.want(lane.id);
+            wanted = true;
+            if let Some(low) = lane.drained_before() {
+                let mut batch = DeliveryBatch::new(store);
+                batch.drained(lane.id, low);
+                store.write_delivery(batch, Durability::WithTheNext)?;
+            }
+        }
+        if !wanted {
+            return Ok(false);
+        }
+        views.clear();
+        views.append(&mut self.views(store)?);
+        Ok(self.lanes.iter().zip(before).any(|(lane, before)| lane.closed > before))
+    }
+
+    /// Applies key changes before any row of the view is looked at. False while requests are under way.
+    fn apply_moves(&mut self, views: &[Option<View<'_>>]) -> Result<bool, StateError> {
+        for (index, view) in views.iter().enumerate() {
+            let Some(view) = view else { continue };
+            let source = self.sources[index].id;
+            loop {
+                let after = self.moves_done.get(&source).copied().unwrap_or_default();
+                let moves = view.moves(source, after, 500)?;
+                if moves.is_empty() {
+                    break;
+                }
+                if self.requests.in_flight() > 0 {
+                    return Ok(false);
+                }
+                self.put_back_staged();
+                for (seq, moved) in moves {
+                    self.apply_move(source, seq, &moved)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Decides about rows until a request's worth is staged or nothing is left. Returns how many were looked at.
+    fn fill(&mut self, views: &[Option<View<'_>>]) -> Result<usize, StateError> {
+        let mut notes = Notes::new(self.store, now_micros(), None);
+        let mut looked = 0;
+        'lanes: for index in 0..self.lanes.len() {
+            let Some(Some(view)) = views.get(self.lanes[index].source_index) else { continue };
+            notes.position = self.sources[self.lanes[index].source_index].durable.borrow().position.clone();
+            let mut tried = 0;
+            while let Some(entry) = self.lanes[index].take(self.store, view, notes.now)? {
+                looked += 1;
+                tried += 1;
+                let world = World {
+                    store: self.store,
+                    view,
+                    lanes: &self.lanes,
+                    by_id: &self.by_id,
+                    busy: self.requests.busy(),
+                };
+                let verdict = prepare(&world, index, &entry)?;
+                if self.act(&mut notes, index, entry, verdict)? {
+                    // A circle of waiting rows is seen only in what is written.
+                    self.write(&mut notes)?;
+                }
+                if self.requests.has_full_bin() || looked >= ROWS_A_ROUND {
+                    break 'lanes;
+                }
+                if tried >= ROWS_A_ROUND / 2 {
+                    break;
+                }
+            }
+        }
+        self.write(&mut notes)?;
+        Ok(looked)
+    }
+
+    /// Does what a verdict says. True when it has to be written before the next row is looked at.
+    fn act(&mut self, notes: &mut Notes<'_>, index: usize, entry: Entry, verdict: Verdict) -> Result<bool, StateError> {
+        let lane = &mut self.lanes[index];
+        match verdict {
+            Verdict::Drop => {
+                notes.done(lane, &entry)?;
+                Ok(false)
+            }
+            Verdict::Note { link, was, record } => {
+                notes.note(lane, &entry, link.as_ref(), was.as_ref(), record.as_ref())?;
+                Ok(!notes.wake.is_empty())
+            }
+            Verdict::Unlink { link, id } => {
+                notes.unlink(lane, &entry, &link, id)?;
+                lane.give_back(entry);
+                Ok(true)
+            }
+            Verdict::Send(plan) => {
+                if plan.write.op == WriteOp::Delete && !self.admits(index, &entry.row_key) {
+                    notes.park(&mut self.lanes[index], &entry, ParkedWhy::Guarded)?;
+                    return Ok(false);
+                }
+                self.requests.stage(self.lanes[index].id, entry, *plan);
+                Ok(false)
+            }
+            Verdict::Busy(id) => {
+                self.blocked.entry(id).or_default().push((lane.id, entry));
+                Ok(false)
+            }
+            Verdict::Wait { parent, parents } => {
+                notes.wait(lane, &entry, parent, &parents)?;
+                Ok(true)
+            }
+            Verdict::Park(why) => {
+                notes.park(lane, &entry, why)?;
+                Ok(false)
+            }
+            Verdict::Dead { refusal, key, seq, parents } => {
+                let was = self.store.link(lane.id, &entry.row_key)?;
+                notes.dead(lane, &entry, seq, was.as_ref(), refusal, key, &parents, String::new())?;
+                self.hold_when_refused(index)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Whether the guard lets one more deletion through; asked once a deletion, however often it is sent.
+    fn admits(&mut self, index: usize, row_key: &[u8]) -> bool {
+        let lane = &mut self.lanes[index];
+        let name = (lane.id, row_key.to_vec());
+        if self.admitted.contains(&name) {
+            return true;
+        }
+        let tripped = lane.guard.is_tripped();
+        let admitted = lane.guard.admits(now_micros() / 1_000_000, lane.figures.records);
+        if admitted {
+            self.admitted.insert(name);
+        } else if !tripped {
+            tracing::warn!(mapping = %lane.config.name, "the guard on deletions has tripped: deletions are held until `passerelle resume {} --confirm`", lane.config.name);
+        }
+        admitted
+    }
+
+    pub(super) fn write(&mut self, notes: &mut Notes<'_>) -> Result<(), StateError> {
+        notes.wake_children()?;
+        let batch = std::mem::replace(&mut notes.batch, DeliveryBatch::new(notes.store));
+        if !batch.is_empty() {
+            self.store.write_delivery(batch, Durability::WithTheNext)?;
+        }
+        Ok(())
+    }
+
+    /// When to look again without being woken.
+    pub(super) fn next_wake(&mut self, permit: Option<Instant>) -> Option<Instant> {
+        let now = Instant::now();
+        let linger = self.requests.linger_ends(self.linger);
+        let due = self.lanes.iter().filter(|lane| lane.held.is_none()).filter_map(|lane| {
+            let at = self.store.next_due(lane.id).ok().flatten()?;
+            let left = Duration::from_micros(at.saturating_sub(now_micros()));
+            (left < Duration::from_secs(3_600)).then(|| now + left.max(Duration::from_millis(2)))
+        });
+        let runs = self.lanes.iter().filter_map(|lane| lane.next_run.filter(|_| lane.run_until.is_none()));
+        match permit {
+            Some(at) => Some(at),
+            None => due.chain(linger).chain(runs).min(),
+        }
+    }
+
+    /// The linger that the day's forecast asks for: nothing while it fits the budget.
+    pub(super) fn plan_linger(&mut self, now: Instant, calls: u64) {
+        let (at, records_then, calls_then) = self.recent;
+        let elapsed = now.duration_since(at);
+        if elapsed < Duration::from_secs(10) {
+            return;
+        }
+        let (records, used) = ((self.records_total - records_then) as f64, (calls - calls_then) as f64);
+        if self.linger.is_zero() && records > 0.0 {
+            self.calls_per_record = (used / records).clamp(0.005, 1.0);
+        }
+        let freshness = self.lanes.iter().map(|lane| lane.config.freshness).min().unwrap_or(Duration::from_secs(60));
+        self.linger = match self.limiter.outlook(Moment::now()) {
+            None => Duration::ZERO,
+            Some(outlook) => linger(&Forecast {
+                calls_left: outlook.calls_left,
+                within: outlook.within,
+                records_per_second: records / elapsed.as_secs_f64(),
+                calls_per_record: self.calls_per_record,
+                lanes: self.lanes.len() as u32,
+                freshness,
+            }),
+        };
+        self.recent = (now, self.records_total, calls);
+    }
+}
