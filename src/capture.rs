@@ -19,8 +19,8 @@ use passerelle_state::{CaptureBatch, Checkpoint, Gate, Load, MappingId, SourceId
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use fold::gate_for;
 use fold::Fold;
+pub use fold::gate_for;
 use writer::Writer;
 
 /// A batch closes at this size even when the last sync has not returned.

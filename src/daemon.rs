@@ -357,7 +357,8 @@ fn client<'c>(
         model::CrmKind::Salesforce => {
             let mut options = SalesforceOptions::new(crm.url.clone(), auth);
             for mapping in mappings {
-                let references = mapping.fields.iter().filter(|field| matches!(field.value, model::FieldSource::Reference { .. }));
+                let references =
+                    mapping.fields.iter().filter(|field| matches!(field.value, model::FieldSource::Reference { .. }));
                 options.references.extend(references.map(|field| (mapping.object.to_string(), field.name.to_string())));
             }
             options.limiter = Some(Arc::clone(limiter));
@@ -383,7 +384,9 @@ fn in_order<'m>(mappings: &[(usize, &'m CompiledMapping)]) -> Vec<(usize, &'m Co
 
 async fn stop_on_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return;
+    };
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

@@ -20,8 +20,8 @@ mod lane;
 mod parents;
 mod prepare;
 mod reconcile;
-mod requests;
 mod report;
+mod requests;
 mod round;
 mod settle;
 

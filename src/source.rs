@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::{Durable, Input};
 use crate::config::model;
 use crate::control::board::Board;
-use crate::control::model::{LastError, SourceState};
+use crate::control::model::{LastError, SourceState, TableState, TableStatus};
 
 pub use publish::refresh;
 pub use setup::{CompiledMapping, SetupFault, Tables, prepare};
@@ -140,6 +140,7 @@ impl Source {
             Arc::clone(&self.progress),
         ));
         let _stop_ticker = tokio_util::task::AbortOnDropHandle::new(ticker);
+        self.show_tables()?;
         loop {
             if self.is_paused()? {
                 self.state(SourceState::Paused, None, None);
@@ -162,6 +163,21 @@ impl Source {
                 return Ok(());
             }
         }
+    }
+
+    /// The tables as the last run left them.
+    fn show_tables(&self) -> Result<(), StateError> {
+        let mut shown = Vec::new();
+        for table in &self.tables.all {
+            let (state, loaded) = match self.store.load(table.id)?.map(|load| load.stage) {
+                Some(LoadStage::Loaded { rows, .. }) => (TableState::Streaming, rows),
+                Some(LoadStage::Wanted) | None => (TableState::Waiting, 0),
+            };
+            let total = Some(table.facts.estimated_rows.max(loaded));
+            shown.push(TableStatus { name: table.facts.name.to_string(), state, loaded, total });
+        }
+        self.board.source(&self.config.name, |source| source.tables = shown);
+        Ok(())
     }
 
     /// One connection, from its opening to its end.
@@ -211,7 +227,8 @@ impl Source {
             checkpoint: resume.as_ref().and_then(|at| Lsn::try_from(at).ok()),
             acknowledged,
         };
-        let start = history::verify(kept, &facts, &self.config.slot, &options.application_name).map_err(Ended::Refused)?;
+        let start =
+            history::verify(kept, &facts, &self.config.slot, &options.application_name).map_err(Ended::Refused)?;
         let wanted = self.tables.published(facts.version).map_err(Ended::Failed)?;
         publication::ensure(&client, &self.config.publication, &wanted, true).await.map_err(Ended::Failed)?;
         let mut replication = Replication::connect(&options).await.map_err(Ended::Failed)?;
@@ -224,10 +241,12 @@ impl Source {
             }
             Start::Resume { from, stale } => {
                 if let Some(pid) = stale {
-                    let end = "SELECT pg_terminate_backend($1)";
-                    client.execute(end, &[&pid]).await.map_err(|error| Ended::Failed(error.into()))?;
+                    self.end_stale(&client, facts.version, pid).await.map_err(Ended::Failed)?;
                 }
-                let history = History { timeline: facts.timeline, ..kept_history.unwrap_or_else(|| history::intent(&facts, &self.config.slot)) };
+                let history = History {
+                    timeline: facts.timeline,
+                    ..kept_history.unwrap_or_else(|| history::intent(&facts, &self.config.slot))
+                };
                 self.keep_history(&history)?;
                 (from, self.loads_wanted(&options).await?)
             }
@@ -243,6 +262,20 @@ impl Source {
         Ok((stream, loads))
     }
 
+    /// Ends a walsender of ours that has not noticed that we were gone (PG-12), and waits until the slot is free.
+    async fn end_stale(&self, client: &tokio_postgres::Client, version: u32, pid: i32) -> Result<(), Error> {
+        tracing::info!(source = %self.config.name, pid, "ending our own walsender that was left behind");
+        client.execute("SELECT pg_terminate_backend($1)", &[&pid]).await?;
+        for _ in 0..50 {
+            let slot = history::slot_facts(client, version, &self.config.slot).await?;
+            if slot.is_none_or(|slot| slot.active.is_none_or(|reader| reader.pid != pid)) {
+                break;
+            }
+            self.wait(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
     /// The first start: the slot, and with it the snapshot that the tables are read through.
     async fn create(
         &self,
@@ -253,7 +286,8 @@ impl Source {
         self.state(SourceState::Loading, None, None);
         let intent = history::intent(facts, &self.config.slot);
         self.keep_history(&intent)?;
-        let slot = replication.create_slot(&self.config.slot, SlotKind::Durable, SLOT_WAIT).await.map_err(Ended::Failed)?;
+        let slot =
+            replication.create_slot(&self.config.slot, SlotKind::Durable, SLOT_WAIT).await.map_err(Ended::Failed)?;
         crate::failpoint::hit("source.slot_created");
         let mut loads = Vec::new();
         for table in &self.tables.all {
@@ -263,11 +297,13 @@ impl Source {
         }
         let position = slot.consistent_point.position();
         let seq = self.durable.borrow().seq;
-        let first = Checkpoint { position: position.clone(), committed_at: passerelle_change::Micros(0), seq, open: None };
+        let first =
+            Checkpoint { position: position.clone(), committed_at: passerelle_change::Micros(0), seq, open: None };
         self.capture.send(Input::Begin(first)).await.map_err(|_| SourceError::CaptureGone)?;
         self.settle().await?;
         self.keep_history(&History { slot_consistent_point: Some(slot.consistent_point), ..intent })?;
-        let task = load::LoadTask::open(self, options, Some(&slot.snapshot), loads, position).await.map_err(Ended::Failed)?;
+        let task =
+            load::LoadTask::open(self, options, Some(&slot.snapshot), loads, position).await.map_err(Ended::Failed)?;
         Ok((slot.consistent_point, vec![task]))
     }
 
@@ -296,9 +332,21 @@ impl Source {
         let name = format!("{}_load_{}", &self.config.slot.chars().take(40).collect::<String>(), std::process::id());
         let slot = replication.create_slot(&name, SlotKind::Temporary, SLOT_WAIT).await.map_err(Ended::Failed)?;
         let position = slot.consistent_point.position();
-        let task = load::LoadTask::open(self, options, Some(&slot.snapshot), wanted, position).await.map_err(Ended::Failed)?;
+        let task =
+            load::LoadTask::open(self, options, Some(&slot.snapshot), wanted, position).await.map_err(Ended::Failed)?;
         replication.close().await;
         Ok(vec![task])
+    }
+
+    /// Begins loads again that have failed. What stands in the way is tried again later.
+    async fn load_again(&self) {
+        match self.loads_wanted(&options(&self.config)).await {
+            Ok(loads) => loads.into_iter().for_each(|load| drop(tokio::spawn(load.run()))),
+            Err(Ended::Failed(error)) => {
+                tracing::warn!(source = %self.config.name, error = %chain(&error), "a load can't begin yet");
+            }
+            Err(Ended::Stopped | Ended::Refused(_) | Ended::Fatal(_)) => {}
+        }
     }
 
     fn next_load(&self, table: passerelle_change::TableId, columns: Vec<u32>) -> Result<Load, StateError> {
@@ -335,6 +383,11 @@ impl Source {
                 tracing::warn!(source = %self.config.name, error = %text, "the connection failed; it is made again");
                 self.state(SourceState::Retrying, Some(text.clone()), None);
                 bound.mul_f64(rand::random_range(0.0..1.0))
+            }
+            // Whoever reads it may be our own walsender, which the next look at the slot tells.
+            Class::Operator { .. } if matches!(error, Error::SlotActive { .. }) => {
+                self.state(SourceState::Retrying, Some(text.clone()), None);
+                Duration::from_secs(1)
             }
             Class::Operator { hint } => {
                 tracing::error!(source = %self.config.name, error = %text, hint = %hint, "the source needs a person");
@@ -394,4 +447,3 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
-

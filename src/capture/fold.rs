@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use passerelle_change::{
-    Batch, Cells, ColumnId, Event, Micros, Op, Position, RowChange, Seq, TableId, TableSchema,
-};
+use passerelle_change::{Batch, Cells, ColumnId, Event, Micros, Op, Position, RowChange, Seq, TableId, TableSchema};
 use passerelle_state::{
-    CaptureBatch, Checkpoint, Gate, Generation, MappingId, Move, OpenTransaction, Row, RowBuf, SourceId, StateError, Store,
+    CaptureBatch, Checkpoint, Gate, Generation, MappingId, Move, OpenTransaction, Row, RowBuf, SourceId, StateError,
+    Store,
 };
 
 use super::writer::{Turn, Writer};
@@ -210,11 +209,7 @@ impl Fold {
         new.seq = self.seq;
         into.row(row.table, old_key, Op::Gone, gone, Cells::default());
         into.put_row(row.table, key, &new.as_row());
-        into.moved(
-            self.source,
-            self.seq,
-            &Move { table: row.table, old: old_key.to_vec(), new: key.to_vec() },
-        );
+        into.moved(self.source, self.seq, &Move { table: row.table, old: old_key.to_vec(), new: key.to_vec() });
         self.enqueue(&mut into, row.table, key, at);
         Ok(into)
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use passerelle_change::key::printed;
 use passerelle_change::Micros;
+use passerelle_change::key::printed;
 use passerelle_state::{DeadLetter, Hold, MappingId, SourceId, StateError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -208,9 +208,7 @@ impl Desk {
         let wanted = key.clone();
         match self.ask(&known.crm, |reply| Command::Drop { mapping: id, key: wanted, reply }).await? {
             0 => Err(no_letter(mapping, &key)),
-            affected => {
-                Ok(Done { message: "forgotten: its row is delivered again when it changes".into(), affected })
-            }
+            affected => Ok(Done { message: "forgotten: its row is delivered again when it changes".into(), affected }),
         }
     }
 
@@ -265,18 +263,16 @@ impl Desk {
             Target::Mapping(name) => self.mapping(name).map(|_| vec![mapping(name)]),
             Target::Crm(name) if self.crms.contains_key(name) => Ok(vec![format!("crm/{name}")]),
             Target::Source(name) if self.configured.contains(name) => Ok(vec![format!("source/{name}")]),
-            Target::Named(name) => match (
-                self.mappings.contains_key(name),
-                self.crms.contains_key(name),
-                self.configured.contains(name),
-            ) {
-                (true, false, false) => Ok(vec![mapping(name)]),
-                (false, true, false) => Ok(vec![format!("crm/{name}")]),
-                (false, false, true) => Ok(vec![format!("source/{name}")]),
-                (false, false, false) => Err(unknown(name)),
-                _ => Err(CommandError::new(CommandFault::Conflict, format!("more than one thing is named {name}"))
-                    .hint(format!("say which: mapping/{name}, crm/{name} or source/{name}"))),
-            },
+            Target::Named(name) => {
+                match (self.mappings.contains_key(name), self.crms.contains_key(name), self.configured.contains(name)) {
+                    (true, false, false) => Ok(vec![mapping(name)]),
+                    (false, true, false) => Ok(vec![format!("crm/{name}")]),
+                    (false, false, true) => Ok(vec![format!("source/{name}")]),
+                    (false, false, false) => Err(unknown(name)),
+                    _ => Err(CommandError::new(CommandFault::Conflict, format!("more than one thing is named {name}"))
+                        .hint(format!("say which: mapping/{name}, crm/{name} or source/{name}"))),
+                }
+            }
             Target::Crm(name) | Target::Source(name) => Err(unknown(name)),
             Target::All => Ok(self
                 .mappings
@@ -303,14 +299,16 @@ impl Desk {
     }
 
     async fn refresh(&self) -> Answer<()> {
-        let names: Vec<String> = self.crms.iter().filter(|(_, known)| known.is_some()).map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> =
+            self.crms.iter().filter(|(_, known)| known.is_some()).map(|(name, _)| name.clone()).collect();
         for crm in names {
             // A delivery that is busy leaves its old figures.
             let _ = self.ask(&crm, |reply| Command::Refresh { reply }).await;
         }
         for (id, config) in self.sources.values() {
             let ours = self.mappings.iter();
-            let mappings: Vec<(MappingId, Arc<str>)> = ours.map(|(name, known)| (known.id, Arc::from(&**name))).collect();
+            let mappings: Vec<(MappingId, Arc<str>)> =
+                ours.map(|(name, known)| (known.id, Arc::from(&**name))).collect();
             source::refresh(config, *id, &mappings, &self.shared.store, &self.shared.board).await?;
         }
         let stale = crate::config::load_without_secrets(&self.path).map(|loaded| loaded.config.hash != self.hash);

@@ -166,7 +166,11 @@ enum Event {
 }
 
 impl Engine<'_> {
-    async fn rounds(&mut self, commands: &mut mpsc::Receiver<Command>, cancel: &CancellationToken) -> Result<(), StateError> {
+    async fn rounds(
+        &mut self,
+        commands: &mut mpsc::Receiver<Command>,
+        cancel: &CancellationToken,
+    ) -> Result<(), StateError> {
         let mut report = tokio::time::interval(Duration::from_millis(500));
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

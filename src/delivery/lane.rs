@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use passerelle_change::{Micros, Seq, TableId};
 use passerelle_state::{
-    Cursor, Figures, Generation, Load, LoadStage, MappingId, Parked, ParkedRow, Queued, RowBuf, Since,
-    StateError, Store, View,
+    Cursor, Figures, Generation, Load, LoadStage, MappingId, Parked, ParkedRow, Queued, RowBuf, Since, StateError,
+    Store, View,
 };
 
 use super::guard::DeletionGuard;
@@ -76,6 +76,8 @@ pub(super) struct Lane {
     /// Tables that must be loaded before this mapping is delivered: its own and its parents'.
     pub needs: Vec<TableId>,
     pub loaded: bool,
+    /// The last TRUNCATE of its table that the view shows.
+    pub truncated: Option<Seq>,
     /// Why nothing of it is delivered.
     pub held: Option<String>,
     /// Held by a person.
@@ -141,6 +143,7 @@ impl Lane {
             has_children,
             needs,
             loaded: false,
+            truncated: None,
             held: None,
             paused: false,
             refusals: (String::new(), 0),
@@ -279,7 +282,7 @@ impl Lane {
 
     /// Begins the scan that a load, a new revision or a TRUNCATE calls for, if it is not done.
     pub(super) fn begin_scan(&mut self, store: &Store, load: &Load, newest: Seq) -> Result<(), StateError> {
-        let truncated = store.truncated(self.table)?.unwrap_or_default();
+        let truncated = self.truncated.unwrap_or_default();
         let revision = self.mapping.revision();
         if let Some(scan) = &self.scan
             && scan.cursor.revision == revision
@@ -288,9 +291,9 @@ impl Lane {
         {
             return Ok(());
         }
-        let kept = store.cursor(self.id)?.filter(|cursor| {
-            cursor.revision == revision && cursor.load == load.number && cursor.upper >= truncated
-        });
+        let kept = store
+            .cursor(self.id)?
+            .filter(|cursor| cursor.revision == revision && cursor.load == load.number && cursor.upper >= truncated);
         let cursor = if let Some(cursor) = kept {
             cursor
         } else {
@@ -340,7 +343,7 @@ impl Lane {
     }
 
     fn is_reconciled(&self, store: &Store, row_key: &[u8], row: &RowBuf, revision: u64) -> Result<bool, StateError> {
-        let truncated = store.truncated(self.table)?.unwrap_or_default();
+        let truncated = self.truncated.unwrap_or_default();
         let seq = row.seq.max(if row.seq <= truncated { truncated } else { Seq::ZERO });
         Ok(store.link(self.id, row_key)?.is_some_and(|link| link.seq >= seq && link.revision == revision))
     }

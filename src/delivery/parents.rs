@@ -21,7 +21,7 @@ pub(super) type RowName = (MappingId, Vec<u8>);
 pub(super) struct Resolved {
     pub fields: Vec<WantedField>,
     /// Reference fields whose parent is not in the CRM.
-    pub parentless: Vec<Arc<str>>,
+    pub parentless: Vec<(Arc<str>, RowName)>,
     /// Every parent row that is referred to.
     pub parents: Vec<RowName>,
     /// The parent whose turn comes first.
@@ -76,7 +76,7 @@ pub(super) fn resolve(
                         if known.required {
                             resolved.missing = Some(Arc::clone(&name));
                         }
-                        resolved.parentless.push(name);
+                        resolved.parentless.push((name, parent));
                         continue;
                     }
                 }
@@ -100,7 +100,7 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
         return Ok(Parent::Missing);
     }
     let Some(row) = world.view.row(lane.table, row_key)? else { return Ok(Parent::Missing) };
-    if !is_there(&row, world.store.truncated(lane.table)?) {
+    if !is_there(&row, lane.truncated) {
         return Ok(Parent::Missing);
     }
     let reconciled = link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.mapping.revision());

@@ -93,7 +93,7 @@ pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<
     let lane = &world.lanes[index];
     let row = world.view.row(lane.table, &entry.row_key)?;
     let link = world.store.link(lane.id, &entry.row_key)?;
-    let truncated = world.store.truncated(lane.table)?;
+    let truncated = lane.truncated;
     let row_seq = row.as_ref().map_or(Seq::ZERO, |row| row.seq);
     let was_truncated = truncated.is_some_and(|at| row_seq <= at);
     let seq = if was_truncated { truncated.unwrap_or(row_seq) } else { row_seq };
@@ -155,7 +155,8 @@ impl Subject<'_> {
             key,
             id,
             fields: resolved.fields,
-            parentless: resolved.parentless,
+            cleared: self.moved_references(&resolved.parentless),
+            parentless: resolved.parentless.into_iter().map(|(name, _)| name).collect(),
             incomplete: resolved.incomplete,
             seq: self.seq,
         };
@@ -174,6 +175,12 @@ impl Subject<'_> {
             },
         };
         Ok(self.compared(&wanted, standing, was, resolved.parents))
+    }
+
+    /// Reference fields whose parent is another than when the row was reconciled last.
+    fn moved_references(&self, parentless: &[(Arc<str>, RowName)]) -> Vec<Arc<str>> {
+        let known = |parent| self.link.as_ref().is_some_and(|link| link.parents.contains(parent));
+        parentless.iter().filter(|(_, parent)| !known(parent)).map(|(name, _)| Arc::clone(name)).collect()
     }
 
     /// Compares with what was accepted.
@@ -248,7 +255,14 @@ impl Subject<'_> {
         };
         let write = self.write(WriteOp::Delete, &record.key, Some(crm_id), Vec::new());
         let was = Some(Link { seq: Seq::ZERO, ..link });
-        Verdict::Send(Box::new(Plan { write, then: Then::Deleted { id: old }, seq: Seq::ZERO, was, parents: Vec::new(), gone: false }))
+        Verdict::Send(Box::new(Plan {
+            write,
+            then: Then::Deleted { id: old },
+            seq: Seq::ZERO,
+            was,
+            parents: Vec::new(),
+            gone: false,
+        }))
     }
 
     /// Keys swapped in a circle: this record takes a temporary key, so that the others can move.
@@ -259,7 +273,14 @@ impl Subject<'_> {
         let write = self.write(WriteOp::Update, &key, record.crm_id.clone(), fields);
         record.key = key;
         let then = Then::Stepped { id, was: old, after: record };
-        Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was: self.link.clone(), parents: Vec::new(), gone: false }))
+        Verdict::Send(Box::new(Plan {
+            write,
+            then,
+            seq: self.seq,
+            was: self.link.clone(),
+            parents: Vec::new(),
+            gone: false,
+        }))
     }
 
     /// The record address that a row wants now; `None` when it wants none.
@@ -267,7 +288,7 @@ impl Subject<'_> {
         let world = self.world;
         let Some(lane) = world.lane(*mapping) else { return Ok(None) };
         let Some(row) = world.view.row(lane.table, row_key)? else { return Ok(None) };
-        if !is_there(&row, world.store.truncated(lane.table)?) {
+        if !is_there(&row, lane.truncated) {
             return Ok(None);
         }
         Ok(match lane.mapping.evaluate(row.cells()) {
@@ -326,9 +347,11 @@ impl Subject<'_> {
         if world.busy.contains(&id) {
             return Ok(Verdict::Busy(id));
         }
-        let others = world.store.members(id, 2)?.into_iter().any(|(mapping, key)| {
-            mapping != self.lane.id || key != self.entry.row_key
-        });
+        let others = world
+            .store
+            .members(id, 2)?
+            .into_iter()
+            .any(|(mapping, key)| mapping != self.lane.id || key != self.entry.row_key);
         let Some(mut record) = world.store.record(id)? else { return Ok(note(left, Some(link))) };
         if others {
             record.fields.retain(|_, field| field.owner != self.lane.id);
@@ -368,13 +391,7 @@ impl Subject<'_> {
         Link { seq: self.seq, revision: self.lane.mapping.revision(), record: None, parents: Vec::new() }
     }
 
-    fn write(
-        &self,
-        op: WriteOp,
-        key: &str,
-        crm_id: Option<String>,
-        fields: Vec<(Arc<str>, FieldValue)>,
-    ) -> Write {
+    fn write(&self, op: WriteOp, key: &str, crm_id: Option<String>, fields: Vec<(Arc<str>, FieldValue)>) -> Write {
         let config = &self.lane.config;
         let key = FieldValue::Text(key.to_owned());
         Write { object: Arc::clone(&config.object), op, key_field: Arc::clone(&config.key_field), key, crm_id, fields }

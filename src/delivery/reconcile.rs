@@ -17,6 +17,8 @@ pub(super) struct Wanted {
     pub fields: Vec<WantedField>,
     /// Fields left out because their parent is not in the CRM: what was accepted for them is forgotten.
     pub parentless: Vec<Arc<str>>,
+    /// Of these, the ones that named another parent before: the CRM must not go on pointing there.
+    pub cleared: Vec<Arc<str>>,
     /// A column that a field needs is absent: good for an update, not for a creation.
     pub incomplete: bool,
     /// The row's version.
@@ -97,14 +99,18 @@ fn update(
     renamed: Option<&Arc<str>>,
     in_full: bool,
 ) -> Decision {
+    let mut fields = Vec::new();
     for name in &wanted.parentless {
-        record.fields.remove(&**name);
+        let was_sent = record.fields.remove(&**name).is_some();
+        if was_sent && wanted.cleared.contains(name) {
+            fields.push((Arc::clone(name), FieldValue::Null));
+        }
     }
     let differs = |field: &&WantedField| {
         !field.create_only && (in_full || record.fields.get(&*field.name).is_none_or(|known| known.hash != field.hash))
     };
     let changed: Vec<&WantedField> = wanted.fields.iter().filter(differs).collect();
-    let mut fields: Vec<_> = changed.iter().map(|field| (Arc::clone(&field.name), field.value.clone())).collect();
+    fields.extend(changed.iter().map(|field| (Arc::clone(&field.name), field.value.clone())));
     let new: BTreeMap<_, _> =
         changed.iter().map(|field| (field.name.to_string(), accepted(field, mapping, wanted.seq))).collect();
     record.fields.extend(new);
@@ -162,6 +168,7 @@ mod tests {
             id: RecordId { object: 1, hash: [0; 16] },
             fields: fields.collect(),
             parentless: Vec::new(),
+            cleared: Vec::new(),
             incomplete: false,
             seq: Seq(9),
         }
@@ -227,6 +234,16 @@ mod tests {
     fn a_record_that_nobody_feeds_is_written_in_full_by_id() {
         let joined = Standing::Joined { record: record("Name=Ada", OURS), others: false };
         check(&wanted("Name=Ada"), joined, "Update Name=Ada");
+    }
+
+    #[test]
+    fn a_reference_that_moved_to_a_parent_that_does_not_come_is_cleared() {
+        let mut moved = wanted("Name=Ada");
+        moved.parentless = vec!["Account".into()];
+        moved.cleared = vec!["Account".into()];
+        let standing = |text| Standing::Ours { record: record(text, OURS), renamed: false };
+        check(&moved, standing("Name=Ada Account=A"), "Update Account=null");
+        check(&moved, standing("Name=Ada"), "nothing");
     }
 
     #[test]

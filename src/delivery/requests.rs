@@ -83,7 +83,12 @@ impl Requests {
     }
 
     /// Sends the fullest request there is: `urgent` forms first. Gives the permit back when nothing is staged.
-    pub(super) fn send(&mut self, client: &SharedClient, permit: Permit, urgent: &HashSet<MappingId>) -> Option<Permit> {
+    pub(super) fn send(
+        &mut self,
+        client: &SharedClient,
+        permit: Permit,
+        urgent: &HashSet<MappingId>,
+    ) -> Option<Permit> {
         let Some(staged) = self.take(client, urgent) else { return Some(permit) };
         let client = Arc::clone(client);
         self.flying.spawn(async move {

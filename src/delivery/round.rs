@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use passerelle_change::{Position, WriteOp};
 use passerelle_crm::limiter::forecast::{Forecast, linger};
 use passerelle_crm::{Acquire, Moment};
-use passerelle_state::{DeliveryBatch, Durability, Generation, MappingId, ParkedWhy, StateError, Store, View};
+use passerelle_state::{DeliveryBatch, Durability, Generation, Link, MappingId, ParkedWhy, StateError, Store, View};
 
 use super::engine::{Engine, LONGEST_WAIT};
 use super::lane::{Entry, is_loaded};
 use super::now_micros;
 use super::prepare::{Verdict, World, prepare};
 use super::settle::Notes;
+use crate::capture::Durable;
 use crate::failpoint;
 
 /// Rows decided about before the loop looks up again.
@@ -85,35 +86,47 @@ impl Engine<'_> {
     fn views<'v>(&mut self, store: &'v Store) -> Result<Vec<Option<View<'v>>>, StateError> {
         let mut views = Vec::new();
         for index in 0..self.sources.len() {
+            // Read before the view is taken: what it says is in the view.
+            let durable = self.sources[index].durable.borrow().clone();
             let seen = self.sources[index].gate.between_transactions(|closed| (store.view(), closed));
-            if let Some((_, closed)) = &seen {
-                self.show(index, closed)?;
+            if let Some((view, closed)) = &seen {
+                self.show(index, view, closed, &durable)?;
             }
             views.push(seen.map(|(view, _)| view));
         }
         Ok(views)
     }
 
-    /// Tells the lanes of a source what a new view shows.
-    fn show(&mut self, source: usize, closed: &BTreeMap<MappingId, Generation>) -> Result<(), StateError> {
-        let durable = self.sources[source].durable.borrow().clone();
+    /// Tells the lanes of a source what a new view shows. Everything is read through the view: a load that ends after it
+    /// was taken is not over yet.
+    fn show(
+        &mut self,
+        source: usize,
+        view: &View<'_>,
+        closed: &BTreeMap<MappingId, Generation>,
+        durable: &Durable,
+    ) -> Result<(), StateError> {
         let has_passed = self.sources[source].has_passed;
+        // Also over log that carried nothing for us: a quiet database must not hold back what was loaded.
+        let reached = [durable.position.as_ref(), durable.acknowledged.as_ref()];
+        let passed = |high: &Position| reached.iter().flatten().any(|at| has_passed(at, high));
         let now = Instant::now();
         for lane in self.lanes.iter_mut().filter(|lane| lane.source_index == source) {
             if let Some(&closed) = closed.get(&lane.id) {
                 lane.sees(closed);
             }
             lane.begin_run(now);
+            lane.truncated = view.truncated(lane.table)?;
             if !lane.loaded {
-                let passed = |high: &Position| durable.position.as_ref().is_some_and(|at| has_passed(at, high));
                 let mut all = true;
                 for &table in &lane.needs {
-                    all &= is_loaded(self.store.load(table)?.as_ref(), passed);
+                    all &= is_loaded(view.load(table)?.as_ref(), passed);
                 }
                 lane.loaded = all;
             }
             if lane.loaded
-                && let Some(load) = self.store.load(lane.table)?
+                && let Some(load) = view.load(lane.table)?
+                && is_loaded(Some(&load), passed)
             {
                 lane.begin_scan(self.store, &load, durable.seq)?;
             }
@@ -122,7 +135,11 @@ impl Engine<'_> {
     }
 
     /// Lanes that have been taken empty ask for their next generation. True when a new view shows more.
-    fn next_generations<'v>(&mut self, views: &mut Vec<Option<View<'v>>>, store: &'v Store) -> Result<bool, StateError> {
+    fn next_generations<'v>(
+        &mut self,
+        views: &mut Vec<Option<View<'v>>>,
+        store: &'v Store,
+    ) -> Result<bool, StateError> {
         let before: Vec<_> = self.lanes.iter().map(|lane| lane.closed).collect();
         let mut wanted = false;
         for lane in self.lanes.iter_mut().filter(|lane| lane.is_exhausted()) {
@@ -209,8 +226,11 @@ impl Engine<'_> {
                 Ok(false)
             }
             Verdict::Note { link, was, record } => {
+                let fed = |link: &Option<Link>| link.as_ref().and_then(|link| link.record);
+                // The record's other rows have to see who has left it: the last one takes it along.
+                let moved = fed(&link) != fed(&was);
                 notes.note(lane, &entry, link.as_ref(), was.as_ref(), record.as_ref())?;
-                Ok(!notes.wake.is_empty())
+                Ok(moved || !notes.wake.is_empty())
             }
             Verdict::Unlink { link, id } => {
                 notes.unlink(lane, &entry, &link, id)?;

@@ -27,6 +27,8 @@ pub(super) struct Notes<'s> {
     pub position: Option<Position>,
     /// Parent rows whose children are to be looked at again.
     pub wake: Vec<RowName>,
+    /// References that this batch adds, parent first: the state does not show them yet.
+    referred: Vec<(RowName, RowName)>,
 }
 
 /// What a row's settlement leaves to do.
@@ -40,7 +42,7 @@ pub(super) enum After {
 
 impl<'s> Notes<'s> {
     pub(super) fn new(store: &'s Store, now: u64, position: Option<Position>) -> Self {
-        Self { store, batch: DeliveryBatch::new(store), now, position, wake: Vec::new() }
+        Self { store, batch: DeliveryBatch::new(store), now, position, wake: Vec::new(), referred: Vec::new() }
     }
 
     /// The row does not stand anywhere any more.
@@ -79,7 +81,13 @@ impl<'s> Notes<'s> {
     }
 
     /// The row leaves its record, and is looked at again.
-    pub(super) fn unlink(&mut self, lane: &mut Lane, entry: &Entry, link: &Link, id: RecordId) -> Result<(), StateError> {
+    pub(super) fn unlink(
+        &mut self,
+        lane: &mut Lane,
+        entry: &Entry,
+        link: &Link,
+        id: RecordId,
+    ) -> Result<(), StateError> {
         if let Some(mut record) = self.store.record(id)? {
             record.fields.retain(|_, field| field.owner != lane.id);
             self.batch.record(id, Some(&record));
@@ -115,6 +123,7 @@ impl<'s> Notes<'s> {
         }
         for new in parents.iter().filter(|parent| !before.contains(parent)) {
             self.batch.backref((new.0, &new.1), (mapping, row_key), true);
+            self.referred.push((new.clone(), (mapping, row_key.to_vec())));
         }
     }
 
@@ -331,8 +340,12 @@ impl<'s> Notes<'s> {
 
     /// Rows that refer to parents that came or went are looked at again.
     pub(super) fn wake_children(&mut self) -> Result<(), StateError> {
-        for (mapping, row_key) in std::mem::take(&mut self.wake) {
-            for (child, child_key) in self.store.children((mapping, &row_key), usize::MAX)? {
+        let referred = std::mem::take(&mut self.referred);
+        for parent in std::mem::take(&mut self.wake) {
+            let mut children = self.store.children((parent.0, &parent.1), usize::MAX)?;
+            // A row that refers to itself, or to one that was settled together with it.
+            children.extend(referred.iter().filter(|(to, _)| *to == parent).map(|(_, child)| child.clone()));
+            for (child, child_key) in children {
                 let since = self.store.waiting(child, &child_key)?.and_then(|waiting| waiting.since);
                 let parked = Parked { seq: Seq::ZERO, attempts: 0, since, why: ParkedWhy::Again };
                 self.batch.waiting(child, &child_key, None);

@@ -91,7 +91,9 @@ fn fields_that_differ(object: &str, key: &str, wanted: &Record, view: &RecordVie
 /// Numbers are equal whatever they are written like; the same digits read as the same float.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::Number(left), Value::Number(right)) => left.to_string() == right.to_string() || left.as_f64() == right.as_f64(),
+        (Value::Number(left), Value::Number(right)) => {
+            left.to_string() == right.to_string() || left.as_f64() == right.as_f64()
+        }
         _ => left == right,
     }
 }
@@ -143,7 +145,18 @@ mod tests {
         let view = |key: &str, fields: Value, parent: Option<&str>| {
             let Record { fields, parents } = record(fields, parent);
             let (object, id, key) = ("Contact".to_owned(), String::new(), Some(key.to_owned()));
-            RecordView { object, id, key, fields, parents, writes: 1, unchanged: 0, created_at: 0, modified_at: 0, last_n: 1 }
+            RecordView {
+                object,
+                id,
+                key,
+                fields,
+                parents,
+                writes: 1,
+                unchanged: 0,
+                created_at: 0,
+                modified_at: 0,
+                last_n: 1,
+            }
         };
         let check = |wanted: &[(&str, Record)], held: &[RecordView], expect: &[&str]| {
             let copy = |record: &Record| Record { fields: record.fields.clone(), parents: record.parents.clone() };

@@ -84,7 +84,8 @@ const LAST_NAMES: &[&str] = &[
     "Keller", "Lambert", "Moreau", "Navarro", "Oliveira", "Perrin", "Rossi", "Schulz", "Torres", "Vidal", "Weber",
 ];
 
-const TRADES: &[&str] = &["Books", "Bakery", "Cycles", "Garden", "Interiors", "Optics", "Print", "Tools", "Toys", "Wines"];
+const TRADES: &[&str] =
+    &["Books", "Bakery", "Cycles", "Garden", "Interiors", "Optics", "Print", "Tools", "Toys", "Wines"];
 
 const STREETS: &[&str] =
     &["Harbour Street", "Mill Lane", "Station Road", "Church Square", "Old Market", "River Walk", "Garden Street"];

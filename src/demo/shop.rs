@@ -167,7 +167,8 @@ impl Shop {
     /// keys of the orders that moved.
     pub(super) async fn merge(&mut self, first: i64, twice: i64) -> Result<Vec<i64>> {
         let transaction = self.sql.transaction().await?;
-        let repoint = "update customer_order set customer_id = $1, company_id = (select company_id from customer where id = $1)
+        let repoint =
+            "update customer_order set customer_id = $1, company_id = (select company_id from customer where id = $1)
                        where customer_id = $2 returning id";
         let orders: Vec<i64> =
             transaction.query(repoint, &[&first, &twice]).await?.iter().map(|row| row.get(0)).collect();
@@ -206,7 +207,8 @@ impl Shop {
 
     /// A company at random: its key and name.
     pub(super) async fn some_company(&mut self) -> Result<(i64, String)> {
-        let ask = "select id, company_name from customer where is_company order by md5(id::text || $1::bigint::text) limit 1";
+        let ask =
+            "select id, company_name from customer where is_company order by md5(id::text || $1::bigint::text) limit 1";
         let salt: i64 = self.rng.random();
         let row = self.sql.query_one(ask, &[&salt]).await?;
         Ok((row.get(0), row.get(1)))
@@ -257,7 +259,8 @@ impl Shop {
         for number in 0..PEOPLE {
             let person = self.somebody();
             // One in three buys for herself.
-            let company = if number % 3 == 2 { None } else { Some(companies[self.rng.random_range(0..companies.len())]) };
+            let company =
+                if number % 3 == 2 { None } else { Some(companies[self.rng.random_range(0..companies.len())]) };
             customers.push(self.register(&person, company).await?);
         }
         for _ in 0..ORDERS {

@@ -231,7 +231,8 @@ impl Story {
         let entries = self.awaited(mark, &records).await?;
         let writes = counted(entries.len() as u64, "write");
         let shop = format!("those {changes} changes");
-        self.teller.happened(&shop, &format!("{writes}: each person once, as now ({} after it is back)", start.since()));
+        self.teller
+            .happened(&shop, &format!("{writes}: each person once, as now ({} after it is back)", start.since()));
         Ok(())
     }
 

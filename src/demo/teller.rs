@@ -12,8 +12,6 @@ use crate::sandbox::{Operation, WriteEntry};
 const SHOP_WIDTH: usize = 48;
 /// What fits beside it on most screens.
 const CRM_WIDTH: usize = 60;
-/// Fields of a new record that are told; the others are counted.
-const TOLD_FIELDS: usize = 2;
 
 /// Tells, with the time since it began.
 #[derive(Debug)]
@@ -61,7 +59,7 @@ pub(super) fn in_words(entries: &[Arc<WriteEntry>]) -> Vec<String> {
     for entry in entries {
         let object = entry.object.as_str();
         match (entry.op, deleted.iter_mut().find(|(name, _)| *name == object)) {
-            (Operation::Created, _) => lines.push(format!("{object} created: {}", of_new(&entry.fields))),
+            (Operation::Created, _) => lines.push(of_new(&format!("{object} created: "), &entry.fields)),
             (Operation::Updated, _) => lines.push(format!("{object} updated: {}", of_known(&entry.fields))),
             (Operation::Deleted, Some((_, number))) => *number += 1,
             (Operation::Deleted, None) => deleted.push((object, 1)),
@@ -88,15 +86,20 @@ pub(super) fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// The first fields of a new record with their values, names first; how many more there are.
-fn of_new(fields: &Map<String, Value>) -> String {
+/// A new record's fields with their values, names first, as many as fit behind `head`; how many more there are.
+fn of_new(head: &str, fields: &Map<String, Value>) -> String {
     let mut all: Vec<_> = ours(fields).filter(|(_, value)| !value.is_null()).collect();
     all.sort_by_key(|(name, _)| (name.ends_with("Id"), !name.ends_with("Name")));
-    let told: Vec<String> = all.iter().take(TOLD_FIELDS).map(|(name, value)| in_word(name, value)).collect();
-    match all.len().saturating_sub(TOLD_FIELDS) as u64 {
-        0 => told.join(", "),
-        more => format!("{} and {more} more", told.join(", ")),
-    }
+    let words: Vec<String> = all.iter().map(|(name, value)| in_word(name, value)).collect();
+    let line = |told: usize| match words.len() - told {
+        0 => format!("{head}{}", words.join(", ")),
+        more => format!("{head}{} and {more} more", words[..told].join(", ")),
+    };
+    (1..=words.len())
+        .rev()
+        .map(line)
+        .find(|line| line.chars().count() <= CRM_WIDTH)
+        .unwrap_or_else(|| line(words.len()))
 }
 
 /// All fields that were written.
@@ -139,7 +142,17 @@ mod tests {
             let entry = |(op, fields): &(Operation, Value)| {
                 let fields = fields.as_object().cloned().unwrap_or_default();
                 let (object, id, op) = ("Contact".to_owned(), String::new(), *op);
-                Arc::new(WriteEntry { n: 1, at: 0, object, id, key: None, op, fields, duplicate_of_previous: false, version: 1 })
+                Arc::new(WriteEntry {
+                    n: 1,
+                    at: 0,
+                    object,
+                    id,
+                    key: None,
+                    op,
+                    fields,
+                    duplicate_of_previous: false,
+                    version: 1,
+                })
             };
             assert_eq!(in_words(&writes.iter().map(entry).collect::<Vec<_>>()), expect);
         };
@@ -150,7 +163,9 @@ mod tests {
         let long = json!({"Description": "x".repeat(100)});
         check(&[updated(long)], &[&format!("Contact updated: Description {}…", "x".repeat(30))]);
         let new = json!({"AccountId": "001…", "Phone": null, "Email": "a@b.example", "LastName": "Rossi"});
-        check(&[(Operation::Created, new)], &["Contact created: LastName Rossi, Email a@b.example and 1 more"]);
+        check(&[(Operation::Created, new)], &["Contact created: LastName Rossi, Email a@b.example, Account"]);
+        let long = json!({"LastName": "Rossi", "City": "Torino", "Street": "x".repeat(40)});
+        check(&[(Operation::Created, long)], &["Contact created: LastName Rossi, City Torino and 1 more"]);
         let gone = || (Operation::Deleted, json!({}));
         check(&[gone()], &["Contact deleted"]);
         check(&[gone(), gone()], &["2 Contacts deleted"]);

@@ -56,8 +56,8 @@ impl LoadTask {
         })
     }
 
-    /// Reads them one after the other. One that fails is read again from the beginning at the next connection; the
-    /// others are not held up.
+    /// Reads them one after the other. One that fails is read again from the beginning later; the others are not
+    /// held up.
     pub(super) async fn run(self) {
         for (facts, schema, load) in &self.tables {
             self.show(facts, TableState::Loading, 0);
@@ -68,7 +68,7 @@ impl LoadTask {
                 }
                 Err(Error::Cancelled) => {}
                 Err(error) => {
-                    tracing::warn!(source = %self.source, table = %facts.name, error = %chain(&error), "the load failed; it begins again with the next connection");
+                    tracing::warn!(source = %self.source, table = %facts.name, error = %chain(&error), "the load failed; it begins again soon");
                     self.show(facts, TableState::Failed, 0);
                 }
             }
@@ -88,13 +88,7 @@ impl LoadTask {
         Ok(rows)
     }
 
-    async fn forward(
-        &self,
-        mut batches: mpsc::Receiver<Batch>,
-        load: &Arc<Load>,
-        facts: &TableFacts,
-        table: TableId,
-    ) {
+    async fn forward(&self, mut batches: mpsc::Receiver<Batch>, load: &Arc<Load>, facts: &TableFacts, table: TableId) {
         let mut rows = 0;
         let mut shown = tokio::time::Instant::now();
         while let Some(batch) = batches.recv().await {
@@ -112,7 +106,8 @@ impl LoadTask {
     fn show(&self, facts: &TableFacts, state: TableState, loaded: u64) {
         let name = facts.name.to_string();
         self.board.source(&self.source, |source| {
-            let status = TableStatus { name: name.clone(), state, loaded, total: Some(facts.estimated_rows.max(loaded)) };
+            let status =
+                TableStatus { name: name.clone(), state, loaded, total: Some(facts.estimated_rows.max(loaded)) };
             match source.tables.iter_mut().find(|table| table.name == name) {
                 Some(table) => *table = status,
                 None => source.tables.push(status),

@@ -18,6 +18,8 @@ use crate::control::model::SourceState;
 
 /// Batches between the connector and capture, of up to 1 MiB each.
 const BATCHES: usize = 4;
+/// A load that failed is begun again this often.
+const LOAD_AGAIN: Duration = Duration::from_secs(30);
 /// At the disk budget reading stops; below this share of it, it goes on.
 const GO_ON_BELOW: f64 = 0.9;
 
@@ -44,6 +46,7 @@ pub(super) async fn run(source: &Source, stream: Stream) -> Ended {
         return Ended::Failed(Error::Closed);
     }
     tokio::pin!(ended);
+    let mut next_look = tokio::time::Instant::now() + LOAD_AGAIN;
     let ended = loop {
         tokio::select! {
             ended = &mut ended => break ended,
@@ -52,6 +55,10 @@ pub(super) async fn run(source: &Source, stream: Stream) -> Ended {
                 Ok(false) => {}
                 Err(error) => { stop.cancel(); return error.into() }
             },
+            () = tokio::time::sleep_until(next_look) => {
+                next_look = tokio::time::Instant::now() + LOAD_AGAIN;
+                source.load_again().await;
+            }
         }
     };
     match ended {

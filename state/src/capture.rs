@@ -101,7 +101,11 @@ impl<'s> CaptureBatch<'s> {
         if self.stamped.get(&lane) != Some(&generation) {
             self.stamped.insert(lane, generation);
             let key = generation_key(lane, generation);
-            self.batch.put_cf(self.store.family(Family::Queue), key, codec::encode(&Since { seq, position: since.0.clone(), committed_at: since.1 }));
+            self.batch.put_cf(
+                self.store.family(Family::Queue),
+                key,
+                codec::encode(&Since { seq, position: since.0.clone(), committed_at: since.1 }),
+            );
         }
         self.key.clear();
         self.value.clear();

@@ -12,7 +12,7 @@ use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
 use crate::capture::generation_key;
 use crate::codec;
 use crate::error::StateError;
-use crate::facts::{Cursor, DeadLetter, Figures, Link, Move, Parked, Record, Waiting};
+use crate::facts::{Cursor, DeadLetter, Figures, Link, Load, Move, Parked, Record, Waiting};
 use crate::keys::{self, Generation, Key, Kind, MappingId, Parts, RecordId, SourceId, after_prefix};
 use crate::meta::figure_entry;
 use crate::rows::{Row, RowBuf, Standing};
@@ -97,11 +97,7 @@ impl Store {
     }
 
     /// The rows that refer to a parent row, after `after`, at most `limit`.
-    pub fn children(
-        &self,
-        parent: (MappingId, &[u8]),
-        limit: usize,
-    ) -> Result<Vec<(MappingId, Vec<u8>)>, StateError> {
+    pub fn children(&self, parent: (MappingId, &[u8]), limit: usize) -> Result<Vec<(MappingId, Vec<u8>)>, StateError> {
         let prefix = Key::new(Kind::Backref).u32(parent.0.0).sized(parent.1).done();
         let mut children = Vec::new();
         self.scan(Family::Crm, &prefix, |key, (): ()| {
@@ -204,6 +200,22 @@ impl Store {
 }
 
 impl View<'_> {
+    /// How far the load of a table is.
+    pub fn load(&self, table: TableId) -> Result<Option<Load>, StateError> {
+        self.meta(Kind::Load, table)
+    }
+
+    /// The sequence at which a table was truncated last.
+    pub fn truncated(&self, table: TableId) -> Result<Option<Seq>, StateError> {
+        self.meta(Kind::Truncated, table)
+    }
+
+    fn meta<T: serde::de::DeserializeOwned>(&self, kind: Kind, table: TableId) -> Result<Option<T>, StateError> {
+        let key = Key::new(kind).u32(table.0).done();
+        let bytes = self.snapshot.get_pinned_cf(self.store.family(Family::Meta), &key)?;
+        bytes.map(|bytes: DBPinnableSlice<'_>| read(&key, &bytes)).transpose()
+    }
+
     /// The moves of a source after `after`, in order, at most `limit`.
     pub fn moves(&self, source: SourceId, after: Seq, limit: usize) -> Result<Vec<(Seq, Move)>, StateError> {
         let prefix = Key::new(Kind::Move).u32(source.0).done();
@@ -258,7 +270,13 @@ impl View<'_> {
     }
 
     /// Whether a row is named in a lane's generations up to `newest`, looked for in the last few.
-    pub fn is_queued(&self, lane: MappingId, oldest: Generation, newest: Generation, row_key: &[u8]) -> Result<bool, StateError> {
+    pub fn is_queued(
+        &self,
+        lane: MappingId,
+        oldest: Generation,
+        newest: Generation,
+        row_key: &[u8],
+    ) -> Result<bool, StateError> {
         for generation in (oldest.0..=newest.0).rev().take(4) {
             let mut key = Vec::with_capacity(13 + row_key.len());
             keys::queued_into(lane, Generation(generation), row_key, &mut key);
@@ -270,7 +288,12 @@ impl View<'_> {
     }
 
     /// The rows of a table from after a key on, at most `limit`.
-    pub fn rows(&self, table: TableId, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Vec<u8>, RowBuf)>, StateError> {
+    pub fn rows(
+        &self,
+        table: TableId,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, RowBuf)>, StateError> {
         let prefix = keys::table_prefix(table);
         let mut start = prefix.clone();
         if let Some(after) = after {

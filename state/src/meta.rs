@@ -1,6 +1,6 @@
 //! Names and numbers, checkpoints, columns, loads, cursors, days: the small facts, read at the start or now and then.
 
-use passerelle_change::{Column, Position, Seq, TableId, TableName};
+use passerelle_change::{Column, Position, TableId, TableName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -96,11 +96,6 @@ impl Store {
     /// The load of a table.
     pub fn load(&self, table: TableId) -> Result<Option<Load>, StateError> {
         self.meta(Kind::Load, table.0)
-    }
-
-    /// The sequence at which the table was truncated last.
-    pub fn truncated(&self, table: TableId) -> Result<Option<Seq>, StateError> {
-        self.meta(Kind::Truncated, table.0)
     }
 
     /// Every column that is known, oldest first.

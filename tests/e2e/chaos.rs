@@ -18,8 +18,13 @@ const KILLS: u32 = 50;
 /// After so many of them everything is compared.
 const KILLS_BETWEEN_LOOKS: u32 = 10;
 /// The boundaries of capture and of delivery at which it dies by itself.
-const FAILPOINTS: [&str; 5] =
-    ["capture.before_sync", "capture.after_sync", "delivery.before_send", "delivery.before_note", "delivery.after_note"];
+const FAILPOINTS: [&str; 5] = [
+    "capture.before_sync",
+    "capture.after_sync",
+    "delivery.before_send",
+    "delivery.before_note",
+    "delivery.after_note",
+];
 /// Calls that the CRM allows in a second, and that the daemon is told to keep to.
 const PER_SECOND: u32 = 40;
 
@@ -32,7 +37,12 @@ async fn every_record_equals_its_row_whatever_happened() {
     let mut world = World::with(shop::TABLES, &shop::mappings(), options).await;
     world.limits = format!("limits = {{ per_second = {PER_SECOND} }}");
     world.configure();
-    let mut chaos = Chaos { client: world.server.client("postgres").await.unwrap(), world, shopping: Shopping::new(seed), dice: StdRng::seed_from_u64(seed) };
+    let mut chaos = Chaos {
+        client: world.server.client("postgres").await.unwrap(),
+        world,
+        shopping: Shopping::new(seed),
+        dice: StdRng::seed_from_u64(seed),
+    };
 
     for kill in 1..=KILLS {
         chaos.world.daemon.borrow_mut().start(None);
@@ -52,7 +62,13 @@ async fn every_record_equals_its_row_whatever_happened() {
     chaos.look().await;
     let stats = chaos.world.crm().stats();
     assert_eq!(stats.over_limit, 0, "no limit was passed: {stats:?}");
-    for kind in [FaultKind::Down, FaultKind::Throttle, FaultKind::Unauthorized, FaultKind::CutAfterWrite, FaultKind::RejectRecord] {
+    for kind in [
+        FaultKind::Down,
+        FaultKind::Throttle,
+        FaultKind::Unauthorized,
+        FaultKind::CutAfterWrite,
+        FaultKind::RejectRecord,
+    ] {
         assert!(stats.faults.get(&kind).is_some_and(|fired| *fired > 0), "{kind:?} never happened: {stats:?}");
     }
 }
@@ -83,9 +99,19 @@ impl Chaos {
     fn something_breaks(&mut self) {
         use FaultKind as Kind;
         let kinds = [
-            Kind::Down, Kind::Unavailable, Kind::Throttle, Kind::Limit, Kind::Unauthorized, Kind::ServerError,
-            Kind::CutBefore, Kind::CutAfterWrite, Kind::CutAfterWrite, Kind::HangAfterWrite, Kind::RejectRecord,
-            Kind::RejectBatch, Kind::LockRow,
+            Kind::Down,
+            Kind::Unavailable,
+            Kind::Throttle,
+            Kind::Limit,
+            Kind::Unauthorized,
+            Kind::ServerError,
+            Kind::CutBefore,
+            Kind::CutAfterWrite,
+            Kind::CutAfterWrite,
+            Kind::HangAfterWrite,
+            Kind::RejectRecord,
+            Kind::RejectBatch,
+            Kind::LockRow,
         ];
         for _ in 0..self.dice.random_range(0..3) {
             let kind = *kinds.choose(&mut self.dice).unwrap();

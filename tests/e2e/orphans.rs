@@ -18,16 +18,20 @@ const ORPHANS: usize = 20_000;
 const PROMPTLY: Duration = Duration::from_secs(15);
 
 fn mappings() -> String {
-    mapping("accounts", "account", "Account", "", "Name = \"name\"\nParent = { reference = \"accounts\", value = \"parent\" }")
-        + &mapping(
-            "contacts",
-            "contact",
-            "Contact",
-            "",
-            "LastName = \"name\"\nAccount = { reference = \"accounts\", value = \"account\" }\n\
+    mapping(
+        "accounts",
+        "account",
+        "Account",
+        "",
+        "Name = \"name\"\nParent = { reference = \"accounts\", value = \"parent\" }",
+    ) + &mapping(
+        "contacts",
+        "contact",
+        "Contact",
+        "",
+        "LastName = \"name\"\nAccount = { reference = \"accounts\", value = \"account\" }\n\
              ReportsTo = { reference = \"contacts\", value = \"boss\" }",
-        )
-        + &mapping("items", "item", "Product2", "", "Name = \"name\"")
+    ) + &mapping("items", "item", "Product2", "", "Name = \"name\"")
 }
 
 fn with_account(world: &World) -> usize {
@@ -64,11 +68,12 @@ async fn children_that_wait_for_a_parent_delay_no_other_record() {
          insert into contact values (100002, 'other', 'Cid', 2);
          insert into item values (1, 'i1', 'Item')",
     );
-    world.until_within(PROMPTLY, "records that wait for nobody", async || {
-        let has = |object, key| world.crm().record(object, "Erp_Id__c", key).is_some();
-        (has("Contact", "free") && has("Contact", "other") && has("Product2", "i1")).then_some(())
-    })
-    .await;
+    world
+        .until_within(PROMPTLY, "records that wait for nobody", async || {
+            let has = |object, key| world.crm().record(object, "Erp_Id__c", key).is_some();
+            (has("Contact", "free") && has("Contact", "other") && has("Product2", "i1")).then_some(())
+        })
+        .await;
     assert!(world.crm().record("Account", "Erp_Id__c", "a1").is_none());
     assert_eq!(with_account(&world), 1);
     world.crm().clear_faults();
@@ -110,7 +115,9 @@ async fn circles_resolve() {
     let contact = |id: u32, boss: u32| format!("({id}, 'c{id}', 'Ada', null, {boss})");
     let ring = [(1, 1), (2, 3), (3, 2), (4, 5), (5, 6), (6, 4), (7, 4)];
     let rows = ring.map(|(id, boss)| contact(id, boss)).join(", ");
-    world.sql(&format!("insert into contact values {rows}; insert into account values (1, 'a1', 'Acme', 2), (2, 'a2', 'Hold', 1)"));
+    world.sql(&format!(
+        "insert into contact values {rows}; insert into account values (1, 'a1', 'Acme', 2), (2, 'a2', 'Hold', 1)"
+    ));
     world.start().await;
     world.settled().await;
     let holds = |world: &World, ring: &[(u32, u32)]| {

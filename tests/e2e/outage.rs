@@ -36,11 +36,12 @@ async fn a_crm_that_is_down_holds_back_no_log_and_costs_no_memory() {
     }
     let end = world.sql("select pg_current_wal_lsn()");
     world.captured().await;
-    world.until("the slot to be confirmed up to the end of the load", async || {
-        let confirmed = world.sql("select confirmed_flush_lsn from pg_replication_slots");
-        (lsn(&confirmed) >= lsn(&end)).then_some(())
-    })
-    .await;
+    world
+        .until("the slot to be confirmed up to the end of the load", async || {
+            let confirmed = world.sql("select confirmed_flush_lsn from pg_replication_slots");
+            (lsn(&confirmed) >= lsn(&end)).then_some(())
+        })
+        .await;
     assert_eq!(world.crm().records(Some("Product2")).len(), 0, "the CRM was down");
     let (most, now) = world.daemon.borrow().memory_kib().unwrap();
     eprintln!("memory: {early} KiB after a quarter, {now} KiB at the end, {most} KiB at most");
@@ -56,7 +57,8 @@ async fn a_crm_that_is_down_holds_back_no_log_and_costs_no_memory() {
         .map(|row| {
             let mut parts = row.split('|');
             let mut part = || parts.next().unwrap();
-            let (code, name, n) = (part().to_owned(), printed(&json!(part())), printed(&json!(part().parse::<u32>().unwrap())));
+            let (code, name, n) =
+                (part().to_owned(), printed(&json!(part())), printed(&json!(part().parse::<u32>().unwrap())));
             (code, [("Name".to_owned(), name), ("Count__c".to_owned(), n)].into())
         })
         .collect();

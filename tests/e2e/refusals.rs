@@ -64,7 +64,7 @@ async fn a_wrong_configuration_is_shown_with_all_its_faults_and_ends_with_78() {
     world.remap(&wrong);
     let (status, text) = world.daemon.borrow().cli(&["run"]);
     assert_eq!(status.code(), Some(78), "{text}");
-    for fault in ["unknown key `freshnes`", "did you mean `freshness`", "`nowhere`"] {
+    for fault in ["unknown key `freshnes`", "did you mean `freshness`", "there is no [source.nowhere]"] {
         assert!(text.contains(fault), "{fault}: {text}");
     }
     assert!(!world.state_dir().exists(), "nothing was begun");
@@ -211,11 +211,12 @@ async fn a_state_that_forgot_what_it_acknowledged_is_refused() {
     world.sql("insert into account (id, code, name) values (2, 'a2', 'Bob')");
     let end = world.sql("select pg_current_wal_lsn()");
     world.settled().await;
-    world.until("the server to be told", async || {
-        let confirmed = world.sql("select confirmed_flush_lsn from pg_replication_slots");
-        (crate::world::lsn(&confirmed) >= crate::world::lsn(&end)).then_some(())
-    })
-    .await;
+    world
+        .until("the server to be told", async || {
+            let confirmed = world.sql("select confirmed_flush_lsn from pg_replication_slots");
+            (crate::world::lsn(&confirmed) >= crate::world::lsn(&end)).then_some(())
+        })
+        .await;
     world.daemon.borrow_mut().stop();
     std::fs::remove_dir_all(&state).unwrap();
     std::fs::rename(&copy, &state).unwrap();
@@ -228,16 +229,19 @@ async fn a_state_that_forgot_what_it_acknowledged_is_refused() {
 async fn a_server_that_is_away_is_tried_again() {
     let mut world = with_ada().await;
     world.server.stop(passerelle_test_servers::StopMode::Fast).unwrap();
-    world.until("the source to be retried", async || {
-        (world.status_of("sources", "erp").await?["state"] == "retrying").then_some(())
-    })
-    .await;
+    world
+        .until("the source to be retried", async || {
+            (world.status_of("sources", "erp").await?["state"] == "retrying").then_some(())
+        })
+        .await;
     world.server.restart().unwrap();
     world.sql("insert into account (id, code, name) values (2, 'a2', 'Bob')");
     world.settled().await;
     world.server.kill().unwrap();
     world.server.restart().unwrap();
     world.sql("insert into account (id, code, name) values (3, 'a3', 'Cid')");
-    world.until_within(Duration::from_secs(90), "the third", async || world.crm().record("Account", "Erp_Id__c", "a3")).await;
+    world
+        .until_within(Duration::from_secs(90), "the third", async || world.crm().record("Account", "Erp_Id__c", "a3"))
+        .await;
     assert_eq!(world.crm().stats().unchanged, 0);
 }

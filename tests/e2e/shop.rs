@@ -96,45 +96,54 @@ pub(crate) fn expected(world: &World) -> [(&'static str, Records); 3] {
     let ordered = |row: &&Value| row["state"].as_str().is_some_and(|state| state != "draft");
     let ordered: Vec<Value> = orders.iter().filter(ordered).cloned().collect();
     [
-        ("Account", records(&active, &|row| {
-            let city = row["city"].as_str().map(|city| city.trim().to_uppercase()).filter(|city| !city.is_empty());
-            // Half away from zero, as people round.
-            let revenue = row["revenue"].as_f64().map(|revenue| format!("{:?}", revenue.round()));
-            vec![
-                ("Name", text(&row["name"])),
-                ("BillingCity", city.map(|city| format!("{city:?}"))),
-                ("AnnualRevenue", revenue),
-                ("Description", text(&row["note"])),
-                ("ParentId", account(&row["parent"])),
-            ]
-        })),
-        ("Contact", records(&contacts, &|row| {
-            let name: String = row["name"].as_str().unwrap().chars().take(20).collect();
-            let email = row["email"].as_str().filter(|email| email.contains('@'));
-            vec![
-                ("LastName", Some(format!("{name:?}"))),
-                ("Email", email.map(|email| format!("{email:?}"))),
-                ("Description", text(&row["bio"])),
-                ("AccountId", account(&row["account"])),
-                ("ReportsToId", contact(&row["boss"])),
-                ("Referrer__c", contact(&row["referrer"])),
-            ]
-        })),
-        ("Order", records(&ordered, &|row| {
-            let status = match row["state"].as_str().unwrap() {
-                "open" => "\"Open\"",
-                "paid" => "\"Paid\"",
-                _ => "\"Other\"",
-            };
-            vec![
-                ("Name", Some(format!("\"Order {}\"", row["code"].as_str().unwrap()))),
-                ("Status", Some(status.to_owned())),
-                ("TotalAmount", row["total"].as_f64().map(|total| format!("{total:?}"))),
-                ("EffectiveDate", text(&row["ordered_on"])),
-                ("AccountId", account(&row["account"])),
-                ("BillToContactId", contact(&row["contact"])),
-            ]
-        })),
+        (
+            "Account",
+            records(&active, &|row| {
+                let city = row["city"].as_str().map(|city| city.trim().to_uppercase()).filter(|city| !city.is_empty());
+                // Half away from zero, as people round.
+                let revenue = row["revenue"].as_f64().map(|revenue| format!("{:?}", revenue.round()));
+                vec![
+                    ("Name", text(&row["name"])),
+                    ("BillingCity", city.map(|city| format!("{city:?}"))),
+                    ("AnnualRevenue", revenue),
+                    ("Description", text(&row["note"])),
+                    ("ParentId", account(&row["parent"])),
+                ]
+            }),
+        ),
+        (
+            "Contact",
+            records(&contacts, &|row| {
+                let name: String = row["name"].as_str().unwrap().chars().take(20).collect();
+                let email = row["email"].as_str().filter(|email| email.contains('@'));
+                vec![
+                    ("LastName", Some(format!("{name:?}"))),
+                    ("Email", email.map(|email| format!("{email:?}"))),
+                    ("Description", text(&row["bio"])),
+                    ("AccountId", account(&row["account"])),
+                    ("ReportsToId", contact(&row["boss"])),
+                    ("Referrer__c", contact(&row["referrer"])),
+                ]
+            }),
+        ),
+        (
+            "Order",
+            records(&ordered, &|row| {
+                let status = match row["state"].as_str().unwrap() {
+                    "open" => "\"Open\"",
+                    "paid" => "\"Paid\"",
+                    _ => "\"Other\"",
+                };
+                vec![
+                    ("Name", Some(format!("\"Order {}\"", row["code"].as_str().unwrap()))),
+                    ("Status", Some(status.to_owned())),
+                    ("TotalAmount", row["total"].as_f64().map(|total| format!("{total:?}"))),
+                    ("EffectiveDate", text(&row["ordered_on"])),
+                    ("AccountId", account(&row["account"])),
+                    ("BillToContactId", contact(&row["contact"])),
+                ]
+            }),
+        ),
     ]
 }
 
@@ -227,7 +236,9 @@ impl Shopping {
                 a_contact(other)
             ),
             4 => format!("update contact set name = '{word} and a long name {n}' where id = {id};"),
-            5 => format!("update contact set email = case id % 2 when 0 then 'none' else '{word}{n}@example.org' end where id in ({id}, {other});"),
+            5 => format!(
+                "update contact set email = case id % 2 when 0 then 'none' else '{word}{n}@example.org' end where id in ({id}, {other});"
+            ),
             6 => format!("update contact set bio = {long} where id = {id};"),
             7 => swap("contact", id, other),
             8 => format!("delete from contact where id = {id};"),
@@ -250,9 +261,13 @@ impl Shopping {
                 a_contact(other)
             ),
             4..6 => format!("update orders set state = {state} where id = {id};"),
-            6 => format!("update orders set total = total + 1, ordered_on = date '2025-01-01' + {day} where id % 10 = {id} % 10;"),
+            6 => format!(
+                "update orders set total = total + 1, ordered_on = date '2025-01-01' + {day} where id % 10 = {id} % 10;"
+            ),
             7 => format!("delete from orders where id = {id};"),
-            8 => format!("update orders set id = id + 1000 where id = {id}; delete from orders where id = {other} + 1000;"),
+            8 => format!(
+                "update orders set id = id + 1000 where id = {id}; delete from orders where id = {other} + 1000;"
+            ),
             _ => format!("update orders set code = 'o{id}-{n}', contact = {} where id = {id};", a_contact(other)),
         }
     }

@@ -102,8 +102,10 @@ impl World {
             );
         }
         let (url, limits, mappings) = (self.crm.url(), &self.limits, &self.mappings);
-        let auth = "{ method = \"client_credentials\", client_id = \"any\", client_secret = { env = \"SANDBOX_SECRET\" } }";
-        let _ = write!(text, "[crm.sales]\nkind = \"salesforce\"\nurl = \"{url}\"\nauth = {auth}\n{limits}\n{mappings}\n");
+        let auth =
+            "{ method = \"client_credentials\", client_id = \"any\", client_secret = { env = \"SANDBOX_SECRET\" } }";
+        let _ =
+            write!(text, "[crm.sales]\nkind = \"salesforce\"\nurl = \"{url}\"\nauth = {auth}\n{limits}\n{mappings}\n");
         text
     }
 
@@ -162,7 +164,8 @@ impl World {
     pub(crate) fn dead_letters(&self) -> Vec<String> {
         let page: Value = serde_json::from_str(&self.cli(&["dead-letters", "list", "--json"])).unwrap();
         let letters = page["dead_letters"].as_array().unwrap().iter();
-        let words = letters.map(|letter| ["mapping", "key", "code"].map(|name| letter[name].as_str().unwrap_or("?")).join(" "));
+        let words =
+            letters.map(|letter| ["mapping", "key", "code"].map(|name| letter[name].as_str().unwrap_or("?")).join(" "));
         words.collect()
     }
 
@@ -217,7 +220,13 @@ impl World {
             let idle = |mapping: &Value| {
                 mapping["pending"] == 0 && mapping["waiting_parent"] == 0 && mapping["in_flight"] == 0
             };
-            let complete = mappings.len() >= self.configuration().matches("[mapping.").count() / 2;
+            let loaded = |source: &Value| {
+                source["tables"]
+                    .as_array()
+                    .is_some_and(|tables| tables.iter().all(|table| table["state"] == "streaming"))
+            };
+            let loaded = status["sources"].as_array()?.iter().all(loaded);
+            let complete = loaded && mappings.len() >= self.configuration().matches("[mapping.").count() / 2;
             (complete && mappings.iter().all(idle)).then_some(())
         })
         .await;
@@ -274,7 +283,8 @@ impl World {
     }
 
     async fn story_with_status(&self) -> String {
-        let status = self.get("/v1/status").await.map_or_else(|| "no answer".to_owned(), |status| format!("{status:#}"));
+        let status =
+            self.get("/v1/status").await.map_or_else(|| "no answer".to_owned(), |status| format!("{status:#}"));
         format!("--- status: {status}\n{}", self.story())
     }
 }

@@ -49,7 +49,8 @@ async fn an_external_key_that_changes_renames_the_record() {
     world.expect_writes(&["updated Account z1 Erp_Id__c=\"z1\""]).await;
     world.sql("update account set code = 'z2', id = 102, name = 'Bo' where id = 2");
     world.expect_writes(&["updated Account z2 Erp_Id__c=\"z2\" Name=\"Bo\""]).await;
-    let renamed: Vec<_> = [("a3", 2), ("z1", 0), ("z2", 1)].map(|(key, n)| (key.to_owned(), before[n].1.clone())).into();
+    let renamed: Vec<_> =
+        [("a3", 2), ("z1", 0), ("z2", 1)].map(|(key, n)| (key.to_owned(), before[n].1.clone())).into();
     assert_eq!(ids(&world), renamed);
 }
 
@@ -108,7 +109,10 @@ async fn a_key_that_is_null_or_empty_is_a_dead_letter_and_holds_nothing_up() {
     world.settled().await;
     assert!(world.writes().contains(&"created Account a3 Name=\"Cid\"".to_owned()));
     let letters = world.dead_letters();
-    assert!(["accounts 1 ", "accounts 2 "].iter().all(|start| letters.iter().any(|l| l.starts_with(start))), "{letters:?}");
+    assert!(
+        ["accounts 1 ", "accounts 2 "].iter().all(|start| letters.iter().any(|l| l.starts_with(start))),
+        "{letters:?}"
+    );
     world.sql("delete from account where id = 4; update account set code = 'a1' where id = 1");
     world.settled().await;
     assert!(world.writes().contains(&"created Account a1 Name=\"Ada\"".to_owned()));
@@ -124,7 +128,11 @@ async fn keys_that_the_vendor_takes_for_one_are_one() {
     world.sql("insert into account (id, code, name) values (2, 'ABC', 'Bob')");
     world.settled().await;
     assert_eq!(world.crm().records(Some("Account")).len(), 1);
-    assert_eq!(world.crm().record("Account", "Erp_Id__c", "abc").unwrap().fields["Name"], "Ada", "the first one keeps it");
+    assert_eq!(
+        world.crm().record("Account", "Erp_Id__c", "abc").unwrap().fields["Name"],
+        "Ada",
+        "the first one keeps it"
+    );
     let letters = world.dead_letters();
     assert!(letters.len() == 1 && letters[0].starts_with("accounts 2 "), "{letters:?}");
 }

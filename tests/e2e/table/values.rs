@@ -12,9 +12,12 @@ async fn a_row_that_enters_the_filter_is_sent_in_full_and_one_that_leaves_follow
         let policies = format!("where = \"active\"\n{policy}");
         mapping(&object.to_lowercase(), "account", object, &policies, "Name = \"name\"\nCity__c = \"city\"")
     };
-    let mappings = of("Account", "") + &of("Product2", "on_leave = \"delete\"")
-        + &of("Opportunity", "on_leave = { set = { Active__c = false } }")
-            .replace("Name = \"name\"", "Name = \"name\"\nStageName = { const = \"Open\" }\nCloseDate = { const = \"2030-01-01\" }");
+    let mappings = of("Account", "")
+        + &of("Product2", "on_leave = \"delete\"")
+        + &of("Opportunity", "on_leave = { set = { Active__c = false } }").replace(
+            "Name = \"name\"",
+            "Name = \"name\"\nStageName = { const = \"Open\" }\nCloseDate = { const = \"2030-01-01\" }",
+        );
     let world = World::running(ACCOUNT, &mappings).await;
     world.sql(
         "insert into account (id, code, name, city, active) values (1, 'a1', 'Ada', 'Paris', false), (2, 'a2', 'Bob', 'Lyon', null)",
@@ -24,11 +27,14 @@ async fn a_row_that_enters_the_filter_is_sent_in_full_and_one_that_leaves_follow
     world.settled().await;
     let mut writes = world.writes();
     writes.sort_unstable();
-    assert_eq!(writes, [
-        "created Account a1 City__c=\"Paris\" Name=\"Ada\"",
-        "created Opportunity a1 City__c=\"Paris\" CloseDate=\"2030-01-01\" Name=\"Ada\" StageName=\"Open\"",
-        "created Product2 a1 City__c=\"Paris\" Name=\"Ada\"",
-    ]);
+    assert_eq!(
+        writes,
+        [
+            "created Account a1 City__c=\"Paris\" Name=\"Ada\"",
+            "created Opportunity a1 City__c=\"Paris\" CloseDate=\"2030-01-01\" Name=\"Ada\" StageName=\"Open\"",
+            "created Product2 a1 City__c=\"Paris\" Name=\"Ada\"",
+        ]
+    );
     world.sql("update account set active = null, name = 'Adele' where id = 1");
     world.settled().await;
     let mut writes = world.writes();
@@ -88,7 +94,11 @@ async fn a_column_that_the_log_leaves_out_is_left_as_it_is() {
     world.captured().await;
     world.cli(&["resume", "--writes"]);
     let expected = given([
-        ("b1", &[("Name", json!("Ada")), ("BillingCity", json!("Lyon")), ("Description", json!("long ".repeat(2000)))] as &[_]),
+        (
+            "b1",
+            &[("Name", json!("Ada")), ("BillingCity", json!("Lyon")), ("Description", json!("long ".repeat(2000)))]
+                as &[_],
+        ),
         ("c1", &[("Name", json!("Cid")), ("BillingCity", json!("Nice")), ("Description", json!("wide ".repeat(2000)))]),
     ]);
     world.expect("Account", &expected).await;
@@ -98,11 +108,25 @@ async fn a_column_that_the_log_leaves_out_is_left_as_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_cannot_be_mapped_is_left_out_cleared_or_refuses_the_record() {
-    let fields = |policy: &str| format!("Name = \"name\"\nBillingCity = \"city\"\nEmail__c = {{ value = \"note | email\"{policy} }}");
+    let fields = |policy: &str| {
+        format!("Name = \"name\"\nCity__c = \"city\"\nEmail__c = {{ value = \"note | email\"{policy} }}")
+    };
     let mappings = mapping("omitting", "account", "Account", "", &fields(""))
-        + &mapping("clearing", "account", "Product2", "", &fields(", on_bad = \"null\"").replace("BillingCity", "City__c"))
-        + &mapping("requiring", "account", "Sending__c", "", &fields(", required = true"))
-        + &mapping("rejecting", "account", "Keeping__c", "", &fields(", on_bad = \"reject\""));
+        + &mapping("clearing", "account", "Product2", "", &fields(", on_bad = \"null\""))
+        + &mapping(
+            "requiring",
+            "account",
+            "Sending__c",
+            "",
+            &fields(", required = true").replace("Name =", "Name__c ="),
+        )
+        + &mapping(
+            "rejecting",
+            "account",
+            "Keeping__c",
+            "",
+            &fields(", on_bad = \"reject\"").replace("Name =", "Name__c ="),
+        );
     let world = World::running(ACCOUNT, &mappings).await;
     world.sql("insert into account (id, code, name, city, note) values (1, 'a1', 'Ada', 'Paris', 'ada@example.org')");
     world.settled().await;
@@ -111,13 +135,13 @@ async fn a_value_that_cannot_be_mapped_is_left_out_cleared_or_refuses_the_record
     world.settled().await;
     let mut writes = world.writes();
     writes.sort_unstable();
-    assert_eq!(writes, [
-        "updated Account a1 BillingCity=\"Lyon\"",
-        "updated Product2 a1 City__c=\"Lyon\" Email__c=null",
-    ]);
+    assert_eq!(writes, ["updated Account a1 City__c=\"Lyon\"", "updated Product2 a1 City__c=\"Lyon\" Email__c=null",]);
     let mut letters = world.dead_letters();
     letters.sort_unstable();
-    assert!(letters.len() == 2 && letters[0].starts_with("rejecting 1 ") && letters[1].starts_with("requiring 1 "), "{letters:?}");
+    assert!(
+        letters.len() == 2 && letters[0].starts_with("rejecting 1 ") && letters[1].starts_with("requiring 1 "),
+        "{letters:?}"
+    );
     // Null is not bad, but it is not there either.
     world.sql("update account set note = null where id = 1");
     world.settled().await;
