@@ -21,10 +21,10 @@ impl Engine<'_> {
     /// A request has come back.
     pub(super) fn settle(&mut self, answered: Answered) -> Result<(), StateError> {
         failpoint::hit("delivery.before_note");
-        let Answered { staged, result, took } = answered;
+        let Answered { staged, result, took, permit } = answered;
         tracing::debug!(crm = self.name, records = staged.len(), took_ms = took.as_millis() as u64, "request answered");
         for one in &staged {
-            self.requests.free(&one.plan);
+            self.requests.free(one);
         }
         match result {
             Ok(answer) => {
@@ -36,6 +36,7 @@ impl Engine<'_> {
             }
             Err(error) => self.failed(staged, error)?,
         }
+        drop(permit);
         failpoint::hit("delivery.after_note");
         self.unblock();
         Ok(())
@@ -89,7 +90,7 @@ impl Engine<'_> {
             }
             RequestError::Rejected(_) => {
                 for one in &staged {
-                    self.requests.keep_busy(&one.plan);
+                    self.requests.keep_busy(one);
                 }
                 self.requests.split(staged);
                 return Ok(());

@@ -173,7 +173,7 @@ impl Engine<'_> {
             .lanes
             .iter()
             .filter(|lane| lane.table == moved.table)
-            .map(|lane| (lane.id, lane.mapping.revision()))
+            .map(|lane| (lane.id, lane.revision()))
             .collect();
         let mut batch = DeliveryBatch::new(self.store);
         for (mapping, revision) in lanes {

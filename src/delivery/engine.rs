@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use passerelle_change::{Position, Seq, TableId};
-use passerelle_crm::{Limiter, Permit};
+use passerelle_crm::Limiter;
 use passerelle_state::{Gate, MappingId, RecordId, SourceId, StateError, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,6 @@ pub(super) struct Engine<'s> {
     pub blocked: HashMap<RecordId, Vec<(MappingId, Entry)>>,
     /// Deletions that the guard has let through and that are not accepted yet.
     pub admitted: HashSet<(MappingId, Vec<u8>)>,
-    pub permit: Option<Permit>,
     pub urgent: HashSet<MappingId>,
     /// Failed requests in a row, and when the next may go.
     pub failures: u32,
@@ -138,7 +137,6 @@ impl Delivery {
             requests: Requests::default(),
             blocked: HashMap::new(),
             admitted: HashSet::new(),
-            permit: None,
             failures: 0,
             not_before: None,
             fault: None,

@@ -76,6 +76,8 @@ pub(super) struct Lane {
     /// Tables that must be loaded before this mapping is delivered: its own and its parents'.
     pub needs: Vec<TableId>,
     pub loaded: bool,
+    /// The newest load of its table that is delivered.
+    load: u32,
     /// The last TRUNCATE of its table that the view shows.
     pub truncated: Option<Seq>,
     /// Why nothing of it is delivered.
@@ -143,6 +145,7 @@ impl Lane {
             has_children,
             needs,
             loaded: false,
+            load: 0,
             truncated: None,
             held: None,
             paused: false,
@@ -175,6 +178,12 @@ impl Lane {
     /// Everything that the view shows of the lane has been taken: the next generation may be closed.
     pub(super) fn is_exhausted(&self) -> bool {
         self.exhausted
+    }
+
+    /// What rows are reconciled by: the mapping, and the load that its columns came with. A load fills cells without
+    /// making rows newer.
+    pub(super) fn revision(&self) -> u64 {
+        self.mapping.revision().wrapping_add(u64::from(self.load))
     }
 
     pub(super) fn generations(&self) -> (Generation, Generation) {
@@ -283,7 +292,8 @@ impl Lane {
     /// Begins the scan that a load, a new revision or a TRUNCATE calls for, if it is not done.
     pub(super) fn begin_scan(&mut self, store: &Store, load: &Load, newest: Seq) -> Result<(), StateError> {
         let truncated = self.truncated.unwrap_or_default();
-        let revision = self.mapping.revision();
+        self.load = load.number;
+        let revision = self.revision();
         if let Some(scan) = &self.scan
             && scan.cursor.revision == revision
             && scan.cursor.load == load.number

@@ -103,7 +103,7 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
     if !is_there(&row, lane.truncated) {
         return Ok(Parent::Missing);
     }
-    let reconciled = link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.mapping.revision());
+    let reconciled = link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.revision());
     Ok(match lane.mapping.evaluate(row.cells()) {
         Desired::Present(_) | Desired::Incomplete { .. } if !reconciled => Parent::Coming,
         Desired::Present(_) | Desired::Incomplete { .. } | Desired::Left | Desired::Deleted | Desired::Refused(_) => {

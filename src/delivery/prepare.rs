@@ -7,6 +7,7 @@ use passerelle_change::{FieldValue, Refusal, Seq, Write, WriteOp};
 use passerelle_state::{Link, MappingId, ParkedWhy, Record, RecordId, StateError, Store, View, is_there};
 
 use super::lane::{Entry, Lane, Origin};
+use super::requests::Rows;
 use super::parents::{RowName, children_are_coming, resolve};
 use super::reconcile::{Decision, Standing, Wanted, decide};
 use crate::config::model::{Departure, OnCollision, OnTruncate};
@@ -20,6 +21,8 @@ pub(super) struct World<'a> {
     pub by_id: &'a HashMap<MappingId, usize>,
     /// Records that a request carries, or that are staged for one.
     pub busy: &'a HashSet<RecordId>,
+    /// The rows behind them.
+    pub rows: &'a Rows,
 }
 
 impl World<'_> {
@@ -91,6 +94,10 @@ impl Plan {
 /// Decides about one row.
 pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, StateError> {
     let lane = &world.lanes[index];
+    // A creation on its way has left no link yet: what the row is now is told from what comes of it.
+    if let Some(id) = world.rows.get(&lane.id).and_then(|rows| rows.get(&entry.row_key)) {
+        return Ok(Verdict::Busy(*id));
+    }
     let row = world.view.row(lane.table, &entry.row_key)?;
     let link = world.store.link(lane.id, &entry.row_key)?;
     let truncated = lane.truncated;
@@ -98,7 +105,7 @@ pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<
     let was_truncated = truncated.is_some_and(|at| row_seq <= at);
     let seq = if was_truncated { truncated.unwrap_or(row_seq) } else { row_seq };
     let look_again = matches!(&entry.origin, Origin::Parked { .. });
-    let revision = lane.mapping.revision();
+    let revision = lane.revision();
     if !look_again && link.as_ref().is_some_and(|link| link.seq >= seq && link.revision == revision) {
         return Ok(Verdict::Drop);
     }
@@ -192,7 +199,7 @@ impl Subject<'_> {
         let newest_wins = self.lane.config.on_collision == OnCollision::Newest;
         match decide(wanted, standing, self.lane.id, &self.lane.config.key_field, newest_wins) {
             Decision::Nothing { record } => {
-                let revision = self.lane.mapping.revision();
+                let revision = self.lane.revision();
                 let link = Link { seq: self.seq, revision, record: Some(wanted.id), parents };
                 Verdict::Note { link: Some(link), was: self.link, record: Some((wanted.id, record)) }
             }
@@ -340,7 +347,9 @@ impl Subject<'_> {
         let world = self.world;
         let note = |link: Option<Link>, was: Option<Link>| Verdict::Note { link, was, record: None };
         let Some(link) = self.link.clone() else {
-            return Ok(if gone { Verdict::Drop } else { note(Some(self.reconciled()), None) });
+            // One that came and went unsent: its children do not wait for it any more.
+            let is_unknown = gone && !self.lane.has_children;
+            return Ok(if is_unknown { Verdict::Drop } else { note((!gone).then(|| self.reconciled()), None) });
         };
         let left = (!gone).then(|| self.reconciled());
         let Some(id) = link.record else { return Ok(note(left, Some(link))) };
@@ -388,7 +397,7 @@ impl Subject<'_> {
 
     /// Reconciled, and feeds no record.
     fn reconciled(&self) -> Link {
-        Link { seq: self.seq, revision: self.lane.mapping.revision(), record: None, parents: Vec::new() }
+        Link { seq: self.seq, revision: self.lane.revision(), record: None, parents: Vec::new() }
     }
 
     fn write(&self, op: WriteOp, key: &str, crm_id: Option<String>, fields: Vec<(Arc<str>, FieldValue)>) -> Write {

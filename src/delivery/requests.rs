@@ -1,6 +1,6 @@
 //! From staged writes to requests: one object and one form each, as many records as the vendor takes.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,12 @@ pub(super) struct Answered {
     pub staged: Vec<Staged>,
     pub result: Result<Answer, RequestError>,
     pub took: Duration,
+    /// Its place among the concurrent ones, until its use has been counted.
+    pub permit: Permit,
 }
+
+/// Rows that stand behind a write on its way, and the record it writes.
+pub(super) type Rows = HashMap<MappingId, HashMap<Vec<u8>, RecordId>>;
 
 /// Writes on their way.
 #[derive(Default)]
@@ -48,6 +53,7 @@ pub(super) struct Requests {
     /// Parts of a refused batch: each goes alone.
     split: VecDeque<Vec<Staged>>,
     busy: HashSet<RecordId>,
+    rows: Rows,
     flying: JoinSet<Answered>,
 }
 
@@ -55,6 +61,11 @@ impl Requests {
     /// Records that a request carries, or that wait for one.
     pub(super) fn busy(&self) -> &HashSet<RecordId> {
         &self.busy
+    }
+
+    /// The rows behind them. What is known of such a row is about to change.
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -68,7 +79,7 @@ impl Requests {
 
     /// Stages a write.
     pub(super) fn stage(&mut self, lane: MappingId, entry: Entry, plan: Plan) {
-        self.busy.extend(plan.records());
+        self.hold(lane, &entry, &plan);
         let form = Form {
             op: plan.write.op,
             object: Arc::clone(&plan.write.object),
@@ -82,24 +93,17 @@ impl Requests {
         self.bins.values().filter_map(VecDeque::front).map(|staged| staged.since + linger).min()
     }
 
-    /// Sends the fullest request there is: `urgent` forms first. Gives the permit back when nothing is staged.
-    pub(super) fn send(
-        &mut self,
-        client: &SharedClient,
-        permit: Permit,
-        urgent: &HashSet<MappingId>,
-    ) -> Option<Permit> {
-        let Some(staged) = self.take(client, urgent) else { return Some(permit) };
+    /// Sends the request that has waited longest: `urgent` forms first, deletions last.
+    pub(super) fn send(&mut self, client: &SharedClient, permit: Permit, urgent: &HashSet<MappingId>) {
+        let Some(staged) = self.take(client, urgent) else { return };
         let client = Arc::clone(client);
         self.flying.spawn(async move {
             let begun = Instant::now();
             let writes: Vec<Write> = staged.iter().map(|staged| staged.plan.write.clone()).collect();
             let op = writes.first().map_or(WriteOp::Update, |write| write.op);
             let result = client.submit(op, &writes).await;
-            drop(permit);
-            Answered { staged, result, took: begun.elapsed() }
+            Answered { staged, result, took: begun.elapsed(), permit }
         });
-        None
     }
 
     fn take(&mut self, client: &SharedClient, urgent: &HashSet<MappingId>) -> Option<Vec<Staged>> {
@@ -138,15 +142,25 @@ impl Requests {
     }
 
     /// A record is free for the next request.
-    pub(super) fn free(&mut self, plan: &Plan) {
-        for id in plan.records() {
+    pub(super) fn free(&mut self, staged: &Staged) {
+        for id in staged.plan.records() {
             self.busy.remove(&id);
+        }
+        if let Some(rows) = self.rows.get_mut(&staged.lane) {
+            rows.remove(&staged.entry.row_key);
         }
     }
 
     /// A record is still carried: its request goes out again.
-    pub(super) fn keep_busy(&mut self, plan: &Plan) {
+    pub(super) fn keep_busy(&mut self, staged: &Staged) {
+        self.hold(staged.lane, &staged.entry, &staged.plan);
+    }
+
+    fn hold(&mut self, lane: MappingId, entry: &Entry, plan: &Plan) {
         self.busy.extend(plan.records());
+        if let Some(id) = plan.records().next() {
+            self.rows.entry(lane).or_default().insert(entry.row_key.clone(), id);
+        }
     }
 
     /// A batch that was refused as a whole: halves of it, until the record is found.
@@ -161,7 +175,7 @@ impl Requests {
         let mut staged: Vec<Staged> = bins.into_values().flatten().collect();
         staged.extend(std::mem::take(&mut self.split).into_iter().flatten());
         for one in &staged {
-            self.free(&one.plan);
+            self.free(one);
         }
         staged
     }

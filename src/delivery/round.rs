@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use passerelle_change::{Position, WriteOp};
 use passerelle_crm::limiter::forecast::{Forecast, linger};
-use passerelle_crm::{Acquire, Moment};
+use passerelle_crm::{Acquire, Moment, Permit};
 use passerelle_state::{DeliveryBatch, Durability, Generation, Link, MappingId, ParkedWhy, StateError, Store, View};
 
 use super::engine::{Engine, LONGEST_WAIT};
@@ -31,55 +31,67 @@ impl Engine<'_> {
         }
         let store = self.store;
         let mut views = self.views(store)?;
-        let mut wake;
+        let (mut wake, mut closed) = (None, false);
         loop {
             if !self.apply_moves(&views)? {
                 // Keys move only when no request is under way: wait for those that are.
                 return Ok(None);
             }
-            wake = self.take_permit()?;
-            if self.permit.is_none() {
+            let moment = Moment::now();
+            if let Some(wait) = self.limiter.look(moment) {
+                // When all are under way, the next that ends wakes the loop.
+                wake = (!wait.is_zero()).then(|| moment.steady + wait);
+                closed = true;
                 break;
             }
             let decided = self.fill(&views)?;
             let may_send = self.requests.has_full_bin()
                 || self.requests.linger_ends(self.linger).is_some_and(|at| at <= Instant::now());
-            if may_send && let Some(permit) = self.permit.take() {
-                failpoint::hit("delivery.before_send");
-                self.permit = self.requests.send(self.client, permit, &self.urgent);
-                continue;
+            if may_send {
+                match self.permit()? {
+                    Ok(permit) => {
+                        failpoint::hit("delivery.before_send");
+                        self.requests.send(self.client, permit, &self.urgent);
+                        continue;
+                    }
+                    Err(at) => {
+                        // What is staged is decided about again when it may go: it may have changed by then.
+                        self.put_back_staged();
+                        (wake, closed) = (at, true);
+                        break;
+                    }
+                }
             }
             if self.next_generations(&mut views, store)? || decided >= ROWS_A_ROUND {
                 continue;
             }
             break;
         }
-        Ok(self.next_wake(wake))
+        Ok(if closed { wake } else { self.next_wake() })
     }
 
-    /// A permit in hand, before anything is decided. Otherwise when to ask again.
-    fn take_permit(&mut self) -> Result<Option<Instant>, StateError> {
-        while self.permit.is_none() {
+    /// The right to one request, or when to ask again.
+    fn permit(&mut self) -> Result<Result<Permit, Option<Instant>>, StateError> {
+        loop {
             let moment = Moment::now();
             match self.limiter.try_acquire(moment) {
-                Acquire::Granted(permit) => self.permit = Some(permit),
+                Acquire::Granted(permit) => return Ok(Ok(permit)),
                 // A request that ends wakes the loop.
-                Acquire::Busy => return Ok(None),
-                Acquire::Wait(wait) => return Ok(Some(moment.steady + wait)),
+                Acquire::Busy => return Ok(Err(None)),
+                Acquire::Wait(wait) => return Ok(Err(Some(moment.steady + wait))),
                 Acquire::NeedsDayReservation(reservation) => {
                     let record = serde_json::to_string(reservation.record()).unwrap_or_default();
                     self.store.set_day(self.name, &record)?;
                     if !self.limiter.reserved(&reservation, moment) {
-                        return Ok(Some(moment.steady + Duration::from_millis(100)));
+                        return Ok(Err(Some(moment.steady + Duration::from_millis(100))));
                     }
                 }
                 Acquire::Exhausted { until } => {
                     let left = until.0.saturating_sub(moment.wall.0).max(1_000_000).unsigned_abs();
-                    return Ok(Some(moment.steady + Duration::from_micros(left).min(LONGEST_WAIT)));
+                    return Ok(Err(Some(moment.steady + Duration::from_micros(left).min(LONGEST_WAIT))));
                 }
             }
         }
-        Ok(None)
     }
 
     /// The store at the end of a transaction, for each source that is not inside one.
@@ -199,6 +211,7 @@ impl Engine<'_> {
                     lanes: &self.lanes,
                     by_id: &self.by_id,
                     busy: self.requests.busy(),
+                    rows: self.requests.rows(),
                 };
                 let verdict = prepare(&world, index, &entry)?;
                 if self.act(&mut notes, index, entry, verdict)? {
@@ -242,6 +255,9 @@ impl Engine<'_> {
                     notes.park(&mut self.lanes[index], &entry, ParkedWhy::Guarded)?;
                     return Ok(false);
                 }
+                let before = plan.was.as_ref().map_or(&[][..], |was| &was.parents);
+                // Before the request: a parent may be accepted while it is under way.
+                notes.refer(self.lanes[index].id, &entry.row_key, &plan.parents, before);
                 self.requests.stage(self.lanes[index].id, entry, *plan);
                 Ok(false)
             }
@@ -293,7 +309,7 @@ impl Engine<'_> {
     }
 
     /// When to look again without being woken.
-    pub(super) fn next_wake(&mut self, permit: Option<Instant>) -> Option<Instant> {
+    fn next_wake(&self) -> Option<Instant> {
         let now = Instant::now();
         let linger = self.requests.linger_ends(self.linger);
         let due = self.lanes.iter().filter(|lane| lane.held.is_none()).filter_map(|lane| {
@@ -302,10 +318,7 @@ impl Engine<'_> {
             (left < Duration::from_secs(3_600)).then(|| now + left.max(Duration::from_millis(2)))
         });
         let runs = self.lanes.iter().filter_map(|lane| lane.next_run.filter(|_| lane.run_until.is_none()));
-        match permit {
-            Some(at) => Some(at),
-            None => due.chain(linger).chain(runs).min(),
-        }
+        due.chain(linger).chain(runs).min()
     }
 
     /// The linger that the day's forecast asks for: nothing while it fits the budget.

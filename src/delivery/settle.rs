@@ -117,7 +117,8 @@ impl<'s> Notes<'s> {
         self.batch.link(lane.id, row_key, link);
     }
 
-    fn refer(&mut self, mapping: MappingId, row_key: &[u8], parents: &[RowName], before: &[RowName]) {
+    /// Notes which rows a row refers to: they wake it when they come or go.
+    pub(super) fn refer(&mut self, mapping: MappingId, row_key: &[u8], parents: &[RowName], before: &[RowName]) {
         for gone in before.iter().filter(|parent| !parents.contains(parent)) {
             self.batch.backref((gone.0, &gone.1), (mapping, row_key), false);
         }
@@ -205,7 +206,7 @@ impl<'s> Notes<'s> {
         self.refer(lane.id, &entry.row_key, parents, &[]);
         let link = Link {
             seq,
-            revision: lane.mapping.revision(),
+            revision: lane.revision(),
             record: was.and_then(|was| was.record),
             parents: was.map_or_else(|| parents.to_vec(), |was| was.parents.clone()),
         };
@@ -252,7 +253,7 @@ impl<'s> Notes<'s> {
         lane.refusals = (String::new(), 0);
         lane.figures.delivered += 1;
         lane.last_delivered_at = Some(Micros(i64::try_from(self.now).unwrap_or(i64::MAX)));
-        let revision = lane.mapping.revision();
+        let revision = lane.revision();
         let link = |record| Link { seq: plan.seq, revision, record, parents: plan.parents.clone() };
         match plan.then {
             Then::Holds { id, was, mut after } => {

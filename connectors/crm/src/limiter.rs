@@ -138,6 +138,16 @@ impl Limiter {
         }
     }
 
+    /// Whether a request could go now, as far as that is known without taking anything: for one who decides at the last
+    /// moment what to send. `None` when it could; a wait of nothing when as many requests as allowed are under way, the
+    /// end of one of which is the time to look again.
+    pub fn look(&self, now: Moment) -> Option<Duration> {
+        let elapsed = self.elapsed(now);
+        let core = self.core();
+        let full = (self.slots.available_permits() == 0).then_some(Duration::ZERO);
+        core.pause.wait(elapsed).max(core.windows.wait(elapsed)).or(full)
+    }
+
     /// Takes one request from every limit, or from none.
     pub fn try_acquire(&self, now: Moment) -> Acquire {
         let elapsed = self.elapsed(now);
