@@ -16,10 +16,10 @@ use tempfile::TempDir;
 use tokio_postgres::Client;
 
 /// Longer than anything here takes on a slow machine.
-pub const LIMIT: Duration = Duration::from_secs(1_800);
+pub(crate) const LIMIT: Duration = Duration::from_secs(1_800);
 
 /// The table of all benches: eight columns, all of them mapped.
-pub const TABLE: &str = "create table customer (
+pub(crate) const TABLE: &str = "create table customer (
     id bigint primary key,
     name text not null,
     email text,
@@ -32,30 +32,30 @@ pub const TABLE: &str = "create table customer (
 )";
 
 /// A row's values but for the key, from a number that the query calls `n`.
-pub const VALUES: &str =
+pub(crate) const VALUES: &str =
     "'Customer Number ' || n, 'customer.' || n || '@example.com', '+331' || (40000000 + n % 9999999),
     n % 120 || ' Harbour Street', 'City ' || n % 1000, (n % 100000) / 100.0, clock_timestamp()";
 
 /// What the values of a row take, in bytes, as the log carries them.
-pub const MAPPED_BYTES: &str = "select sum(octet_length(id::text) + octet_length(name) + octet_length(email) + octet_length(phone)
+pub(crate) const MAPPED_BYTES: &str = "select sum(octet_length(id::text) + octet_length(name) + octet_length(email) + octet_length(phone)
     + octet_length(street) + octet_length(city) + octet_length(balance::text) + octet_length(changed_at::text))::bigint from customer";
 
 /// Servers of one bench.
-pub struct Rig {
+pub(crate) struct Rig {
     /// The database.
-    pub server: PgServer,
+    pub(crate) server: PgServer,
     /// A superuser's connection to it.
-    pub sql: Client,
+    pub(crate) sql: Client,
     /// The CRM.
-    pub crm: Running,
+    pub(crate) crm: Running,
     /// How the daemon is started.
-    pub program: Program,
+    pub(crate) program: Program,
     folder: TempDir,
 }
 
 impl Rig {
     /// Starts the database and the CRM. `limits` is the CRM's `limits` in the configuration.
-    pub async fn start(limits: &str, allowed: SandboxLimits, settings: &[(&str, &str)]) -> Result<Self> {
+    pub(crate) async fn start(limits: &str, allowed: SandboxLimits, settings: &[(&str, &str)]) -> Result<Self> {
         let settings: Vec<(String, String)> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let server = tokio::task::spawn_blocking(move || {
@@ -85,26 +85,26 @@ impl Rig {
     }
 
     /// Starts the daemon and waits until it streams.
-    pub async fn streaming(&self) -> Result<Daemon> {
+    pub(crate) async fn streaming(&self) -> Result<Daemon> {
         let mut daemon = self.program.start()?;
         daemon.until_streaming(LIMIT).await?;
         Ok(daemon)
     }
 
     /// Where the state is.
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.folder.path().join("state")
     }
 
     /// The end of the log.
-    pub async fn log_end(&self) -> Result<u64> {
+    pub(crate) async fn log_end(&self) -> Result<u64> {
         let row = self.sql.query_one("select pg_current_wal_lsn()::text", &[]).await?;
         lsn(row.get(0)).context("the server prints its position")
     }
 
     /// Commits a change that stands behind everything else: the checkpoint that has reached the answer has passed what
     /// was there before.
-    pub async fn marker(&self) -> Result<u64> {
+    pub(crate) async fn marker(&self) -> Result<u64> {
         let end = self.log_end().await?;
         self.sql
             .execute(
@@ -117,17 +117,17 @@ impl Rig {
 }
 
 /// Stops every write to the CRM, over restarts.
-pub async fn pause_writes(daemon: &Daemon) -> Result<()> {
+pub(crate) async fn pause_writes(daemon: &Daemon) -> Result<()> {
     daemon.post("/v1/pause", &json!({"target": "writes"})).await.map(drop)
 }
 
 /// Lets them go on.
-pub async fn resume_writes(daemon: &Daemon) -> Result<()> {
+pub(crate) async fn resume_writes(daemon: &Daemon) -> Result<()> {
     daemon.post("/v1/resume", &json!({"target": "writes", "confirm": false})).await.map(drop)
 }
 
 /// Waits until the daemon's checkpoint has reached `end`.
-pub async fn durable(daemon: &mut Daemon, end: u64) -> Result<()> {
+pub(crate) async fn durable(daemon: &mut Daemon, end: u64) -> Result<()> {
     let reached = |offsets: &Value| {
         let value = offsets["sources"][0]["durable"]["value"].as_str();
         value.and_then(lsn).is_some_and(|durable| durable >= end)
@@ -136,27 +136,27 @@ pub async fn durable(daemon: &mut Daemon, end: u64) -> Result<()> {
 }
 
 /// `--quick`: a tenth of everything, for development.
-pub fn quick() -> bool {
+pub(crate) fn quick() -> bool {
     std::env::args().any(|argument| argument == "--quick")
 }
 
 /// The full number, or a tenth of it.
-pub fn scaled(number: u64) -> u64 {
+pub(crate) fn scaled(number: u64) -> u64 {
     if quick() { number / 10 } else { number }
 }
 
 /// Prints a figure beside its target.
-pub fn figure(what: &str, value: &str, target: &str) {
+pub(crate) fn figure(what: &str, value: &str, target: &str) {
     println!("{what:<58} {value:>16}   target {target}");
 }
 
 /// Prints what a figure is made of.
-pub fn detail(what: &str, value: &str) {
+pub(crate) fn detail(what: &str, value: &str) {
     println!("  {what:<56} {value:>16}");
 }
 
 /// Prints the machine that figures were taken on.
-pub fn head(bench: &str) {
+pub(crate) fn head(bench: &str) {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let model = model.trim_start_matches([' ', '\t', ':']);
@@ -166,53 +166,53 @@ pub fn head(bench: &str) {
 }
 
 /// Rows in a second, for people: `154 k`.
-pub fn per_second(rows: u64, time: Duration) -> f64 {
+pub(crate) fn per_second(rows: u64, time: Duration) -> f64 {
     rows as f64 / time.as_secs_f64()
 }
 
 /// `154.2 k/s`.
-pub fn rate(per_second: f64) -> String {
+pub(crate) fn rate(per_second: f64) -> String {
     if per_second >= 10_000.0 { format!("{:.1} k/s", per_second / 1_000.0) } else { format!("{per_second:.0}/s") }
 }
 
 /// `12.3 ms`.
-pub fn millis(time: Duration) -> String {
+pub(crate) fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
 }
 
 /// `61 MB`, of 1,000,000 bytes.
-pub fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.0} MB", bytes as f64 / 1e6)
 }
 
 /// The value below which `share` of them lie; they become sorted.
-pub fn percentile(times: &mut [Duration], share: f64) -> Duration {
+pub(crate) fn percentile(times: &mut [Duration], share: f64) -> Duration {
     times.sort_unstable();
     let index = ((times.len().saturating_sub(1)) as f64 * share).round() as usize;
     times.get(index).copied().unwrap_or_default()
 }
 
 /// The clock of the sandbox's log, in microseconds since 1970.
-pub fn micros() -> i64 {
+pub(crate) fn micros() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// How long something takes.
-pub async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(T, Duration)> {
+pub(crate) async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(T, Duration)> {
     let start = Instant::now();
     let done = work.await?;
     Ok((done, start.elapsed()))
 }
 
 /// `16/B374D848` as a number.
-pub fn lsn(text: &str) -> Option<u64> {
+pub(crate) fn lsn(text: &str) -> Option<u64> {
     let (high, low) = text.split_once('/')?;
     Some(u64::from_str_radix(high, 16).ok()? << 32 | u64::from_str_radix(low, 16).ok()?)
 }
 
 /// A number as `16/B374D848`.
-pub fn lsn_text(lsn: u64) -> String {
+pub(crate) fn lsn_text(lsn: u64) -> String {
     format!("{:X}/{:X}", lsn >> 32, lsn & 0xffff_ffff)
 }
 

@@ -163,3 +163,6 @@ impl Capture {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

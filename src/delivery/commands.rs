@@ -169,12 +169,8 @@ impl Engine<'_> {
     /// A row changed its key: what is known of it moves along. What was known of the new key's row, which is gone then,
     /// stays behind under the old key, so that its record is let go as a deleted row's.
     pub(super) fn apply_move(&mut self, source: SourceId, seq: Seq, moved: &Move) -> Result<(), StateError> {
-        let lanes: Vec<(MappingId, u64)> = self
-            .lanes
-            .iter()
-            .filter(|lane| lane.table == moved.table)
-            .map(|lane| (lane.id, lane.revision()))
-            .collect();
+        let lanes: Vec<(MappingId, u64)> =
+            self.lanes.iter().filter(|lane| lane.table == moved.table).map(|lane| (lane.id, lane.revision())).collect();
         let mut batch = DeliveryBatch::new(self.store);
         for (mapping, revision) in lanes {
             let old = self.store.link(mapping, &moved.old)?;

@@ -7,9 +7,9 @@ use passerelle_change::{FieldValue, Refusal, Seq, Write, WriteOp};
 use passerelle_state::{Link, MappingId, ParkedWhy, Record, RecordId, StateError, Store, View, is_there};
 
 use super::lane::{Entry, Lane, Origin};
-use super::requests::Rows;
 use super::parents::{RowName, children_are_coming, resolve};
 use super::reconcile::{Decision, Standing, Wanted, decide};
+use super::requests::Rows;
 use crate::config::model::{Departure, OnCollision, OnTruncate};
 use crate::mapping::Desired;
 

@@ -257,7 +257,7 @@ impl Engine<'_> {
                 }
                 let before = plan.was.as_ref().map_or(&[][..], |was| &was.parents);
                 // Before the request: a parent may be accepted while it is under way.
-                notes.refer(self.lanes[index].id, &entry.row_key, &plan.parents, before);
+                notes.refer_to(self.lanes[index].id, &entry.row_key, &plan.parents, before);
                 self.requests.stage(self.lanes[index].id, entry, *plan);
                 Ok(false)
             }

@@ -117,11 +117,15 @@ impl<'s> Notes<'s> {
         self.batch.link(lane.id, row_key, link);
     }
 
-    /// Notes which rows a row refers to: they wake it when they come or go.
-    pub(super) fn refer(&mut self, mapping: MappingId, row_key: &[u8], parents: &[RowName], before: &[RowName]) {
+    fn refer(&mut self, mapping: MappingId, row_key: &[u8], parents: &[RowName], before: &[RowName]) {
         for gone in before.iter().filter(|parent| !parents.contains(parent)) {
             self.batch.backref((gone.0, &gone.1), (mapping, row_key), false);
         }
+        self.refer_to(mapping, row_key, parents, before);
+    }
+
+    /// Notes which rows a row refers to beside those of `before`: they wake it when they come or go.
+    pub(super) fn refer_to(&mut self, mapping: MappingId, row_key: &[u8], parents: &[RowName], before: &[RowName]) {
         for new in parents.iter().filter(|parent| !before.contains(parent)) {
             self.batch.backref((new.0, &new.1), (mapping, row_key), true);
             self.referred.push((new.clone(), (mapping, row_key.to_vec())));

@@ -90,6 +90,22 @@ async fn inserted_again_while_the_delete_is_in_flight_is_created_in_full_after_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_goes_or_is_renamed_while_its_creation_is_in_flight_follows_it() {
+    let world = with_ada().await;
+    for (change, writes) in [
+        ("delete from account where id = 2", ["created Account a2 Name=\"Bob\"", "deleted Account a2"]),
+        ("update account set code = 'b2' where id = 2", ["created Account a2 Name=\"Bob\"", "updated Account b2 Erp_Id__c=\"b2\""]),
+    ] {
+        let calls = world.crm().stats().calls;
+        world.crm().inject(Fault::new(FaultKind::HangAfterWrite).hanging(Duration::from_secs(2)).times(1)).unwrap();
+        world.sql("insert into account (id, code, name) values (2, 'a2', 'Bob')");
+        world.until("the creation to arrive", async || (world.crm().stats().calls > calls).then_some(())).await;
+        world.sql(change);
+        world.expect_writes(&writes).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn truncate_deletes_behind_the_guard_and_rows_inserted_again_are_compared() {
     let policies = "on_truncate = \"delete\"\nguard = { deletes = \"3 in 1h\" }";
     let world = World::running(ACCOUNT, &accounts(policies)).await;
