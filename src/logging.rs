@@ -11,6 +11,10 @@ use tracing_subscriber::fmt::format::FmtSpan;
 /// What is logged when nobody says otherwise.
 const DEFAULT: &str = "info";
 
+/// Libraries that would log parameters, headers or bodies when all is turned up: no value and no secret reaches a log.
+const QUIET: [&str; 6] =
+    ["tokio_postgres=warn", "hyper=warn", "hyper_util=warn", "h2=warn", "reqwest=warn", "rustls=warn"];
+
 /// How an event is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -28,6 +32,7 @@ pub fn start(format: Format, filter: Option<&str>) -> anyhow::Result<()> {
     let told = told.unwrap_or_else(|| DEFAULT.to_owned());
     let filter =
         EnvFilter::try_new(&told).map_err(|fault| anyhow::anyhow!("the log filter `{told}` is wrong: {fault}"))?;
+    let filter = QUIET.iter().filter_map(|quiet| quiet.parse().ok()).fold(filter, EnvFilter::add_directive);
     let events =
         tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE).with_writer(std::io::stderr);
     let started = match format {

@@ -94,7 +94,10 @@ async fn a_row_that_goes_or_is_renamed_while_its_creation_is_in_flight_follows_i
     let world = with_ada().await;
     for (change, writes) in [
         ("delete from account where id = 2", ["created Account a2 Name=\"Bob\"", "deleted Account a2"]),
-        ("update account set code = 'b2' where id = 2", ["created Account a2 Name=\"Bob\"", "updated Account b2 Erp_Id__c=\"b2\""]),
+        (
+            "update account set code = 'b2' where id = 2",
+            ["created Account a2 Name=\"Bob\"", "updated Account b2 Erp_Id__c=\"b2\""],
+        ),
     ] {
         let calls = world.crm().stats().calls;
         world.crm().inject(Fault::new(FaultKind::HangAfterWrite).hanging(Duration::from_secs(2)).times(1)).unwrap();
