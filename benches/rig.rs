@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use passerelle::sandbox::{Running, Sandbox, SandboxLimits, SandboxOptions};
 use passerelle_test_servers::PgServer;
 use passerelle_test_servers::daemon::{Daemon, Program};
@@ -113,6 +113,25 @@ impl Rig {
             )
             .await?;
         Ok(end)
+    }
+}
+
+/// Waits until the source was told that everything up to `end` is durable, which it is at most 100 ms after it is. Asks
+/// PostgreSQL, so that the daemon is not kept busy with questions.
+pub(crate) async fn acknowledged(rig: &Rig, daemon: &mut Daemon, end: u64) -> Result<()> {
+    let ask = rig
+        .sql
+        .prepare("select confirmed_flush_lsn::text from pg_replication_slots where slot_name = 'passerelle_bench'");
+    let ask = ask.await?;
+    loop {
+        let confirmed: Option<String> = rig.sql.query_one(&ask, &[]).await?.get(0);
+        if confirmed.as_deref().and_then(lsn).is_some_and(|confirmed| confirmed >= end) {
+            return Ok(());
+        }
+        if let Some(status) = daemon.ended()? {
+            bail!("the daemon ended with {status}:\n{}", daemon.log_tail(20));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

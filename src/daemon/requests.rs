@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use passerelle_change::Micros;
@@ -22,6 +22,8 @@ use crate::source;
 /// Dead letters on a page, where nothing else is asked for, and at most.
 const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 1_000;
+/// Figures that are dear are this old at most, and reckoned at most this often.
+const RECKON_AGAIN: Duration = Duration::from_millis(250);
 /// A CRM's delivery answers within this, or the figures stay as they were.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -41,6 +43,8 @@ pub(super) struct Desk {
     crms: BTreeMap<String, Option<mpsc::Sender<Command>>>,
     sources: BTreeMap<String, (SourceId, model::Source)>,
     configured: Vec<String>,
+    /// When the figures were reckoned last: whoever polls fast does not make the daemon walk its state as fast.
+    reckoned: Option<Instant>,
 }
 
 type Answer<T> = Result<T, CommandError>;
@@ -62,6 +66,7 @@ impl Desk {
             crms: config.crms.keys().map(|name| (name.clone(), None)).collect(),
             sources: BTreeMap::new(),
             configured: config.sources.keys().cloned().collect(),
+            reckoned: None,
         }
     }
 
@@ -298,7 +303,10 @@ impl Desk {
         }
     }
 
-    async fn refresh(&self) -> Answer<()> {
+    async fn refresh(&mut self) -> Answer<()> {
+        if self.reckoned.is_some_and(|at| at.elapsed() < RECKON_AGAIN) {
+            return Ok(());
+        }
         let names: Vec<String> =
             self.crms.iter().filter(|(_, known)| known.is_some()).map(|(name, _)| name.clone()).collect();
         for crm in names {
@@ -318,6 +326,7 @@ impl Desk {
             daemon.state_bytes = Some(bytes);
             daemon.memory_bytes = resident_bytes();
         });
+        self.reckoned = Some(Instant::now());
         Ok(())
     }
 }

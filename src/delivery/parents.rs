@@ -35,7 +35,7 @@ pub(super) struct Resolved {
 /// How a parent stands.
 enum Parent {
     /// In the CRM, under this external key.
-    Ready { key_field: String, key: String },
+    Ready { key_field: String, key: String, crm_id: String },
     /// It waits its turn.
     Coming,
     /// It is a dead letter, filtered out, unknown, or held.
@@ -55,6 +55,7 @@ pub(super) fn resolve(
     for field in record.fields {
         let Some(known) = config.fields.get(field.index) else { continue };
         let name = Arc::clone(&known.name);
+        let mut hash = None;
         let value = match field.target {
             Target::Set(value) => value,
             Target::Omitted => continue,
@@ -67,7 +68,11 @@ pub(super) fn resolve(
                 let standing = parent_of(world, &parent)?;
                 resolved.parents.push(parent.clone());
                 match standing {
-                    Parent::Ready { key_field, key } => FieldValue::Reference { key_field, key },
+                    Parent::Ready { key_field, key, crm_id } => {
+                        // What the CRM keeps of it: a parent that is renamed stays, one that is made anew is another.
+                        hash = Some(world.store.field_hash(&FieldValue::Text(crm_id)));
+                        FieldValue::Reference { key_field, key }
+                    }
                     Parent::Coming if !is_circle(world, &child, &parent)? => {
                         resolved.wait_for.get_or_insert(parent);
                         continue;
@@ -82,7 +87,7 @@ pub(super) fn resolve(
                 }
             }
         };
-        let hash = world.store.field_hash(&value);
+        let hash = hash.unwrap_or_else(|| world.store.field_hash(&value));
         resolved.fields.push(WantedField { name, value, hash, create_only: known.create_only });
     }
     Ok(resolved)
@@ -92,9 +97,10 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
     let Some(lane) = world.lane(*mapping) else { return Ok(Parent::Missing) };
     let link = world.store.link(*mapping, row_key)?;
     if let Some(id) = link.as_ref().and_then(|link| link.record)
-        && let Some(record) = world.store.record(id)?.filter(|record| record.crm_id.is_some())
+        && let Some(record) = world.store.record(id)?
+        && let Some(crm_id) = record.crm_id
     {
-        return Ok(Parent::Ready { key_field: lane.config.key_field.to_string(), key: record.key });
+        return Ok(Parent::Ready { key_field: lane.config.key_field.to_string(), key: record.key, crm_id });
     }
     if lane.held.is_some() || world.store.dead_letter(*mapping, row_key)?.is_some() {
         return Ok(Parent::Missing);

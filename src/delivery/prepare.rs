@@ -64,6 +64,8 @@ pub(super) struct Plan {
     pub parents: Vec<RowName>,
     /// The row itself is gone: once accepted, nothing is kept of it.
     pub gone: bool,
+    /// The first attempt at a creation: the intent was noted for it, and a refusal takes it back.
+    pub first: bool,
 }
 
 /// What follows from the acceptance of a write.
@@ -77,6 +79,8 @@ pub(super) enum Then {
     Deleted { id: RecordId },
     /// The record stays as `after`, and the row does not feed it any more.
     Departed { id: RecordId, after: Record },
+    /// The record of an unanswered creation is there after all, or not: look at the row again.
+    Found { id: RecordId, record: Record },
 }
 
 impl Plan {
@@ -85,7 +89,7 @@ impl Plan {
         let (first, second) = match &self.then {
             Then::Holds { id, was, .. } => (*id, was.filter(|was| was != id)),
             Then::Stepped { id, was, .. } => (*id, Some(*was)),
-            Then::Deleted { id } | Then::Departed { id, .. } => (*id, None),
+            Then::Deleted { id } | Then::Departed { id, .. } | Then::Found { id, .. } => (*id, None),
         };
         std::iter::once(first).chain(second)
     }
@@ -206,7 +210,15 @@ impl Subject<'_> {
             Decision::Send { op, fields, after } => {
                 let write = self.write(op, &wanted.key, crm_id, fields);
                 let then = Then::Holds { id: wanted.id, was, after };
-                Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was: self.link, parents, gone: false }))
+                Verdict::Send(Box::new(Plan {
+                    write,
+                    then,
+                    seq: self.seq,
+                    was: self.link,
+                    parents,
+                    gone: false,
+                    first: false,
+                }))
             }
             Decision::Incomplete => Verdict::Park(ParkedWhy::Incomplete),
             Decision::Collision(refusal) => {
@@ -219,8 +231,13 @@ impl Subject<'_> {
     /// The external key of a record that the row feeds has changed: renamed by id, when the new key is free.
     fn renamed(&self, wanted: &Wanted, old: RecordId) -> Result<Result<Record, Verdict>, StateError> {
         let world = self.world;
-        let record = world.store.record(old)?.unwrap_or_default();
+        let known = world.store.record(old)?;
+        let is_unanswered = known.as_ref().is_some_and(|record| record.crm_id.is_none());
+        let record = known.unwrap_or_default();
         let Some(link) = self.link.clone() else { return Ok(Ok(record)) };
+        if is_unanswered {
+            return Ok(Err(self.find(&link, old, record)));
+        }
         let is_us = |(mapping, key): &RowName| *mapping == self.lane.id && *key == self.entry.row_key;
         if world.store.members(old, 2)?.iter().any(|member| !is_us(member)) {
             return Ok(Err(Verdict::Unlink { link, id: old }));
@@ -269,7 +286,16 @@ impl Subject<'_> {
             was,
             parents: Vec::new(),
             gone: false,
+            first: false,
         }))
+    }
+
+    /// A creation was sent and its answer never noted: whether the record is there has to be known first.
+    fn find(&self, link: &Link, id: RecordId, record: Record) -> Verdict {
+        let write = self.write(WriteOp::Find, &record.key, None, Vec::new());
+        let (was, parents) = (Some(link.clone()), link.parents.clone());
+        let then = Then::Found { id, record };
+        Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was, parents, gone: false, first: false }))
     }
 
     /// Keys swapped in a circle: this record takes a temporary key, so that the others can move.
@@ -287,6 +313,7 @@ impl Subject<'_> {
             was: self.link.clone(),
             parents: Vec::new(),
             gone: false,
+            first: false,
         }))
     }
 
@@ -366,10 +393,15 @@ impl Subject<'_> {
             record.fields.retain(|_, field| field.owner != self.lane.id);
             return Ok(Verdict::Note { link: left, was: Some(link), record: Some((id, record)) });
         }
-        let Some(crm_id) = record.crm_id.clone() else { return Ok(note(left, Some(link))) };
+        let Some(crm_id) = record.crm_id.clone() else {
+            return Ok(match policy {
+                Departure::Ignore => note(left, Some(link)),
+                Departure::Delete | Departure::Set(_) => self.find(&link, id, record),
+            });
+        };
         let plan = |write, then| {
             let was = Some(link.clone());
-            Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was, parents: Vec::new(), gone }))
+            Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was, parents: Vec::new(), gone, first: false }))
         };
         match policy {
             Departure::Ignore => Ok(note(left, Some(link))),

@@ -93,9 +93,8 @@ impl Requests {
         self.bins.values().filter_map(VecDeque::front).map(|staged| staged.since + linger).min()
     }
 
-    /// Sends the request that has waited longest: `urgent` forms first, deletions last.
-    pub(super) fn send(&mut self, client: &SharedClient, permit: Permit, urgent: &HashSet<MappingId>) {
-        let Some(staged) = self.take(client, urgent) else { return };
+    /// Sends what was taken for one request.
+    pub(super) fn send(&mut self, client: &SharedClient, permit: Permit, staged: Vec<Staged>) {
         let client = Arc::clone(client);
         self.flying.spawn(async move {
             let begun = Instant::now();
@@ -106,7 +105,8 @@ impl Requests {
         });
     }
 
-    fn take(&mut self, client: &SharedClient, urgent: &HashSet<MappingId>) -> Option<Vec<Staged>> {
+    /// Takes a request's worth of what has waited longest: `urgent` forms first, deletions last.
+    pub(super) fn take(&mut self, client: &SharedClient, urgent: &HashSet<MappingId>) -> Option<Vec<Staged>> {
         if let Some(part) = self.split.pop_front() {
             return Some(part);
         }

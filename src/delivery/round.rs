@@ -12,6 +12,7 @@ use super::engine::{Engine, LONGEST_WAIT};
 use super::lane::{Entry, is_loaded};
 use super::now_micros;
 use super::prepare::{Verdict, World, prepare};
+use super::requests::Staged;
 use super::settle::Notes;
 use crate::capture::Durable;
 use crate::failpoint;
@@ -50,8 +51,11 @@ impl Engine<'_> {
             if may_send {
                 match self.permit()? {
                     Ok(permit) => {
-                        failpoint::hit("delivery.before_send");
-                        self.requests.send(self.client, permit, &self.urgent);
+                        if let Some(mut staged) = self.requests.take(self.client, &self.urgent) {
+                            self.intend(&mut staged)?;
+                            failpoint::hit("delivery.before_send");
+                            self.requests.send(self.client, permit, staged);
+                        }
                         continue;
                     }
                     Err(at) => {
@@ -68,6 +72,20 @@ impl Engine<'_> {
             break;
         }
         Ok(if closed { wake } else { self.next_wake() })
+    }
+
+    /// Creations are noted, synced, before they are sent.
+    fn intend(&mut self, staged: &mut [Staged]) -> Result<(), StateError> {
+        let mut notes = Notes::new(self.store, now_micros(), None);
+        for one in staged {
+            if let Some(&index) = self.by_id.get(&one.lane) {
+                notes.intend(&mut self.lanes[index], &one.entry, &mut one.plan);
+            }
+        }
+        if !notes.batch.is_empty() {
+            self.store.write_delivery(notes.batch, Durability::Synced)?;
+        }
+        Ok(())
     }
 
     /// The right to one request, or when to ask again.
@@ -243,7 +261,7 @@ impl Engine<'_> {
                 // The record's other rows have to see who has left it: the last one takes it along.
                 let moved = fed(&link) != fed(&was);
                 notes.note(lane, &entry, link.as_ref(), was.as_ref(), record.as_ref())?;
-                Ok(moved || !notes.wake.is_empty())
+                Ok(moved || !notes.wake.is_empty() || !notes.given_up.is_empty())
             }
             Verdict::Unlink { link, id } => {
                 notes.unlink(lane, &entry, &link, id)?;

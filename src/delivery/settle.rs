@@ -2,7 +2,7 @@
 
 use passerelle_change::{Micros, Outcome, Position, Refusal, Seq, Write, WriteOp};
 use passerelle_state::{
-    DeadLetter, DeliveryBatch, Link, MappingId, Parked, ParkedWhy, Record, RecordId, StateError, Store, Waiting,
+    DeadLetter, DeliveryBatch, Link, MappingId, Parked, ParkedWhy, Record, RecordId, Since, StateError, Store, Waiting,
 };
 
 use super::lane::{Entry, Lane, Origin};
@@ -27,6 +27,8 @@ pub(super) struct Notes<'s> {
     pub position: Option<Position>,
     /// Parent rows whose children are to be looked at again.
     pub wake: Vec<RowName>,
+    /// Rows that will not come: whoever waits for one of them goes without it.
+    pub given_up: Vec<RowName>,
     /// References that this batch adds, parent first: the state does not show them yet.
     referred: Vec<(RowName, RowName)>,
 }
@@ -42,7 +44,15 @@ pub(super) enum After {
 
 impl<'s> Notes<'s> {
     pub(super) fn new(store: &'s Store, now: u64, position: Option<Position>) -> Self {
-        Self { store, batch: DeliveryBatch::new(store), now, position, wake: Vec::new(), referred: Vec::new() }
+        Self {
+            store,
+            batch: DeliveryBatch::new(store),
+            now,
+            position,
+            wake: Vec::new(),
+            given_up: Vec::new(),
+            referred: Vec::new(),
+        }
     }
 
     /// The row does not stand anywhere any more.
@@ -75,7 +85,7 @@ impl<'s> Notes<'s> {
         self.forget_trouble(lane, &entry.row_key)?;
         lane.figures.unchanged += 1;
         if lane.has_children && link.is_none_or(|link| link.record.is_none()) {
-            self.wake.push((lane.id, entry.row_key.clone()));
+            self.given_up.push((lane.id, entry.row_key.clone()));
         }
         self.done(lane, entry)
     }
@@ -216,7 +226,7 @@ impl<'s> Notes<'s> {
         };
         self.batch.link(lane.id, &entry.row_key, Some(&link));
         if lane.has_children {
-            self.wake.push((lane.id, entry.row_key.clone()));
+            self.given_up.push((lane.id, entry.row_key.clone()));
         }
         self.done(lane, entry)
     }
@@ -250,10 +260,43 @@ impl<'s> Notes<'s> {
     fn refused(&mut self, lane: &mut Lane, entry: &Entry, plan: &Plan, refusal: Refusal) -> Result<(), StateError> {
         let key = plan.write.key.to_string();
         let payload = payload(&plan.write);
-        self.dead(lane, entry, plan.seq, plan.was.as_ref(), refusal, key, &plan.parents, payload)
+        let mut was = plan.was.clone();
+        if let (true, Some(link)) = (plan.first, &mut was)
+            && let Some(id) = link.record.take()
+        {
+            self.batch.record(id, None);
+            self.batch.member(id, lane.id, &entry.row_key, false);
+            lane.figures.records = lane.figures.records.saturating_sub(1);
+        }
+        self.dead(lane, entry, plan.seq, was.as_ref(), refusal, key, &plan.parents, payload)
+    }
+
+    /// A creation is about to be sent: what it makes is known before it can be there, so that a record whose answer is
+    /// never noted is found again.
+    pub(super) fn intend(&mut self, lane: &mut Lane, entry: &Entry, plan: &mut Plan) {
+        let Then::Holds { id, after, .. } = &plan.then else { return };
+        let is_new = plan.was.as_ref().is_none_or(|was| was.record.is_none());
+        if plan.write.op != WriteOp::Upsert || plan.write.crm_id.is_some() || !is_new {
+            return;
+        }
+        let record = Record { key: after.key.clone(), ..Record::default() };
+        let before = plan.was.take();
+        let (seq, revision) = before.as_ref().map_or((Seq::ZERO, 0), |was| (was.seq, was.revision));
+        let parents = before.map(|was| was.parents).unwrap_or_default();
+        let link = Link { seq, revision, record: Some(*id), parents };
+        self.batch.record(*id, Some(&record));
+        self.batch.member(*id, lane.id, &entry.row_key, true);
+        self.batch.link(lane.id, &entry.row_key, Some(&link));
+        lane.figures.records += 1;
+        (plan.was, plan.first) = (Some(link), true);
     }
 
     fn accepted(&mut self, lane: &mut Lane, entry: &Entry, plan: Plan, crm_id: String) -> Result<After, StateError> {
+        if let Then::Found { id, mut record } = plan.then {
+            record.crm_id = Some(crm_id);
+            self.batch.record(id, Some(&record));
+            return Ok(After::Again);
+        }
         lane.refusals = (String::new(), 0);
         lane.figures.delivered += 1;
         lane.last_delivered_at = Some(Micros(i64::try_from(self.now).unwrap_or(i64::MAX)));
@@ -261,14 +304,21 @@ impl<'s> Notes<'s> {
         let link = |record| Link { seq: plan.seq, revision, record, parents: plan.parents.clone() };
         match plan.then {
             Then::Holds { id, was, mut after } => {
-                if !crm_id.is_empty() {
+                if !crm_id.is_empty() && after.crm_id.as_ref() != Some(&crm_id) {
                     after.crm_id = Some(crm_id);
+                    if lane.has_children {
+                        // Made anew, after a person deleted it: what referred to it does so no more.
+                        self.wake.push((lane.id, entry.row_key.clone()));
+                    }
                 }
                 if let Some(was) = was.filter(|was| *was != id) {
                     self.batch.record(was, None);
                 }
                 self.batch.record(id, Some(&after));
                 self.relink(lane, &entry.row_key, Some(&link(Some(id))), plan.was.as_ref());
+                if lane.has_children && plan.write.op == WriteOp::Upsert {
+                    self.wake.push((lane.id, entry.row_key.clone()));
+                }
                 self.forget_trouble(lane, &entry.row_key)?;
                 self.done(lane, entry)?;
                 Ok(After::Settled)
@@ -293,6 +343,8 @@ impl<'s> Notes<'s> {
                 self.departed(lane, entry, plan.was.as_ref(), &link(None), plan.gone)?;
                 Ok(After::Settled)
             }
+            // Answered above: it writes nothing.
+            Then::Found { .. } => Ok(After::Again),
             Then::Departed { id, after } => {
                 self.batch.record(id, Some(&after));
                 self.departed(lane, entry, plan.was.as_ref(), &link(None), plan.gone)?;
@@ -320,6 +372,13 @@ impl<'s> Notes<'s> {
         if plan.write.op == WriteOp::Delete {
             return self.accepted(lane, entry, plan, String::new());
         }
+        if let Then::Found { id, .. } = &plan.then {
+            self.batch.record(*id, None);
+            let before = plan.was.as_ref();
+            let alone = before.map(|was| Link { record: None, ..was.clone() });
+            self.relink(lane, &entry.row_key, alone.as_ref(), before);
+            return Ok(After::Again);
+        }
         if lane.config.on_gone == OnGone::Reject {
             let message = "the record was deleted in the CRM; see on_gone".to_owned();
             let refusal = Refusal { code: "RECORD_GONE".into(), message, fields: Vec::new() };
@@ -336,14 +395,14 @@ impl<'s> Notes<'s> {
                 let key = self.store.record(*was)?.map(|record| record.key).unwrap_or_default();
                 self.batch.record(*was, Some(&Record { key, ..Record::default() }));
             }
-            Then::Deleted { .. } | Then::Departed { .. } => {
+            Then::Deleted { .. } | Then::Departed { .. } | Then::Found { .. } => {
                 return self.accepted(lane, entry, plan, String::new());
             }
         }
         Ok(After::Again)
     }
 
-    /// Rows that refer to parents that came or went are looked at again.
+    /// Rows that refer to parents that came or went are looked at again, and those that wait for one that will not come.
     pub(super) fn wake_children(&mut self) -> Result<(), StateError> {
         let referred = std::mem::take(&mut self.referred);
         for parent in std::mem::take(&mut self.wake) {
@@ -352,12 +411,25 @@ impl<'s> Notes<'s> {
             children.extend(referred.iter().filter(|(to, _)| *to == parent).map(|(_, child)| child.clone()));
             for (child, child_key) in children {
                 let since = self.store.waiting(child, &child_key)?.and_then(|waiting| waiting.since);
-                let parked = Parked { seq: Seq::ZERO, attempts: 0, since, why: ParkedWhy::Again };
-                self.batch.waiting(child, &child_key, None);
-                self.batch.park(child, self.now, &child_key, &parked);
+                self.look_again(child, &child_key, since);
+            }
+        }
+        // Only those: two rows that refer to each other and feed no record would wake each other for ever.
+        for parent in std::mem::take(&mut self.given_up) {
+            for (child, child_key) in self.store.children((parent.0, &parent.1), usize::MAX)? {
+                if let Some(waiting) = self.store.waiting(child, &child_key)?.filter(|waiting| waiting.parent == parent)
+                {
+                    self.look_again(child, &child_key, waiting.since);
+                }
             }
         }
         Ok(())
+    }
+
+    fn look_again(&mut self, mapping: MappingId, row_key: &[u8], since: Option<Since>) {
+        let parked = Parked { seq: Seq::ZERO, attempts: 0, since, why: ParkedWhy::Again };
+        self.batch.waiting(mapping, row_key, None);
+        self.batch.park(mapping, self.now, row_key, &parked);
     }
 }
 

@@ -246,3 +246,21 @@ pub(crate) fn read<T: DeserializeOwned>(key: &[u8], value: &[u8]) -> Result<T, S
     codec::decode(value)
         .map_err(|damage| StateError::Damaged { kind: key.first().copied().unwrap_or_default(), damage })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_a_newer_passerelle_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::new(Kind::Format).done();
+        let store = Store::open(folder.path()).unwrap();
+        store.put(Family::Meta, &key, &(FORMAT + 1), Durability::Synced).unwrap();
+        drop(store);
+        for _ in 0..2 {
+            let refused = Store::open(folder.path());
+            assert!(matches!(refused, Err(StateError::Newer { found, known: FORMAT }) if found == FORMAT + 1));
+        }
+    }
+}

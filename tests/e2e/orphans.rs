@@ -109,6 +109,35 @@ async fn a_required_parent_makes_dead_letters_that_retry_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_circle_of_required_parents_is_dead_letters_and_rests() {
+    let required = mappings().replace("value = \"boss\" }", "value = \"boss\", required = true }");
+    let world = World::running(TABLES, &required).await;
+    world.sql(
+        "insert into contact values (1, 'c1', 'Ada', null, 2), (2, 'c2', 'Bob', null, 1), (3, 'c3', 'Cid', null, 3)",
+    );
+    world.settled().await;
+    assert_eq!(world.dead_letters().len(), 3, "{:?}", world.dead_letters());
+    world.sql("update contact set name = 'Eve' where id = 1");
+    world.settled().await;
+    assert_eq!((world.dead_letters().len(), world.crm().records(None).len()), (3, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_goes_before_it_was_sent_is_waited_for_no_more() {
+    let world = World::running(TABLES, &mappings()).await;
+    world.crm().inject(Fault::new(FaultKind::LockRow).object("Account").key("a1")).unwrap();
+    world.sql("insert into account values (1, 'a1', 'Acme'); insert into contact values (1, 'c1', 'Ada', 1)");
+    world
+        .until("the child to wait", async || {
+            (world.status_of("mappings", "contacts").await?["waiting_parent"] == 1).then_some(())
+        })
+        .await;
+    world.sql("delete from account");
+    world.until("the child without it", async || world.crm().record("Contact", "Erp_Id__c", "c1")).await;
+    world.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn circles_resolve() {
     let world = World::new(TABLES, &mappings()).await;
     // In the load: one that refers to itself, two to each other, three in a ring that a fourth hangs on.

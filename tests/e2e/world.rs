@@ -256,6 +256,12 @@ impl World {
         entries.iter().map(|entry| printed(entry)).collect()
     }
 
+    /// Those of them that changed nothing.
+    pub(crate) fn duplicates(&self) -> Vec<String> {
+        let entries = self.crm().log_after(*self.mark.borrow(), usize::MAX);
+        entries.iter().filter(|entry| entry.duplicate_of_previous).map(|entry| printed(entry)).collect()
+    }
+
     /// Waits until all is settled; then the writes since the last look must be these.
     pub(crate) async fn expect_writes(&self, expected: &[&str]) {
         self.settled().await;

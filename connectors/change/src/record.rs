@@ -47,6 +47,8 @@ pub enum WriteOp {
     Update,
     /// Removes a record whose CRM id is known.
     Delete,
+    /// Writes nothing: looks a record's id up by its external key, after a creation whose answer was never noted.
+    Find,
 }
 
 /// One record's write. A request carries writes of one object and one [`WriteOp`].

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use passerelle_change::{Answer, Refusal, RequestError, Usage, Write, WriteOp};
+use passerelle_change::{Answer, FieldValue, Outcome, Refusal, RequestError, Usage, Write, WriteOp};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
@@ -131,6 +131,10 @@ impl Salesforce {
     /// How many of the first writes fit one request: of one object and one form, at most [`MAX_RECORDS`] and [`MAX_BODY_BYTES`].
     /// At least one, unless there is none.
     pub fn records_per_request(&self, writes: &[Write]) -> usize {
+        if let Some(first) = writes.first().filter(|first| first.op == WriteOp::Find) {
+            let keys: Vec<FieldValue> = writes.iter().map(|write| write.key.clone()).collect();
+            return keys_per_read(&first.key_field, &keys);
+        }
         body::records_per_request(writes, &self.references)
     }
 
@@ -140,6 +144,7 @@ impl Salesforce {
     /// - [`WriteOp::Upsert`]: `PATCH /composite/sobjects/{object}/{key field}`
     ///   (`resources-composite-sobjects-collections-upsert.html`);
     /// - [`WriteOp::Update`]: `PATCH /composite/sobjects`, by id (`resources-composite-sobjects-collections-update.html`);
+    /// - [`WriteOp::Find`]: as [`Salesforce::read`] by key; accepted with the id, or missing;
     /// - [`WriteOp::Delete`]: `DELETE /composite/sobjects?ids=` (`resources-composite-sobjects-collections-delete.html`).
     ///
     /// A reference is written under the relationship's name (`Account: {Erp_Id__c: "A-1"}`), given under either name. Null
@@ -165,6 +170,7 @@ impl Salesforce {
                 query: None,
                 body: Some(body::body(writes, &self.references)),
             },
+            WriteOp::Find => return self.find(writes).await,
             WriteOp::Delete => Request {
                 method: Method::DELETE,
                 path: vec!["composite", "sobjects"],
@@ -175,6 +181,19 @@ impl Salesforce {
         let reply = self.call(&request).await?;
         let outcomes = outcome::outcomes(writes, &reply.body)?;
         Ok(Answer { outcomes, usage: refused::usage(&reply.headers) })
+    }
+
+    /// Looks ids up by external key: accepted with the id, or missing.
+    async fn find(&self, writes: &[Write]) -> Result<Answer, RequestError> {
+        let Some(first) = writes.first() else {
+            return Ok(Answer { outcomes: Vec::new(), usage: None });
+        };
+        let keys: Vec<FieldValue> = writes.iter().map(|write| write.key.clone()).collect();
+        let found = self.read(&first.object, Wanted::Keys { field: &first.key_field, keys: &keys }, &[]).await?;
+        let outcome = |found: Option<Found>| {
+            found.map_or(Outcome::Missing, |found| Outcome::Accepted { crm_id: found.crm_id, created: false })
+        };
+        Ok(Answer { outcomes: found.into_iter().map(outcome).collect(), usage: self.last_usage() })
     }
 
     /// Reads records back: one entry for each id or key, in their order, `None` where there is none. One call.
@@ -331,7 +350,7 @@ fn fit(op: WriteOp, writes: &[Write]) -> Result<(), RequestError> {
     if writes.len() > MAX_RECORDS || writes.iter().any(|write| write.op != op || !body::alike(first, write)) {
         return Err(misfit("too many records, or records of several kinds, in one request"));
     }
-    if op != WriteOp::Upsert && ids(writes).len() < writes.len() {
+    if matches!(op, WriteOp::Update | WriteOp::Delete) && ids(writes).len() < writes.len() {
         return Err(misfit("a record to update or delete has no valid id"));
     }
     names_are_plain([&*first.object, &*first.key_field])

@@ -147,3 +147,19 @@ async fn a_key_that_is_computed_from_a_number_renames_too() {
     world.sql("update account set id = 7 where id = 1");
     world.expect_writes(&["updated Account erp-7 Erp_Id__c=\"erp-7\""]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_is_renamed_costs_its_children_nothing() {
+    let fields = "Name = \"name\"\nParent = { reference = \"accounts\", value = \"parent\" }";
+    let world = World::running(ACCOUNT, &accounts_with("", fields)).await;
+    world.sql("insert into account (id, code, name, parent) values (1, 'a1', 'Ada', null), (2, 'a2', 'Bob', 1)");
+    world.settled().await;
+    world.mark();
+    world.sql("update account set code = 'z1' where id = 1");
+    world.expect_writes(&["updated Account z1 Erp_Id__c=\"z1\""]).await;
+    let expected = given([
+        ("z1", &[("Name", json!("Ada"))] as &[_]),
+        ("a2", &[("Name", json!("Bob")), ("ParentId", json!("-> z1"))]),
+    ]);
+    world.expect("Account", &expected).await;
+}

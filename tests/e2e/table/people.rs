@@ -121,3 +121,16 @@ async fn fifty_refusals_of_one_kind_hold_the_mapping_and_nothing_else() {
     world.settled().await;
     assert_eq!(world.dead_letters(), [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_a_person_deleted_is_found_by_its_children_again() {
+    let fields = "Name = \"name\"\nParent = { reference = \"accounts\", value = \"parent\" }";
+    let world = World::running(ACCOUNT, &super::accounts_with("", fields)).await;
+    world.sql("insert into account (id, code, name, parent) values (1, 'a1', 'Ada', null), (2, 'a2', 'Bob', 1)");
+    world.settled().await;
+    world.person("Account", "a1", None).await;
+    world.sql("update account set name = 'Adele' where id = 1");
+    world.settled().await;
+    let child = world.crm().record("Account", "Erp_Id__c", "a2").unwrap();
+    assert_eq!(child.parents["ParentId"], "a1", "{:?}", world.writes());
+}

@@ -256,3 +256,17 @@ async fn killed_after_sending_and_before_noting_sends_the_same_again() {
     world.restart().await;
     world.expect_writes(&[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_sending_and_before_noting_a_row_that_is_gone_meanwhile_goes_from_the_crm() {
+    let world = World::new(ACCOUNT, &accounts("")).await;
+    world.sql("insert into account (id, code, name) values (1, 'a1', 'Ada'), (2, 'a2', 'Bob'), (3, 'a3', 'Cid')");
+    world.daemon.borrow_mut().start(Some("delivery.before_note:1"));
+    let died = tokio::time::timeout(crate::world::LIMIT, async { world.daemon.borrow_mut().end().await }).await;
+    assert!(crate::daemon::is_failpoint(died.expect("it dies after it has sent")), "{}", world.story());
+    world.sql("delete from account where id = 1; update account set code = 'b2' where id = 2");
+    world.start().await;
+    world.settled().await;
+    let expected = given([("b2", &[("Name", json!("Bob"))]), ("a3", &[("Name", json!("Cid"))])]);
+    world.expect("Account", &expected).await;
+}

@@ -100,7 +100,7 @@ fn outcome(write: &Write, result: SaveResult) -> Result<Outcome, NotUnderstood> 
     Ok(match (meaning, write.op, &write.crm_id) {
         (Meaning::Permanent, _, _) => Outcome::Rejected(refusal),
         (Meaning::Gone, WriteOp::Delete, Some(id)) => Outcome::Accepted { crm_id: id.clone(), created: false },
-        (Meaning::Gone, WriteOp::Upsert | WriteOp::Update | WriteOp::Delete, _) => Outcome::Missing,
+        (Meaning::Gone, WriteOp::Upsert | WriteOp::Update | WriteOp::Delete | WriteOp::Find, _) => Outcome::Missing,
         (Meaning::Parent, _, _) => Outcome::ParentMissing(refusal),
         (Meaning::Later(Scope::Record), _, _) => Outcome::Retry { scope: RetryScope::Record, refusal },
         (Meaning::Later(Scope::Credential), _, _) => Outcome::Retry { scope: RetryScope::Credential, refusal },
@@ -120,7 +120,8 @@ fn accepted(write: &Write, result: SaveResult) -> Result<Outcome, NotUnderstood>
         (WriteOp::Update | WriteOp::Delete, Some(asked), _) => {
             Ok(Outcome::Accepted { crm_id: asked.clone(), created: false })
         }
-        (WriteOp::Upsert, _, None) | (WriteOp::Update | WriteOp::Delete, None, _) => {
+        (WriteOp::Find, _, Some(crm_id)) => Ok(Outcome::Accepted { crm_id, created: false }),
+        (WriteOp::Upsert | WriteOp::Find, _, None) | (WriteOp::Update | WriteOp::Delete, None, _) => {
             Err(NotUnderstood("a success names no record".into()))
         }
     }
