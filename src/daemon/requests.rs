@@ -22,8 +22,11 @@ use crate::source;
 /// Dead letters on a page, where nothing else is asked for, and at most.
 const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 1_000;
-/// Figures that are dear are this old at most, and reckoned at most this often.
-const RECKON_AGAIN: Duration = Duration::from_millis(250);
+/// Reckoning the dear figures takes at most one part in so many of the time, however often they are asked for. So they
+/// are fresh while they are cheap, and a little old while a long backlog is walked.
+const RECKON_SHARE: u32 = 10;
+/// What a reckoning may take at any time: the questions to the databases are most of it.
+const CHEAP: Duration = Duration::from_millis(20);
 /// A CRM's delivery answers within this, or the figures stay as they were.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -43,8 +46,8 @@ pub(super) struct Desk {
     crms: BTreeMap<String, Option<mpsc::Sender<Command>>>,
     sources: BTreeMap<String, (SourceId, model::Source)>,
     configured: Vec<String>,
-    /// When the figures were reckoned last: whoever polls fast does not make the daemon walk its state as fast.
-    reckoned: Option<Instant>,
+    /// Before this the figures are not reckoned again.
+    reckon_after: Option<Instant>,
 }
 
 type Answer<T> = Result<T, CommandError>;
@@ -66,7 +69,7 @@ impl Desk {
             crms: config.crms.keys().map(|name| (name.clone(), None)).collect(),
             sources: BTreeMap::new(),
             configured: config.sources.keys().cloned().collect(),
-            reckoned: None,
+            reckon_after: None,
         }
     }
 
@@ -304,7 +307,8 @@ impl Desk {
     }
 
     async fn refresh(&mut self) -> Answer<()> {
-        if self.reckoned.is_some_and(|at| at.elapsed() < RECKON_AGAIN) {
+        let begun = Instant::now();
+        if self.reckon_after.is_some_and(|at| begun < at) {
             return Ok(());
         }
         let names: Vec<String> =
@@ -326,7 +330,9 @@ impl Desk {
             daemon.state_bytes = Some(bytes);
             daemon.memory_bytes = resident_bytes();
         });
-        self.reckoned = Some(Instant::now());
+        let end = Instant::now();
+        let took = (end - begun).saturating_sub(CHEAP);
+        self.reckon_after = Some(end + took * RECKON_SHARE);
         Ok(())
     }
 }

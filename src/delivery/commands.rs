@@ -88,7 +88,7 @@ impl Engine<'_> {
         })?;
         let mut batch = DeliveryBatch::new(self.store);
         for row_key in &chosen {
-            batch.park(mapping, now_micros(), row_key, &again(None));
+            batch.park(mapping, now_micros(), row_key, &again(None))?;
         }
         self.store.write_delivery(batch, Durability::Synced)?;
         Ok(chosen.len() as u64)
@@ -116,8 +116,8 @@ impl Engine<'_> {
         let mut batch = DeliveryBatch::new(self.store);
         for row in self.store.due(mapping, u64::MAX, usize::MAX)? {
             if row.parked.why == ParkedWhy::Guarded {
-                batch.unpark(mapping, row.due, &row.row_key);
-                batch.park(mapping, now_micros(), &row.row_key, &again(row.parked.since));
+                batch.unpark(mapping, row.due, &row.row_key)?;
+                batch.park(mapping, now_micros(), &row.row_key, &again(row.parked.since))?;
                 self.admitted.insert((mapping, row.row_key));
                 let_through += 1;
             }
@@ -158,7 +158,7 @@ impl Engine<'_> {
             for (row_key, waiting) in self.store.all_waiting(lane.id)? {
                 if waiting.parent.0 == held {
                     batch.waiting(lane.id, &row_key, None);
-                    batch.park(lane.id, now_micros(), &row_key, &again(waiting.since));
+                    batch.park(lane.id, now_micros(), &row_key, &again(waiting.since))?;
                 }
             }
             self.store.write_delivery(batch, Durability::WithTheNext)?;
@@ -178,7 +178,7 @@ impl Engine<'_> {
             carry(&mut batch, mapping, (&moved.old, old.as_ref()), &moved.new);
             carry(&mut batch, mapping, (&moved.new, replaced.as_ref()), &moved.old);
             if replaced.is_some_and(|link| link.record.is_some() && link.revision == revision) {
-                batch.park(mapping, now_micros(), &moved.old, &again(None));
+                batch.park(mapping, now_micros(), &moved.old, &again(None))?;
             }
             if self.store.dead_letter(mapping, &moved.old)?.is_some() {
                 batch.dead(mapping, &moved.old, None);

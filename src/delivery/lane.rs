@@ -99,6 +99,8 @@ pub(super) struct Lane {
     /// Rows in hand: ready, blocked, staged or in flight.
     in_hand: usize,
     parked_in_hand: HashSet<(u64, Vec<u8>)>,
+    /// Rows that are due were taken in this round. What became of them is not written before its end.
+    parked_taken: bool,
     scan: Option<Scan>,
     newest_since: Option<(Generation, Option<Since>)>,
     /// Rows in hand that stand in the queue, by generation.
@@ -160,6 +162,7 @@ impl Lane {
             ready: VecDeque::new(),
             in_hand: 0,
             parked_in_hand: HashSet::new(),
+            parked_taken: false,
             scan: None,
             newest_since: None,
             queue_in_hand: BTreeMap::new(),
@@ -188,6 +191,11 @@ impl Lane {
 
     pub(super) fn generations(&self) -> (Generation, Generation) {
         (self.oldest, self.closed)
+    }
+
+    /// A round begins: everything that was noted before is written.
+    pub(super) fn begin_round(&mut self) {
+        self.parked_taken = false;
     }
 
     /// Takes the next row to reconcile.
@@ -233,7 +241,8 @@ impl Lane {
                 self.finish_run();
             }
         }
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && !self.parked_taken {
+            self.parked_taken = true;
             for ParkedRow { due, row_key, parked } in store.due(self.id, now, SCAN + self.parked_in_hand.len())? {
                 if self.parked_in_hand.insert((due, row_key.clone())) {
                     let since = parked.since.clone();

@@ -71,12 +71,12 @@ pub(super) fn decide(
         Standing::Unknown => create(wanted, mapping, None),
         Standing::Ours { record, .. } if record.crm_id.is_none() => create(wanted, mapping, None),
         Standing::Joined { record, .. } if record.crm_id.is_none() => create(wanted, mapping, None),
-        Standing::Ours { record, renamed } => update(wanted, record, mapping, renamed.then_some(key_field), false),
+        Standing::Ours { record, renamed } => update(wanted, record, mapping, (key_field, renamed), false),
         Standing::Joined { record, others } => {
             if let Some(refusal) = collision(wanted, &record, mapping).filter(|_| others && !newest_wins) {
                 return Decision::Collision(refusal);
             }
-            update(wanted, record, mapping, None, !others)
+            update(wanted, record, mapping, (key_field, false), !others)
         }
     }
 }
@@ -96,7 +96,7 @@ fn update(
     wanted: &Wanted,
     mut record: Record,
     mapping: MappingId,
-    renamed: Option<&Arc<str>>,
+    (key_field, renamed): (&Arc<str>, bool),
     in_full: bool,
 ) -> Decision {
     let mut fields = Vec::new();
@@ -114,7 +114,9 @@ fn update(
     let new: BTreeMap<_, _> =
         changed.iter().map(|field| (field.name.to_string(), accepted(field, mapping, wanted.seq))).collect();
     record.fields.extend(new);
-    if let Some(key_field) = renamed {
+    // Noted before a renaming whose answer is not known.
+    let is_unsure = record.fields.remove(&**key_field).is_some();
+    if renamed || is_unsure {
         fields.push((Arc::clone(key_field), FieldValue::Text(wanted.key.clone())));
         record.key.clone_from(&wanted.key);
     }

@@ -9,7 +9,7 @@ use passerelle_crm::{Acquire, Moment, Permit};
 use passerelle_state::{DeliveryBatch, Durability, Generation, Link, MappingId, ParkedWhy, StateError, Store, View};
 
 use super::engine::{Engine, LONGEST_WAIT};
-use super::lane::{Entry, is_loaded};
+use super::lane::{Entry, Lane, is_loaded};
 use super::now_micros;
 use super::prepare::{Verdict, World, prepare};
 use super::requests::Staged;
@@ -74,16 +74,18 @@ impl Engine<'_> {
         Ok(if closed { wake } else { self.next_wake() })
     }
 
-    /// Creations are noted, synced, before they are sent.
+    /// What a request may change is noted before it is sent; creations are synced, too.
     fn intend(&mut self, staged: &mut [Staged]) -> Result<(), StateError> {
+        let mut creates = false;
         let mut notes = Notes::new(self.store, now_micros(), None);
         for one in staged {
             if let Some(&index) = self.by_id.get(&one.lane) {
-                notes.intend(&mut self.lanes[index], &one.entry, &mut one.plan);
+                creates |= notes.intend(&mut self.lanes[index], &one.entry, &mut one.plan)?;
             }
         }
         if !notes.batch.is_empty() {
-            self.store.write_delivery(notes.batch, Durability::Synced)?;
+            let durability = if creates { Durability::Synced } else { Durability::WithTheNext };
+            self.store.write_delivery(notes.batch, durability)?;
         }
         Ok(())
     }
@@ -216,6 +218,7 @@ impl Engine<'_> {
     fn fill(&mut self, views: &[Option<View<'_>>]) -> Result<usize, StateError> {
         let mut notes = Notes::new(self.store, now_micros(), None);
         let mut looked = 0;
+        self.lanes.iter_mut().for_each(Lane::begin_round);
         'lanes: for index in 0..self.lanes.len() {
             let Some(Some(view)) = views.get(self.lanes[index].source_index) else { continue };
             notes.position = self.sources[self.lanes[index].source_index].durable.borrow().position.clone();

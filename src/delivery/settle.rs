@@ -2,7 +2,8 @@
 
 use passerelle_change::{Micros, Outcome, Position, Refusal, Seq, Write, WriteOp};
 use passerelle_state::{
-    DeadLetter, DeliveryBatch, Link, MappingId, Parked, ParkedWhy, Record, RecordId, Since, StateError, Store, Waiting,
+    AcceptedField, DeadLetter, DeliveryBatch, Link, MappingId, Parked, ParkedWhy, Record, RecordId, Since, StateError,
+    Store, Waiting,
 };
 
 use super::lane::{Entry, Lane, Origin};
@@ -63,7 +64,7 @@ impl<'s> Notes<'s> {
                     self.batch.dequeue(lane.id, &queued);
                 }
             }
-            Origin::Parked { due, .. } => self.batch.unpark(lane.id, *due, &entry.row_key),
+            Origin::Parked { due, .. } => self.batch.unpark(lane.id, *due, &entry.row_key)?,
             Origin::Scan { .. } => {}
         }
         lane.settled(self.store, entry)
@@ -173,14 +174,16 @@ impl<'s> Notes<'s> {
             let message = "another record holds the external key, and does not give it up".to_owned();
             let refusal = Refusal { code: "KEY_TAKEN".into(), message, fields: Vec::new() };
             let key = passerelle_change::key::printed(&entry.row_key);
-            return self.dead(lane, entry, Seq::ZERO, None, refusal, key, &[], String::new());
+            // What it feeds, it goes on feeding: only its new key is not to be had.
+            let was = self.store.link(lane.id, &entry.row_key)?;
+            let seq = was.as_ref().map_or(Seq::ZERO, |was| was.seq);
+            return self.dead(lane, entry, seq, was.as_ref(), refusal, key, &[], String::new());
         }
         let due = self.now.saturating_add(delay_micros(why, attempts));
         let seq = Seq::ZERO;
         let parked = Parked { seq, attempts, since: entry.since.clone(), why };
         self.done(lane, entry)?;
-        self.batch.park(lane.id, due, &entry.row_key, &parked);
-        Ok(())
+        self.batch.park(lane.id, due, &entry.row_key, &parked)
     }
 
     /// Keeps the row as a dead letter. Its next change tries again.
@@ -271,13 +274,25 @@ impl<'s> Notes<'s> {
         self.dead(lane, entry, plan.seq, was.as_ref(), refusal, key, &plan.parents, payload)
     }
 
-    /// A creation is about to be sent: what it makes is known before it can be there, so that a record whose answer is
-    /// never noted is found again.
-    pub(super) fn intend(&mut self, lane: &mut Lane, entry: &Entry, plan: &mut Plan) {
-        let Then::Holds { id, after, .. } = &plan.then else { return };
+    /// A write is about to be sent. What a creation makes is known before it can be there, so that a record whose answer
+    /// is never noted is found again; what an update changes is unknown until its answer is noted, so that it is sent
+    /// again even if the row changes back meanwhile. Tells whether it is a creation.
+    pub(super) fn intend(&mut self, lane: &mut Lane, entry: &Entry, plan: &mut Plan) -> Result<bool, StateError> {
+        let (id, after) = match &plan.then {
+            Then::Holds { id, was, .. } if plan.write.op == WriteOp::Update => {
+                self.forget(lane, was.unwrap_or(*id), &plan.write)?;
+                return Ok(false);
+            }
+            Then::Stepped { was, .. } => {
+                self.forget(lane, *was, &plan.write)?;
+                return Ok(false);
+            }
+            Then::Holds { id, after, .. } => (id, after),
+            Then::Deleted { .. } | Then::Departed { .. } | Then::Found { .. } => return Ok(false),
+        };
         let is_new = plan.was.as_ref().is_none_or(|was| was.record.is_none());
         if plan.write.op != WriteOp::Upsert || plan.write.crm_id.is_some() || !is_new {
-            return;
+            return Ok(false);
         }
         let record = Record { key: after.key.clone(), ..Record::default() };
         let before = plan.was.take();
@@ -289,6 +304,22 @@ impl<'s> Notes<'s> {
         self.batch.link(lane.id, &entry.row_key, Some(&link));
         lane.figures.records += 1;
         (plan.was, plan.first) = (Some(link), true);
+        Ok(true)
+    }
+
+    /// What a write changes of a record is not known any more. That its key is not is noted in the key's own place among
+    /// the fields, which no field takes.
+    fn forget(&mut self, lane: &Lane, id: RecordId, write: &Write) -> Result<(), StateError> {
+        let Some(mut record) = self.store.record(id)? else { return Ok(()) };
+        for (name, _) in &write.fields {
+            record.fields.remove(&**name);
+            if *name == write.key_field {
+                let unknown = AcceptedField { hash: 0, owner: lane.id, seq: Seq::ZERO };
+                record.fields.insert(name.to_string(), unknown);
+            }
+        }
+        self.batch.record(id, Some(&record));
+        Ok(())
     }
 
     fn accepted(&mut self, lane: &mut Lane, entry: &Entry, plan: Plan, crm_id: String) -> Result<After, StateError> {
@@ -411,7 +442,7 @@ impl<'s> Notes<'s> {
             children.extend(referred.iter().filter(|(to, _)| *to == parent).map(|(_, child)| child.clone()));
             for (child, child_key) in children {
                 let since = self.store.waiting(child, &child_key)?.and_then(|waiting| waiting.since);
-                self.look_again(child, &child_key, since);
+                self.look_again(child, &child_key, since)?;
             }
         }
         // Only those: two rows that refer to each other and feed no record would wake each other for ever.
@@ -419,17 +450,21 @@ impl<'s> Notes<'s> {
             for (child, child_key) in self.store.children((parent.0, &parent.1), usize::MAX)? {
                 if let Some(waiting) = self.store.waiting(child, &child_key)?.filter(|waiting| waiting.parent == parent)
                 {
-                    self.look_again(child, &child_key, waiting.since);
+                    self.look_again(child, &child_key, waiting.since)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn look_again(&mut self, mapping: MappingId, row_key: &[u8], since: Option<Since>) {
-        let parked = Parked { seq: Seq::ZERO, attempts: 0, since, why: ParkedWhy::Again };
+    /// What the row was set aside for before is kept: how often it was tried, and what it holds back.
+    fn look_again(&mut self, mapping: MappingId, row_key: &[u8], since: Option<Since>) -> Result<(), StateError> {
+        let before = self.store.parked(mapping, row_key)?;
+        let attempts = before.as_ref().map_or(0, |parked| parked.attempts);
+        let since = before.and_then(|parked| parked.since).or(since);
+        let parked = Parked { seq: Seq::ZERO, attempts, since, why: ParkedWhy::Again };
         self.batch.waiting(mapping, row_key, None);
-        self.batch.park(mapping, self.now, row_key, &parked);
+        self.batch.park(mapping, self.now, row_key, &parked)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Delivery is the only writer of these, but for the puts in lanes, which the [`crate::lanes::Gate`] keeps apart.
 
+use std::collections::HashMap;
 use std::hash::Hasher;
 
 use passerelle_change::{FieldValue, Seq, TableId};
@@ -145,6 +146,14 @@ impl Store {
             due.len() < limit
         })?;
         Ok(due)
+    }
+
+    /// Where a row is set aside, if it is.
+    pub fn parked(&self, mapping: MappingId, row_key: &[u8]) -> Result<Option<Parked>, StateError> {
+        match self.get::<u64>(Family::Crm, &parked_at_key(mapping, row_key))? {
+            Some(due) => self.get(Family::Crm, &parked_key(mapping, due, row_key)),
+            None => Ok(None),
+        }
     }
 
     /// When the next row that is set aside is due.
@@ -323,12 +332,14 @@ fn decode_row(key: &[u8], bytes: &[u8]) -> Result<RowBuf, StateError> {
 pub struct DeliveryBatch<'s> {
     store: &'s Store,
     batch: WriteBatch,
+    /// Where this batch has set rows aside, or taken them back from.
+    parked: HashMap<(MappingId, Vec<u8>), Option<u64>>,
 }
 
 impl<'s> DeliveryBatch<'s> {
     /// An empty batch.
     pub fn new(store: &'s Store) -> Self {
-        Self { store, batch: WriteBatch::default() }
+        Self { store, batch: WriteBatch::default(), parked: HashMap::new() }
     }
 
     /// Nothing in it.
@@ -376,14 +387,32 @@ impl<'s> DeliveryBatch<'s> {
         self.crm(waiting_key(mapping, row_key), waiting);
     }
 
-    /// Sets a row aside until `due`, microseconds since 1970.
-    pub fn park(&mut self, mapping: MappingId, due: u64, row_key: &[u8], parked: &Parked) {
+    /// Sets a row aside until `due`, microseconds since 1970. A row stands there once: what stood there before goes.
+    pub fn park(&mut self, mapping: MappingId, due: u64, row_key: &[u8], parked: &Parked) -> Result<(), StateError> {
+        if let Some(before) = self.parked_at(mapping, row_key)? {
+            self.crm::<Parked>(parked_key(mapping, before, row_key), None);
+        }
         self.crm(parked_key(mapping, due, row_key), Some(parked));
+        self.crm(parked_at_key(mapping, row_key), Some(&due));
+        self.parked.insert((mapping, row_key.to_vec()), Some(due));
+        Ok(())
     }
 
-    /// Takes a row back from where it was set aside.
-    pub fn unpark(&mut self, mapping: MappingId, due: u64, row_key: &[u8]) {
+    /// Takes a row back from where it was set aside until `due`; one that was set aside anew meanwhile stays there.
+    pub fn unpark(&mut self, mapping: MappingId, due: u64, row_key: &[u8]) -> Result<(), StateError> {
         self.crm::<Parked>(parked_key(mapping, due, row_key), None);
+        if self.parked_at(mapping, row_key)? == Some(due) {
+            self.crm::<u64>(parked_at_key(mapping, row_key), None);
+            self.parked.insert((mapping, row_key.to_vec()), None);
+        }
+        Ok(())
+    }
+
+    fn parked_at(&self, mapping: MappingId, row_key: &[u8]) -> Result<Option<u64>, StateError> {
+        match self.parked.get(&(mapping, row_key.to_vec())) {
+            Some(due) => Ok(*due),
+            None => self.store.get(Family::Crm, &parked_at_key(mapping, row_key)),
+        }
     }
 
     /// Keeps or forgets a dead letter.
@@ -442,4 +471,8 @@ fn dead_key(mapping: MappingId, row_key: &[u8]) -> Vec<u8> {
 
 fn parked_key(mapping: MappingId, due: u64, row_key: &[u8]) -> Vec<u8> {
     Key::new(Kind::Parked).u32(mapping.0).u64(due).bytes(row_key).done()
+}
+
+fn parked_at_key(mapping: MappingId, row_key: &[u8]) -> Vec<u8> {
+    Key::new(Kind::ParkedAt).u32(mapping.0).bytes(row_key).done()
 }

@@ -55,6 +55,7 @@ pub(crate) enum Kind {
     Hold = 27,
     Deletions = 28,
     Figures = 29,
+    ParkedAt = 34,
     // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.
 }
 

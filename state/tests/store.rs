@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use passerelle_change::{CellsBuf, ColumnId, Micros, Op, Position, Seq, TableId};
 use passerelle_state::{
-    CaptureBatch, Checkpoint, DeliveryBatch, Durability, Gate, Generation, Load, LoadStage, MappingId, Standing,
-    StateError, Store,
+    CaptureBatch, Checkpoint, DeliveryBatch, Durability, Gate, Generation, Load, LoadStage, MappingId, Parked,
+    ParkedWhy, Standing, StateError, Store,
 };
 
 const TABLE: TableId = TableId(1);
@@ -163,4 +163,25 @@ fn numbers_are_given_once() {
     assert_ne!(contacts, accounts);
     assert_eq!(store.mapping_id("accounts").expect("a number"), accounts);
     assert_ne!(store.mapping_id("orders").expect("a number"), contacts);
+}
+
+#[test]
+fn a_row_is_set_aside_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(&folder);
+    let parked = |attempts| Parked { seq: Seq(1), attempts, since: None, why: ParkedWhy::Again };
+    let mut batch = DeliveryBatch::new(&store);
+    batch.park(LANE, 10, b"a", &parked(1)).expect("readable");
+    batch.park(LANE, 20, b"a", &parked(2)).expect("readable");
+    store.write_delivery(batch, Durability::WithTheNext).expect("a write");
+    let mut batch = DeliveryBatch::new(&store);
+    batch.park(LANE, 30, b"a", &parked(3)).expect("readable");
+    batch.unpark(LANE, 20, b"a").expect("readable");
+    store.write_delivery(batch, Durability::WithTheNext).expect("a write");
+    let due = store.due(LANE, 100, 10).expect("readable");
+    assert_eq!(due.iter().map(|row| (row.due, row.parked.attempts)).collect::<Vec<_>>(), [(30, 3)]);
+    let mut batch = DeliveryBatch::new(&store);
+    batch.unpark(LANE, 30, b"a").expect("readable");
+    store.write_delivery(batch, Durability::WithTheNext).expect("a write");
+    assert_eq!(store.parked(LANE, b"a").expect("readable"), None);
 }

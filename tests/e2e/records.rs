@@ -73,6 +73,12 @@ pub(crate) fn difference(found: &Records, expected: &Records) -> String {
     text
 }
 
+/// The key of the first record that differs.
+pub(crate) fn first_difference(found: &Records, expected: &Records) -> String {
+    let keys: std::collections::BTreeSet<_> = found.keys().chain(expected.keys()).collect();
+    keys.into_iter().find(|key| found.get(*key) != expected.get(*key)).cloned().unwrap_or_default()
+}
+
 fn short(value: Option<&String>) -> String {
     value.map_or_else(|| "nothing".to_owned(), |text| text.chars().take(60).collect())
 }

@@ -238,10 +238,25 @@ impl World {
         while records::of(self.crm(), object) != *expected {
             if begun.elapsed() > LIMIT {
                 let difference = records::difference(&records::of(self.crm(), object), expected);
-                panic!("{object} differs after {LIMIT:?}:\n{difference}\n{}", self.story_with_status().await);
+                let first = records::first_difference(&records::of(self.crm(), object), expected);
+                let history = self.history(object, &first);
+                panic!(
+                    "{object} differs after {LIMIT:?}:\n{difference}\n{history}\n{}",
+                    self.story_with_status().await
+                );
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// What was written to the record that has, or had, this key.
+    fn history(&self, object: &str, key: &str) -> String {
+        let entries = self.crm().log_after(0, usize::MAX);
+        let is_it = |entry: &&std::sync::Arc<WriteEntry>| entry.object == object && entry.key.as_deref() == Some(key);
+        let ids: std::collections::BTreeSet<_> = entries.iter().filter(is_it).map(|entry| entry.id.clone()).collect();
+        let of_it = entries.iter().filter(|entry| ids.contains(&entry.id));
+        let short = |text: String| text.chars().take(300).collect::<String>();
+        of_it.map(|entry| format!("  {} {} {}\n", entry.at, entry.id, short(printed(entry)))).collect()
     }
 
     /// Forgets the writes so far.

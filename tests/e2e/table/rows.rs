@@ -270,3 +270,22 @@ async fn killed_after_sending_and_before_noting_a_row_that_is_gone_meanwhile_goe
     let expected = given([("b2", &[("Name", json!("Bob"))]), ("a3", &[("Name", json!("Cid"))])]);
     world.expect("Account", &expected).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_does_not_hide_a_change_back() {
+    let world = with_ada().await;
+    for (change, back) in [("city = 'Lyon'", "city = 'Paris'"), ("code = 'b1'", "code = 'a1'")] {
+        let fired = world.crm().stats().faults.get(&FaultKind::CutAfterWrite).copied().unwrap_or(0);
+        world.crm().inject(Fault::new(FaultKind::CutAfterWrite).times(1)).unwrap();
+        world.sql(&format!("update account set {change} where id = 1"));
+        world
+            .until("the answer to be lost", async || {
+                (world.crm().stats().faults.get(&FaultKind::CutAfterWrite) > Some(&fired)).then_some(())
+            })
+            .await;
+        world.sql(&format!("update account set {back} where id = 1"));
+        world.settled().await;
+        let paris = [("Name", json!("Ada")), ("BillingCity", json!("Paris"))];
+        world.expect("Account", &given([("a1", &paris)])).await;
+    }
+}
