@@ -65,12 +65,6 @@ async fn bench() -> Result<()> {
         from_commit.push(since(*committed));
         from_sending.push(since(*sent));
     }
-    if std::env::var_os("TIMELINE").is_some() {
-        for (second, times) in from_commit.chunks(500).enumerate() {
-            let mut times = times.to_vec();
-            println!("{second} {} {}", millis(percentile(&mut times, 0.5)), millis(percentile(&mut times, 0.99)));
-        }
-    }
     let (median, high) = (percentile(&mut from_commit, 0.5), percentile(&mut from_commit, 0.99));
     let sync = percentile(&mut synced, 0.99);
     detail("transactions a second", &format!("{:.0}", transactions as f64 / took.as_secs_f64()));

@@ -73,6 +73,8 @@ impl Rig {
         .await??;
         let sql = server.client("postgres").await?;
         sql.batch_execute(TABLE).await?;
+        // A day's allowance that is never in the way: with less, delivery lingers on purpose, to make it last.
+        let allowed = SandboxLimits { per_day: Some(1_000_000_000), ..allowed };
         let options = SandboxOptions { limits: allowed, log_bytes: 1 << 30, ..SandboxOptions::default() };
         let crm = Sandbox::start(options).await?;
         let folder = tempfile::Builder::new().prefix("passerelle-bench-").tempdir()?;

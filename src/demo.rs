@@ -23,7 +23,7 @@ use crate::sandbox::{Running, Sandbox, SandboxHandle, SandboxLimits, SandboxOpti
 use compare::{Comparison, compare};
 use shop::Shop;
 use story::{Pace, Story};
-use teller::{counted, lasting, say};
+use teller::{Teller, counted, lasting, say};
 
 /// Where the CRM's page is, unless something else is there.
 const USUAL_PORT: u16 = 8080;
@@ -89,7 +89,7 @@ async fn tell(story: &mut Story, seconds: Option<u64>, signals: &mut Signals) ->
             signals.one().await;
             stopped.set(true);
             say("            stopping: what is under way is finished first");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             ended = story.play(over) => ended?,
@@ -185,7 +185,7 @@ async fn introduce(shop: &Shop, page: &str, program: &Program) -> Result<()> {
 async fn first_load(story: &mut Story) -> Result<()> {
     let (companies, people, orders) = story.shop.size().await?;
     let rows = companies + people + orders;
-    story.teller.head();
+    Teller::head();
     let all = usize::try_from(rows)?;
     let start = Instant::now();
     let daemon = story.daemon.as_mut().context("passerelle runs")?;

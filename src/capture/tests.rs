@@ -19,7 +19,7 @@ struct Running {
     input: mpsc::Sender<Input>,
     durable: watch::Receiver<Durable>,
     thread: std::thread::JoinHandle<Result<(), super::CaptureError>>,
-    _folder: Arc<tempfile::TempDir>,
+    folder: Arc<tempfile::TempDir>,
 }
 
 impl Running {
@@ -42,7 +42,7 @@ impl Running {
             cancel: CancellationToken::new(),
         };
         let thread = std::thread::spawn(move || capture.run());
-        Self { store, input, durable, thread, _folder: Arc::clone(folder) }
+        Self { store, input, durable, thread, folder: Arc::clone(folder) }
     }
 
     fn send(&self, batch: Batch) {
@@ -59,7 +59,7 @@ impl Running {
     fn stop(self) -> Arc<tempfile::TempDir> {
         drop(self.input);
         self.thread.join().expect("no panic").expect("no error");
-        self._folder
+        self.folder
     }
 
     fn row(&self, key: i64) -> Option<(Standing, u64, String)> {

@@ -102,6 +102,8 @@ pub(super) struct Engine<'s> {
     pub records_total: u64,
     pub throttled_total: u64,
     pub linger: Duration,
+    /// Something could be sent: what capture makes durable is looked at at once.
+    pub listens: bool,
     /// When the forecast was last made, and the totals of records and calls then.
     pub recent: (Instant, u64, u64),
     /// What a record cost while nothing lingered.
@@ -144,6 +146,7 @@ impl Delivery {
             records_total: 0,
             throttled_total: 0,
             linger: Duration::ZERO,
+            listens: true,
             recent: (now, 0, 0),
             calls_per_record: 1.0,
             moves_done: HashMap::new(),
@@ -174,7 +177,7 @@ impl Engine<'_> {
         loop {
             let wake = self.round()?;
             let event = {
-                let Engine { requests, sources, .. } = &mut *self;
+                let Engine { requests, sources, listens, .. } = &mut *self;
                 tokio::select! {
                     biased;
                     // Each is cancel-safe: what is not received stays where it is.
@@ -182,7 +185,7 @@ impl Engine<'_> {
                     answered = requests.answered() => Event::Answered(answered),
                     command = commands.recv() => command.map_or(Event::Stop, Event::Command),
                     _ = report.tick() => Event::Report,
-                    () = any_change(sources) => Event::Look,
+                    () = any_change(sources), if *listens => Event::Look,
                     () = until(wake) => Event::Look,
                 }
             };

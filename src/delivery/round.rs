@@ -24,6 +24,8 @@ impl Engine<'_> {
     /// Decides and sends as much as may be sent now; returns when there is something to do again.
     pub(super) fn round(&mut self) -> Result<Option<Instant>, StateError> {
         let now = Instant::now();
+        // While nothing may be sent, what capture makes durable is no reason to look.
+        self.listens = false;
         if self.held {
             return Ok(None);
         }
@@ -71,6 +73,7 @@ impl Engine<'_> {
             }
             break;
         }
+        self.listens = !closed;
         Ok(if closed { wake } else { self.next_wake() })
     }
 

@@ -36,6 +36,9 @@ pub(super) struct Shop {
     pub(super) transactions: u64,
 }
 
+/// A customer: id, company's name, first and last name, the company it belongs to, e-mail.
+type Row<'a> = (i64, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<i64>, Option<&'a str>);
+
 impl Shop {
     /// Starts the server and fills the tables.
     pub(super) async fn open() -> Result<Self> {
@@ -119,7 +122,7 @@ impl Shop {
                       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         let (street, city, country) = (&address.street, &address.city, &address.country_code);
         let none: Option<&str> = None;
-        let rows: [(i64, Option<&str>, Option<&str>, Option<&str>, Option<i64>, Option<&str>); 3] = [
+        let rows: [Row<'_>; 3] = [
             (person_id, none, Some(&person.first), Some(&person.last), Some(company_id), Some(&email)),
             (company_id, Some(company), none, none, Some(parent_id), none),
             (parent_id, Some(parent), none, none, None, none),

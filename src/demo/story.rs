@@ -201,7 +201,7 @@ impl Story {
         let calls = self.crm.stats().calls - calls;
         self.told(&format!("{} has another phone number", other.name), start, &entries);
         if calls > 1 {
-            self.teller.more(&counted(calls, "call"));
+            Teller::more(&counted(calls, "call"));
         }
         Ok(())
     }
@@ -246,7 +246,7 @@ impl Story {
         let code = letters.iter().find(|letter| is_ours(letter)).and_then(|letter| letter["code"].as_str());
         let crm = format!("refused: {}", code.unwrap_or("no code"));
         self.teller.happened(&format!("{} mistypes an e-mail address", somebody.name), &crm);
-        self.teller.more("kept as a dead letter, with the reason; others go on:");
+        Teller::more("kept as a dead letter, with the reason; others go on:");
         self.pause().await;
         self.order().await?;
         self.pause().await;
@@ -255,7 +255,7 @@ impl Story {
         self.shop.set(somebody.id, "email", &good).await?;
         self.arrived(&format!("{} corrects it", somebody.name), start, &[("Contact", somebody.id)]).await?;
         self.dead_letters("the corrected record is no dead letter any more", |all| !all.iter().any(is_ours)).await?;
-        self.teller.more("and the dead letter is gone");
+        Teller::more("and the dead letter is gone");
         Ok(())
     }
 
@@ -345,7 +345,7 @@ impl Story {
         for (number, line) in lines.iter().enumerate() {
             match number {
                 0 => self.teller.happened(shop, line),
-                _ => self.teller.more(line),
+                _ => Teller::more(line),
             }
         }
     }

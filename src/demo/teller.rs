@@ -26,7 +26,7 @@ impl Teller {
     }
 
     /// Names the columns.
-    pub(super) fn head(&self) {
+    pub(super) fn head() {
         say(&format!("            {:SHOP_WIDTH$}   {}", "in the shop", "in the CRM (how long after the commit)"));
     }
 
@@ -36,7 +36,7 @@ impl Teller {
     }
 
     /// More of what the CRM got for the last one.
-    pub(super) fn more(&self, crm: &str) {
+    pub(super) fn more(crm: &str) {
         say(&format!("            {:SHOP_WIDTH$}   {crm}", ""));
     }
 

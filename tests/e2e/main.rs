@@ -1,6 +1,9 @@
 //! End to end: a real PostgreSQL, the sandbox of a CRM, and the daemon between them as a process of its own, told what to
 //! do by its command line and watched through its status socket. Nothing here looks into the daemon.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+#![allow(clippy::await_holding_refcell_ref, reason = "one task a test")]
+
 mod chaos;
 mod daemon;
 mod machine_stops;

@@ -71,6 +71,9 @@ pub(crate) fn mappings() -> String {
     )
 }
 
+/// The fields of a row's record, those that are null left out.
+type Given<'a> = &'a dyn Fn(&Value) -> Vec<(&'static str, Option<String>)>;
+
 /// What the CRM has to hold, by object.
 pub(crate) fn expected(world: &World) -> [(&'static str, Records); 3] {
     let rows = |table: &str| -> Vec<Value> {
@@ -85,7 +88,7 @@ pub(crate) fn expected(world: &World) -> [(&'static str, Records); 3] {
     let is_active = |row: &Value| row["active"] != false;
     let account = |id: &Value| of(&accounts, id, is_active);
     let contact = |id: &Value| of(&contacts, id, |_| true);
-    let records = |rows: &[Value], fields: &dyn Fn(&Value) -> Vec<(&'static str, Option<String>)>| -> Records {
+    let records = |rows: &[Value], fields: Given<'_>| -> Records {
         let record = |row: &Value| -> (String, Fields) {
             let given = fields(row).into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
             (row["code"].as_str().unwrap().to_owned(), given.collect())
@@ -176,7 +179,7 @@ impl Shopping {
         for _ in 0..self.dice.random_range(1..=8) {
             let statement = self.statement();
             if self.one_in(10) {
-                sql.push_str(&format!("savepoint s; {statement} rollback to s;"));
+                sql = format!("{sql}savepoint s; {statement} rollback to s;");
             } else {
                 sql.push_str(&statement);
             }

@@ -256,7 +256,8 @@ impl World {
         let ids: std::collections::BTreeSet<_> = entries.iter().filter(is_it).map(|entry| entry.id.clone()).collect();
         let of_it = entries.iter().filter(|entry| ids.contains(&entry.id));
         let short = |text: String| text.chars().take(300).collect::<String>();
-        of_it.map(|entry| format!("  {} {} {}\n", entry.at, entry.id, short(printed(entry)))).collect()
+        let lines = of_it.map(|entry| format!("  {} {} {}", entry.at, entry.id, short(printed(entry))));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Forgets the writes so far.
