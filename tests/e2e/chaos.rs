@@ -46,9 +46,13 @@ async fn every_record_equals_its_row_whatever_happened() {
 
     for kill in 1..=KILLS {
         chaos.world.daemon.borrow_mut().start(None);
+        if chaos.dice.random() {
+            chaos.world.answering().await;
+        }
+        chaos.shop(1..10).await;
         chaos.something_breaks();
-        chaos.shop(2..12).await;
-        let alive = Duration::from_millis(chaos.dice.random_range(0..700));
+        chaos.shop(1..10).await;
+        let alive = Duration::from_millis(chaos.dice.random_range(0..900));
         tokio::time::sleep(alive).await; // the moment of the kill is random: nothing is waited for
         assert_eq!(chaos.world.daemon.borrow_mut().ended(), None, "{}", chaos.world.story());
         chaos.world.daemon.borrow_mut().kill();
@@ -155,6 +159,12 @@ impl Chaos {
         }
         shop::assert_equal(&self.world).await;
         assert_eq!(self.world.dead_letters(), [""; 0]);
+
+        // It has signed in, and has to do so again.
+        self.world.crm().inject(Fault::new(FaultKind::Unauthorized)).unwrap();
+        self.shop(3..6).await;
+        self.world.settled().await;
+        self.world.crm().clear_faults();
 
         self.world.mark();
         self.shop(10..20).await;

@@ -69,13 +69,14 @@ pub struct Stream {
 /// To be called on a thread of its own with a runtime of one thread: while behind, it lets the thread sleep for
 /// milliseconds.
 pub async fn run(
-    stream: Stream,
+    mut stream: Stream,
     decoder: Decoder,
     out: mpsc::Sender<Batch>,
     mut acknowledged: watch::Receiver<Option<Lsn>>,
     progress: Arc<Progress>,
     cancel: CancellationToken,
 ) -> Result<(), Error> {
+    stream.connection.socket.move_here()?;
     let mut reader = Reader::new(stream, decoder, progress);
     reader.acknowledge(*acknowledged.borrow_and_update());
     let end = reader.read_on(&out, &mut acknowledged, &cancel).await;

@@ -1,6 +1,7 @@
 //! The socket under a connection: Unix, TCP, or TLS over TCP.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -67,6 +68,25 @@ impl Socket {
         let end_point = tls::channel_binding(&stream);
         Ok((Self::Tls(Box::new(stream)), Protection::Tls { end_point }))
     }
+
+    /// Moves the socket to the runtime that this runs on. One that was connected on another stays registered there, and
+    /// each piece that comes wakes a thread of that one.
+    pub(crate) fn move_here(&mut self) -> io::Result<()> {
+        match self {
+            Self::Unix(socket) => *socket = UnixStream::from_std(socket.as_fd().try_clone_to_owned()?.into())?,
+            Self::Tcp(socket) => *socket = moved(socket)?,
+            Self::Tls(stream) => {
+                let (socket, _) = stream.get_mut();
+                *socket = moved(socket)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same connection by another descriptor, registered with the runtime that this runs on.
+fn moved(socket: &TcpStream) -> io::Result<TcpStream> {
+    TcpStream::from_std(socket.as_fd().try_clone_to_owned()?.into())
 }
 
 /// `SSLRequest` and its one byte of answer. No more is read: what came behind it in clear text would not be the server's.
