@@ -159,6 +159,11 @@ impl Fold {
         Ok(())
     }
 
+    /// The next event is durable already.
+    fn is_replayed(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.ordinal < transaction.skip)
+    }
+
     /// Counts a row or truncate event and gives it the next sequence; `None` when it is durable already. The time is
     /// that of the commit.
     fn step(&mut self) -> Result<Option<Micros>, CaptureError> {
@@ -191,15 +196,20 @@ impl Fold {
         writer: &Writer,
     ) -> Result<CaptureBatch<'s>, CaptureError> {
         let Some(old_span) = row.old_key else { return Ok(into) };
-        let Some(at) = self.step()? else { return Ok(into) };
         let (old_key, key) = (batch.bytes(old_span), batch.bytes(row.key));
-        let mut new = RowBuf::from(Row::changed(row.op, self.seq, batch.cells(row)));
-        if row.op == Op::Partial {
+        let reads = row.op == Op::Partial && !self.is_replayed();
+        if reads {
             let (store, gate) = (into.store(), into.gate());
-            // The old row may be in this batch: write what there is, then read.
+            // The old row may be in this batch: write what there is, then read. This row is not counted yet: what is
+            // written says up to where a replay skips.
             let stamped = self.hand_over(into, writer.turn().await?);
             writer.settled().await?;
             into = CaptureBatch::begin(store, gate, false, stamped);
+        }
+        let Some(at) = self.step()? else { return Ok(into) };
+        let mut new = RowBuf::from(Row::changed(row.op, self.seq, batch.cells(row)));
+        if reads {
+            let store = into.store();
             if let Some(old) = store.row_now(row.table, old_key)? {
                 new = new.completed_by(&old.as_row());
             }

@@ -189,8 +189,10 @@ impl Lane {
         self.mapping.revision().wrapping_add(u64::from(self.load))
     }
 
+    /// Where rows of it may stand in the queue: those in hand, and those still to come.
     pub(super) fn generations(&self) -> (Generation, Generation) {
-        (self.oldest, self.closed)
+        let in_hand = self.queue_in_hand.keys().next().copied();
+        (in_hand.map_or(self.oldest, |oldest| oldest.min(self.oldest)), self.closed)
     }
 
     /// A round begins: everything that was noted before is written.

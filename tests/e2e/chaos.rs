@@ -153,18 +153,22 @@ impl Chaos {
         self.world.crm().clear_faults();
         self.world.start().await;
         self.world.settled().await;
+        // It has signed in, and has to do so again; and each of these once, whatever the dice said.
+        let refused = Fault::new(FaultKind::RejectRecord).code("FIELD_CUSTOM_VALIDATION_EXCEPTION");
+        let throttled = Fault::new(FaultKind::Throttle);
+        for fault in [throttled, Fault::new(FaultKind::CutAfterWrite), refused] {
+            self.world.crm().inject(fault.times(1)).unwrap();
+        }
+        self.world.crm().inject(Fault::new(FaultKind::Unauthorized)).unwrap();
+        self.shop(10..20).await;
+        self.world.settled().await;
+        self.world.crm().clear_faults();
         if !self.world.dead_letters().is_empty() {
             self.world.cli(&["dead-letters", "retry", "--all"]);
             self.world.settled().await;
         }
         shop::assert_equal(&self.world).await;
         assert_eq!(self.world.dead_letters(), [""; 0]);
-
-        // It has signed in, and has to do so again.
-        self.world.crm().inject(Fault::new(FaultKind::Unauthorized)).unwrap();
-        self.shop(3..6).await;
-        self.world.settled().await;
-        self.world.crm().clear_faults();
 
         self.world.mark();
         self.shop(10..20).await;

@@ -163,3 +163,28 @@ async fn a_parent_that_is_renamed_costs_its_children_nothing() {
     ]);
     world.expect("Account", &expected).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_key_that_changes_beside_an_absent_column_outlives_a_kill_at_each_sync() {
+    let world = World::running(ACCOUNT, &accounts("")).await;
+    world.sql("insert into account (id, code, name, note) values (1, 'a1', 'Ada', repeat('long ', 2000))");
+    world.settled().await;
+    for passing in 1..=5 {
+        world.daemon.borrow_mut().kill();
+        world.daemon.borrow_mut().start(Some(&format!("capture.after_sync:{passing}")));
+        world.sql(&format!(
+            "update account set name = 'Ada {passing}' where id = {passing};
+             update account set id = id + 1, city = 'City {passing}' where id = {passing}"
+        ));
+        let died = tokio::time::timeout(crate::world::LIMIT, async { world.daemon.borrow_mut().end().await }).await;
+        assert!(crate::daemon::is_failpoint(died.expect("it dies at a sync")), "{}", world.story());
+        world.start().await;
+        world.settled().await;
+        let fields = [
+            ("Name", json!(format!("Ada {passing}"))),
+            ("BillingCity", json!(format!("City {passing}"))),
+            ("Description", json!("long ".repeat(2000))),
+        ];
+        world.expect("Account", &given([("a1", &fields)])).await;
+    }
+}
