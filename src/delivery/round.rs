@@ -77,18 +77,17 @@ impl Engine<'_> {
         Ok(if closed { wake } else { self.next_wake() })
     }
 
-    /// What a request may change is noted before it is sent; creations are synced, too.
+    /// What a request may change is noted, synced, before it is sent: whatever becomes of the answer, the next look at
+    /// its rows finds out.
     fn intend(&mut self, staged: &mut [Staged]) -> Result<(), StateError> {
-        let mut creates = false;
         let mut notes = Notes::new(self.store, now_micros(), None);
         for one in staged {
             if let Some(&index) = self.by_id.get(&one.lane) {
-                creates |= notes.intend(&mut self.lanes[index], &one.entry, &mut one.plan)?;
+                notes.intend(&mut self.lanes[index], &one.entry, &mut one.plan)?;
             }
         }
         if !notes.batch.is_empty() {
-            let durability = if creates { Durability::Synced } else { Durability::WithTheNext };
-            self.store.write_delivery(notes.batch, durability)?;
+            self.store.write_delivery(notes.batch, Durability::Synced)?;
         }
         Ok(())
     }

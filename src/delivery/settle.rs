@@ -12,7 +12,7 @@ use super::prepare::{Plan, Then};
 use crate::config::model::OnGone;
 
 /// A record that the CRM can't take now is tried so often before it is a dead letter.
-const MOST_ATTEMPTS: u32 = 10;
+const MOST_ATTEMPTS: u32 = 20;
 /// A row whose key is taken is looked at so often.
 const MOST_LOOKS: u32 = 40;
 /// Refusals with one code and nothing accepted between that hold a mapping (STATE.md, rule 9).
@@ -277,22 +277,33 @@ impl<'s> Notes<'s> {
     /// A write is about to be sent. What a creation makes is known before it can be there, so that a record whose answer
     /// is never noted is found again; what an update changes is unknown until its answer is noted, so that it is sent
     /// again even if the row changes back meanwhile. Tells whether it is a creation.
-    pub(super) fn intend(&mut self, lane: &mut Lane, entry: &Entry, plan: &mut Plan) -> Result<bool, StateError> {
+    pub(super) fn intend(&mut self, lane: &mut Lane, entry: &Entry, plan: &mut Plan) -> Result<(), StateError> {
         let (id, after) = match &plan.then {
             Then::Holds { id, was, .. } if plan.write.op == WriteOp::Update => {
                 self.forget(lane, was.unwrap_or(*id), &plan.write)?;
-                return Ok(false);
+                return Ok(());
             }
             Then::Stepped { was, .. } => {
                 self.forget(lane, *was, &plan.write)?;
-                return Ok(false);
+                return Ok(());
             }
             Then::Holds { id, after, .. } => (id, after),
-            Then::Deleted { .. } | Then::Departed { .. } | Then::Found { .. } => return Ok(false),
+            Then::Departed { id, .. } => {
+                self.forget(lane, *id, &plan.write)?;
+                return Ok(());
+            }
+            Then::Deleted { id } => {
+                // Should the row come back before the answer is known, all of it is sent, and finds out.
+                if let Some(record) = self.store.record(*id)? {
+                    self.batch.record(*id, Some(&Record { fields: std::collections::BTreeMap::new(), ..record }));
+                }
+                return Ok(());
+            }
+            Then::Found { .. } => return Ok(()),
         };
         let is_new = plan.was.as_ref().is_none_or(|was| was.record.is_none());
         if plan.write.op != WriteOp::Upsert || plan.write.crm_id.is_some() || !is_new {
-            return Ok(false);
+            return Ok(());
         }
         let record = Record { key: after.key.clone(), ..Record::default() };
         let before = plan.was.take();
@@ -304,7 +315,7 @@ impl<'s> Notes<'s> {
         self.batch.link(lane.id, &entry.row_key, Some(&link));
         lane.figures.records += 1;
         (plan.was, plan.first) = (Some(link), true);
-        Ok(true)
+        Ok(())
     }
 
     /// What a write changes of a record is not known any more. That its key is not is noted in the key's own place among
@@ -460,7 +471,9 @@ impl<'s> Notes<'s> {
     /// What the row was set aside for before is kept: how often it was tried, and what it holds back.
     fn look_again(&mut self, mapping: MappingId, row_key: &[u8], since: Option<Since>) -> Result<(), StateError> {
         let before = self.store.parked(mapping, row_key)?;
-        let attempts = before.as_ref().map_or(0, |parked| parked.attempts);
+        // A parent that came or went is a reason to begin again; a key that is taken stays taken.
+        let goes_on = |parked: &&Parked| matches!(parked.why, ParkedWhy::KeyTaken | ParkedWhy::Children);
+        let attempts = before.as_ref().filter(goes_on).map_or(0, |parked| parked.attempts);
         let since = before.and_then(|parked| parked.since).or(since);
         let parked = Parked { seq: Seq::ZERO, attempts, since, why: ParkedWhy::Again };
         self.batch.waiting(mapping, row_key, None);
@@ -474,7 +487,7 @@ fn delay_micros(why: ParkedWhy, attempts: u32) -> u64 {
     let bound = match why {
         ParkedWhy::Again => return 0,
         ParkedWhy::KeyTaken | ParkedWhy::Children => doubled(5_000, 2_000_000),
-        ParkedWhy::Retry => doubled(500_000, 300_000_000),
+        ParkedWhy::Retry => doubled(500_000, 30_000_000),
         ParkedWhy::Incomplete => doubled(1_000_000, 60_000_000),
         // Until someone lets them go.
         ParkedWhy::Guarded => return u64::MAX / 4,
