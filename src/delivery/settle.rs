@@ -276,7 +276,7 @@ impl<'s> Notes<'s> {
 
     /// A write is about to be sent. What a creation makes is known before it can be there, so that a record whose answer
     /// is never noted is found again; what an update changes is unknown until its answer is noted, so that it is sent
-    /// again even if the row changes back meanwhile.
+    /// again even if the row changes back meanwhile. Tells whether it is a creation.
     pub(super) fn intend(&mut self, lane: &mut Lane, entry: &Entry, plan: &mut Plan) -> Result<(), StateError> {
         let (id, after) = match &plan.then {
             Then::Holds { id, was, .. } if plan.write.op == WriteOp::Update => {
