@@ -7,16 +7,18 @@
 //!
 //! - [`engine`]: the loop; [`round`]: decide and send; [`answers`]: what comes back;
 //! - [`lane`]: which rows are to be reconciled, and where they stand until they are;
-//! - [`prepare`], [`parents`], [`reconcile`]: one row → a verdict (the last is pure);
+//! - [`prepare`], [`keys`], [`parents`], [`reconcile`]: one row → a verdict (the last is pure);
 //! - [`requests`]: verdicts → requests of one object and form; what a failed request does;
 //! - [`settle`]: verdicts and outcomes → one write batch;
-//! - [`guard`]: the guard on deletions. [`commands`]: what people ask for.
+//! - [`moves`]: rows that changed their key. [`guard`]: the guard on deletions. [`commands`]: what people ask for.
 
 mod answers;
 pub mod commands;
 mod engine;
 mod guard;
+mod keys;
 mod lane;
+mod moves;
 mod parents;
 mod prepare;
 mod reconcile;

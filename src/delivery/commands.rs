@@ -2,7 +2,7 @@
 
 use passerelle_change::Seq;
 use passerelle_change::key::printed;
-use passerelle_state::{DeliveryBatch, Durability, Link, MappingId, Move, Parked, ParkedWhy, SourceId, StateError};
+use passerelle_state::{DeliveryBatch, Durability, MappingId, Parked, ParkedWhy, StateError};
 use tokio::sync::oneshot;
 
 use super::engine::Engine;
@@ -165,48 +165,8 @@ impl Engine<'_> {
         }
         Ok(())
     }
-
-    /// A row changed its key: what is known of it moves along. What was known of the new key's row, which is gone then,
-    /// stays behind under the old key, so that its record is let go as a deleted row's.
-    pub(super) fn apply_move(&mut self, source: SourceId, seq: Seq, moved: &Move) -> Result<(), StateError> {
-        let lanes: Vec<(MappingId, u64)> =
-            self.lanes.iter().filter(|lane| lane.table == moved.table).map(|lane| (lane.id, lane.revision())).collect();
-        let mut batch = DeliveryBatch::new(self.store);
-        for (mapping, revision) in lanes {
-            let old = self.store.link(mapping, &moved.old)?;
-            let replaced = self.store.link(mapping, &moved.new)?;
-            carry(&mut batch, mapping, (&moved.old, old.as_ref()), &moved.new);
-            carry(&mut batch, mapping, (&moved.new, replaced.as_ref()), &moved.old);
-            if replaced.is_some_and(|link| link.record.is_some() && link.revision == revision) {
-                batch.park(mapping, now_micros(), &moved.old, &again(None))?;
-            }
-            if self.store.dead_letter(mapping, &moved.old)?.is_some() {
-                batch.dead(mapping, &moved.old, None);
-            }
-        }
-        batch.move_done(source, seq);
-        self.store.write_delivery(batch, Durability::WithTheNext)?;
-        self.moves_done.insert(source, seq);
-        Ok(())
-    }
 }
 
-/// Writes a row's link under another key, with its membership and references.
-fn carry(batch: &mut DeliveryBatch<'_>, mapping: MappingId, from: (&[u8], Option<&Link>), to: &[u8]) {
-    let (from, link) = from;
-    if let Some(link) = link {
-        if let Some(record) = link.record {
-            batch.member(record, mapping, from, false);
-            batch.member(record, mapping, to, true);
-        }
-        for (parent, parent_key) in &link.parents {
-            batch.backref((*parent, parent_key), (mapping, from), false);
-            batch.backref((*parent, parent_key), (mapping, to), true);
-        }
-    }
-    batch.link(mapping, to, link);
-}
-
-fn again(since: Option<passerelle_state::Since>) -> Parked {
+pub(super) fn again(since: Option<passerelle_state::Since>) -> Parked {
     Parked { seq: Seq::ZERO, attempts: 0, since, why: ParkedWhy::Again }
 }

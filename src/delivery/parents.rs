@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use passerelle_change::FieldValue;
-use passerelle_state::{MappingId, StateError, is_there};
+use passerelle_state::{MappingId, RecordId, StateError, is_there};
 
 use super::prepare::World;
 use super::reconcile::WantedField;
@@ -24,6 +24,8 @@ pub(super) struct Resolved {
     pub parentless: Vec<(Arc<str>, RowName)>,
     /// Every parent row that is referred to.
     pub parents: Vec<RowName>,
+    /// The records that are referred to by their external key: it must stay until the write is answered.
+    pub named: Vec<RecordId>,
     /// The parent whose turn comes first.
     pub wait_for: Option<RowName>,
     /// A required reference without its parent.
@@ -34,8 +36,8 @@ pub(super) struct Resolved {
 
 /// How a parent stands.
 enum Parent {
-    /// In the CRM, under this external key.
-    Ready { key_field: String, key: String, crm_id: String },
+    /// In the CRM, under this external key; or about to take another, or perhaps under another.
+    Ready { id: RecordId, key_field: String, key: String, crm_id: String, is_moving: bool },
     /// It waits its turn.
     Coming,
     /// It is a dead letter, filtered out, unknown, or held.
@@ -68,10 +70,15 @@ pub(super) fn resolve(
                 let standing = parent_of(world, &parent)?;
                 resolved.parents.push(parent.clone());
                 match standing {
-                    Parent::Ready { key_field, key, crm_id } => {
+                    Parent::Ready { id, key_field, key, crm_id, is_moving } => {
                         // What the CRM keeps of it: a parent that is renamed stays, one that is made anew is another.
-                        hash = Some(world.store.field_hash(&FieldValue::Text(crm_id)));
-                        FieldValue::Reference { key_field, key }
+                        hash = Some(world.store.field_hash(&FieldValue::Text(crm_id.clone())));
+                        if is_moving {
+                            FieldValue::ReferenceById(crm_id)
+                        } else {
+                            resolved.named.push(id);
+                            FieldValue::Reference { key_field, key }
+                        }
                     }
                     Parent::Coming if !is_circle(world, &child, &parent)? => {
                         resolved.wait_for.get_or_insert(parent);
@@ -100,7 +107,9 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
         && let Some(record) = world.store.record(id)?
         && let Some(crm_id) = record.crm_id
     {
-        return Ok(Parent::Ready { key_field: lane.config.key_field.to_string(), key: record.key, crm_id });
+        let is_moving = world.is_moving(id) || !record.perhaps.is_empty();
+        let key_field = lane.config.key_field.to_string();
+        return Ok(Parent::Ready { id, key_field, key: record.key, crm_id, is_moving });
     }
     if lane.held.is_some() || world.store.dead_letter(*mapping, row_key)?.is_some() {
         return Ok(Parent::Missing);

@@ -1,6 +1,6 @@
 //! From a row in hand to what is to be done about it: reads, evaluates, and asks [`super::reconcile`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use passerelle_change::{FieldValue, Refusal, Seq, Write, WriteOp};
@@ -9,7 +9,7 @@ use passerelle_state::{Link, MappingId, ParkedWhy, Record, RecordId, StateError,
 use super::lane::{Entry, Lane, Origin};
 use super::parents::{RowName, children_are_coming, resolve};
 use super::reconcile::{Decision, Standing, Wanted, decide};
-use super::requests::Rows;
+use super::requests::Requests;
 use crate::config::model::{Departure, OnCollision, OnTruncate};
 use crate::mapping::Desired;
 
@@ -19,15 +19,24 @@ pub(super) struct World<'a> {
     pub view: &'a View<'a>,
     pub lanes: &'a [Lane],
     pub by_id: &'a HashMap<MappingId, usize>,
-    /// Records that a request carries, or that are staged for one.
-    pub busy: &'a HashSet<RecordId>,
-    /// The rows behind them.
-    pub rows: &'a Rows,
+    /// Writes on their way, and staged ones.
+    pub requests: &'a Requests,
+    /// Rows that wait until their record is free.
+    pub blocked: &'a HashMap<RecordId, Vec<(MappingId, Entry)>>,
 }
 
 impl World<'_> {
     pub(super) fn lane(&self, mapping: MappingId) -> Option<&Lane> {
         self.by_id.get(&mapping).and_then(|&index| self.lanes.get(index))
+    }
+
+    fn is_busy(&self, id: RecordId) -> bool {
+        self.requests.busy().contains(&id)
+    }
+
+    /// Whether the record may have another external key when the CRM sees what is prepared now.
+    pub(super) fn is_moving(&self, id: RecordId) -> bool {
+        self.requests.is_moving(id) || self.blocked.contains_key(&id)
     }
 }
 
@@ -62,6 +71,8 @@ pub(super) struct Plan {
     /// What was known of the row before.
     pub was: Option<Link>,
     pub parents: Vec<RowName>,
+    /// The records that it names by their external key.
+    pub named: Vec<RecordId>,
     /// The row itself is gone: once accepted, nothing is kept of it.
     pub gone: bool,
     /// The first attempt at a creation: the intent was noted for it, and a refusal takes it back.
@@ -84,6 +95,10 @@ pub(super) enum Then {
 }
 
 impl Plan {
+    pub(super) fn new(write: Write, then: Then, seq: Seq, was: Option<Link>) -> Self {
+        Self { write, then, seq, was, parents: Vec::new(), named: Vec::new(), gone: false, first: false }
+    }
+
     /// The records that it carries.
     pub(super) fn records(&self) -> impl Iterator<Item = RecordId> {
         let (first, second) = match &self.then {
@@ -97,9 +112,21 @@ impl Plan {
 
 /// Decides about one row.
 pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, StateError> {
+    let verdict = decided(world, index, entry)?;
+    // A write on its way names the record by its key: the key stays until that one is answered.
+    if let Verdict::Send(plan) = &verdict
+        && plan.write.moves_key()
+        && let Some(named) = plan.records().find(|id| world.requests.is_named(*id))
+    {
+        return Ok(Verdict::Busy(named));
+    }
+    Ok(verdict)
+}
+
+fn decided(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, StateError> {
     let lane = &world.lanes[index];
     // A creation on its way has left no link yet: what the row is now is told from what comes of it.
-    if let Some(id) = world.rows.get(&lane.id).and_then(|rows| rows.get(&entry.row_key)) {
+    if let Some(id) = world.requests.rows().get(&lane.id).and_then(|rows| rows.get(&entry.row_key)) {
         return Ok(Verdict::Busy(*id));
     }
     let row = world.view.row(lane.table, &entry.row_key)?;
@@ -133,13 +160,13 @@ pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<
 }
 
 /// The row that is decided about.
-struct Subject<'a> {
-    world: &'a World<'a>,
-    lane: &'a Lane,
+pub(super) struct Subject<'a> {
+    pub world: &'a World<'a>,
+    pub lane: &'a Lane,
     index: usize,
-    entry: &'a Entry,
-    link: Option<Link>,
-    seq: Seq,
+    pub entry: &'a Entry,
+    pub link: Option<Link>,
+    pub seq: Seq,
 }
 
 impl Subject<'_> {
@@ -148,7 +175,7 @@ impl Subject<'_> {
         let id = world.store.record_id(self.lane.object_id, &record.key);
         let old = self.link.as_ref().and_then(|link| link.record);
         for known in [Some(id), old].into_iter().flatten() {
-            if world.busy.contains(&known) {
+            if world.is_busy(known) {
                 return Ok(Verdict::Busy(known));
             }
         }
@@ -168,6 +195,7 @@ impl Subject<'_> {
             fields: resolved.fields,
             cleared: self.moved_references(&resolved.parentless),
             parentless: resolved.parentless.into_iter().map(|(name, _)| name).collect(),
+            null_hash: world.store.field_hash(&FieldValue::Null),
             incomplete: resolved.incomplete,
             seq: self.seq,
         };
@@ -185,7 +213,7 @@ impl Subject<'_> {
                 Err(verdict) => return Ok(verdict),
             },
         };
-        Ok(self.compared(&wanted, standing, was, resolved.parents))
+        Ok(self.compared(&wanted, standing, was, (resolved.parents, resolved.named)))
     }
 
     /// Reference fields whose parent is another than when the row was reconciled last.
@@ -195,7 +223,13 @@ impl Subject<'_> {
     }
 
     /// Compares with what was accepted.
-    fn compared(self, wanted: &Wanted, standing: Standing, was: Option<RecordId>, parents: Vec<RowName>) -> Verdict {
+    fn compared(
+        self,
+        wanted: &Wanted,
+        standing: Standing,
+        was: Option<RecordId>,
+        (parents, named): (Vec<RowName>, Vec<RecordId>),
+    ) -> Verdict {
         let crm_id = match &standing {
             Standing::Unknown => None,
             Standing::Ours { record, .. } | Standing::Joined { record, .. } => record.crm_id.clone(),
@@ -210,15 +244,7 @@ impl Subject<'_> {
             Decision::Send { op, fields, after } => {
                 let write = self.write(op, &wanted.key, crm_id, fields);
                 let then = Then::Holds { id: wanted.id, was, after };
-                Verdict::Send(Box::new(Plan {
-                    write,
-                    then,
-                    seq: self.seq,
-                    was: self.link,
-                    parents,
-                    gone: false,
-                    first: false,
-                }))
+                Verdict::Send(Box::new(Plan { parents, named, ..Plan::new(write, then, self.seq, self.link) }))
             }
             Decision::Incomplete => Verdict::Park(ParkedWhy::Incomplete),
             Decision::Collision(refusal) => {
@@ -228,145 +254,12 @@ impl Subject<'_> {
         }
     }
 
-    /// The external key of a record that the row feeds has changed: renamed by id, when the new key is free.
-    fn renamed(&self, wanted: &Wanted, old: RecordId) -> Result<Result<Record, Verdict>, StateError> {
-        let world = self.world;
-        let known = world.store.record(old)?;
-        let is_unanswered = known.as_ref().is_some_and(|record| record.crm_id.is_none());
-        let record = known.unwrap_or_default();
-        let Some(link) = self.link.clone() else { return Ok(Ok(record)) };
-        if is_unanswered {
-            return Ok(Err(self.find(&link, old, record)));
-        }
-        let is_us = |(mapping, key): &RowName| *mapping == self.lane.id && *key == self.entry.row_key;
-        if world.store.members(old, 2)?.iter().any(|member| !is_us(member)) {
-            return Ok(Err(Verdict::Unlink { link, id: old }));
-        }
-        if world.store.record(wanted.id)?.is_none() {
-            return Ok(Ok(record));
-        }
-        let holders: Vec<_> = world.store.members(wanted.id, 4)?.into_iter().filter(|held| !is_us(held)).collect();
-        if holders.is_empty() {
-            // Nobody feeds the record that has this key. It is joined, once ours has gone as a deleted row's would.
-            return Ok(Err(self.give_up(link, old, &record)));
-        }
-        let mut circle = false;
-        for holder in &holders {
-            match self.wish_of(holder)? {
-                Some(wish) if wish == wanted.id => {
-                    return Ok(Err(if self.lane.config.on_collision == OnCollision::Newest {
-                        self.give_up(link, old, &record)
-                    } else {
-                        Verdict::Dead {
-                            refusal: key_collision(),
-                            key: wanted.key.clone(),
-                            seq: self.seq,
-                            parents: Vec::new(),
-                        }
-                    }));
-                }
-                Some(wish) => circle |= self.leads_to(wish, old)?,
-                None => {}
-            }
-        }
-        Ok(Err(if circle { self.step_aside(old, record) } else { Verdict::Park(ParkedWhy::KeyTaken) }))
-    }
-
-    /// The row's own record goes as `on_delete` says, so that the row can join another.
-    fn give_up(&self, link: Link, old: RecordId, record: &Record) -> Verdict {
-        let Some(crm_id) = record.crm_id.clone().filter(|_| self.lane.config.on_delete == Departure::Delete) else {
-            return Verdict::Unlink { link, id: old };
-        };
-        let write = self.write(WriteOp::Delete, &record.key, Some(crm_id), Vec::new());
-        let was = Some(Link { seq: Seq::ZERO, ..link });
-        Verdict::Send(Box::new(Plan {
-            write,
-            then: Then::Deleted { id: old },
-            seq: Seq::ZERO,
-            was,
-            parents: Vec::new(),
-            gone: false,
-            first: false,
-        }))
-    }
-
     /// A creation was sent and its answer never noted: whether the record is there has to be known first.
-    fn find(&self, link: &Link, id: RecordId, record: Record) -> Verdict {
+    pub(super) fn find(&self, link: &Link, id: RecordId, record: Record) -> Verdict {
         let write = self.write(WriteOp::Find, &record.key, None, Vec::new());
         let (was, parents) = (Some(link.clone()), link.parents.clone());
         let then = Then::Found { id, record };
-        Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was, parents, gone: false, first: false }))
-    }
-
-    /// Keys swapped in a circle: this record takes a temporary key, so that the others can move.
-    fn step_aside(&self, old: RecordId, mut record: Record) -> Verdict {
-        let key = format!("passerelle-{:08x}-{:016x}", self.lane.id.0, self.seq.0);
-        let id = self.world.store.record_id(self.lane.object_id, &key);
-        let fields = vec![(Arc::clone(&self.lane.config.key_field), FieldValue::Text(key.clone()))];
-        let write = self.write(WriteOp::Update, &key, record.crm_id.clone(), fields);
-        record.key = key;
-        let then = Then::Stepped { id, was: old, after: record };
-        Verdict::Send(Box::new(Plan {
-            write,
-            then,
-            seq: self.seq,
-            was: self.link.clone(),
-            parents: Vec::new(),
-            gone: false,
-            first: false,
-        }))
-    }
-
-    /// The record address that a row wants now; `None` when it wants none.
-    fn wish_of(&self, (mapping, row_key): &RowName) -> Result<Option<RecordId>, StateError> {
-        let world = self.world;
-        let Some(lane) = world.lane(*mapping) else { return Ok(None) };
-        let Some(row) = world.view.row(lane.table, row_key)? else { return Ok(None) };
-        if !is_there(&row, lane.truncated) {
-            return Ok(None);
-        }
-        Ok(match lane.mapping.evaluate(row.cells()) {
-            Desired::Present(record) => Some(world.store.record_id(lane.object_id, &record.key)),
-            Desired::Left | Desired::Deleted | Desired::Incomplete { .. } | Desired::Refused(_) => None,
-        })
-    }
-
-    /// Whether the wishes of those who hold `from`, and so on, come back to `to`.
-    fn leads_to(&self, mut from: RecordId, to: RecordId) -> Result<bool, StateError> {
-        for _ in 0..16 {
-            if from == to {
-                return Ok(true);
-            }
-            let Some(holder) = self.world.store.members(from, 1)?.pop() else { return Ok(false) };
-            match self.wish_of(&holder)? {
-                Some(wish) if wish != from => from = wish,
-                Some(_) | None => return Ok(false),
-            }
-        }
-        Ok(false)
-    }
-
-    /// The row feeds no record yet: a new one, or one that is there already.
-    fn joined(&self, wanted: &Wanted) -> Result<Result<Standing, Verdict>, StateError> {
-        let world = self.world;
-        let Some(record) = world.store.record(wanted.id)? else { return Ok(Ok(Standing::Unknown)) };
-        let is_us = |(mapping, key): &RowName| *mapping == self.lane.id && *key == self.entry.row_key;
-        let members: Vec<_> = world.store.members(wanted.id, 8)?.into_iter().filter(|held| !is_us(held)).collect();
-        if self.lane.config.on_collision == OnCollision::Reject {
-            for member in members.iter().filter(|(mapping, _)| *mapping == self.lane.id) {
-                match self.wish_of(member)? {
-                    Some(wish) if wish == wanted.id => {
-                        let (key, seq) = (wanted.key.clone(), self.seq);
-                        return Ok(Err(Verdict::Dead { refusal: key_collision(), key, seq, parents: Vec::new() }));
-                    }
-                    // It is about to take another key, and its record with it.
-                    Some(_) => return Ok(Err(Verdict::Park(ParkedWhy::KeyTaken))),
-                    // It goes, and leaves the record to us.
-                    None => {}
-                }
-            }
-        }
-        Ok(Ok(Standing::Joined { record, others: !members.is_empty() }))
+        Verdict::Send(Box::new(Plan { parents, ..Plan::new(write, then, self.seq, was) }))
     }
 
     /// The row is gone, deleted softly, or left the filter.
@@ -375,12 +268,13 @@ impl Subject<'_> {
         let note = |link: Option<Link>, was: Option<Link>| Verdict::Note { link, was, record: None };
         let Some(link) = self.link.clone() else {
             // One that came and went unsent: its children do not wait for it any more.
-            let is_unknown = gone && !self.lane.has_children;
+            let is_unknown =
+                gone && !self.lane.has_children && world.store.waiting(self.lane.id, &self.entry.row_key)?.is_none();
             return Ok(if is_unknown { Verdict::Drop } else { note((!gone).then(|| self.reconciled()), None) });
         };
         let left = (!gone).then(|| self.reconciled());
         let Some(id) = link.record else { return Ok(note(left, Some(link))) };
-        if world.busy.contains(&id) {
+        if world.is_busy(id) {
             return Ok(Verdict::Busy(id));
         }
         let others = world
@@ -401,7 +295,7 @@ impl Subject<'_> {
         };
         let plan = |write, then| {
             let was = Some(link.clone());
-            Verdict::Send(Box::new(Plan { write, then, seq: self.seq, was, parents: Vec::new(), gone, first: false }))
+            Verdict::Send(Box::new(Plan { gone, ..Plan::new(write, then, self.seq, was) }))
         };
         match policy {
             Departure::Ignore => Ok(note(left, Some(link))),
@@ -432,22 +326,20 @@ impl Subject<'_> {
         Link { seq: self.seq, revision: self.lane.revision(), record: None, parents: Vec::new() }
     }
 
-    fn write(&self, op: WriteOp, key: &str, crm_id: Option<String>, fields: Vec<(Arc<str>, FieldValue)>) -> Write {
+    pub(super) fn write(
+        &self,
+        op: WriteOp,
+        key: &str,
+        crm_id: Option<String>,
+        fields: Vec<(Arc<str>, FieldValue)>,
+    ) -> Write {
         let config = &self.lane.config;
         let key = FieldValue::Text(key.to_owned());
         Write { object: Arc::clone(&config.object), op, key_field: Arc::clone(&config.key_field), key, crm_id, fields }
     }
 
-    fn dead(&self, refusal: Refusal, key: Option<String>, parents: Vec<RowName>) -> Verdict {
+    pub(super) fn dead(&self, refusal: Refusal, key: Option<String>, parents: Vec<RowName>) -> Verdict {
         let key = key.unwrap_or_else(|| passerelle_change::key::printed(&self.entry.row_key));
         Verdict::Dead { refusal, key, seq: self.seq, parents }
-    }
-}
-
-fn key_collision() -> Refusal {
-    Refusal {
-        code: "KEY_COLLISION".into(),
-        message: "another row of this mapping feeds the record with this external key; see on_collision".into(),
-        fields: Vec::new(),
     }
 }

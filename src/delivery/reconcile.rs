@@ -19,6 +19,8 @@ pub(super) struct Wanted {
     pub parentless: Vec<Arc<str>>,
     /// Of these, the ones that named another parent before: the CRM must not go on pointing there.
     pub cleared: Vec<Arc<str>>,
+    /// The keyed hash of null.
+    pub null_hash: u64,
     /// A column that a field needs is absent: good for an update, not for a creation.
     pub incomplete: bool,
     /// The row's version.
@@ -88,7 +90,7 @@ fn create(wanted: &Wanted, mapping: MappingId, crm_id: Option<String>) -> Decisi
     let fields = wanted.fields.iter().map(|field| (Arc::clone(&field.name), field.value.clone())).collect();
     let kept = wanted.fields.iter().filter(|field| !field.create_only);
     let accepted = kept.map(|field| (field.name.to_string(), accepted(field, mapping, wanted.seq))).collect();
-    let after = Record { key: wanted.key.clone(), crm_id, fields: accepted };
+    let after = Record { key: wanted.key.clone(), crm_id, fields: accepted, ..Record::default() };
     Decision::Send { op: WriteOp::Upsert, fields, after }
 }
 
@@ -101,9 +103,14 @@ fn update(
 ) -> Decision {
     let mut fields = Vec::new();
     for name in &wanted.parentless {
-        let was_sent = record.fields.remove(&**name).is_some();
-        if was_sent && wanted.cleared.contains(name) {
+        let Some(known) = record.fields.get_mut(&**name).filter(|known| known.hash != wanted.null_hash) else {
+            continue;
+        };
+        if wanted.cleared.contains(name) {
             fields.push((Arc::clone(name), FieldValue::Null));
+            *known = AcceptedField { hash: wanted.null_hash, owner: mapping, seq: wanted.seq };
+        } else {
+            record.fields.remove(&**name);
         }
     }
     let differs = |field: &&WantedField| {
@@ -114,8 +121,7 @@ fn update(
     let new: BTreeMap<_, _> =
         changed.iter().map(|field| (field.name.to_string(), accepted(field, mapping, wanted.seq))).collect();
     record.fields.extend(new);
-    // Noted before a renaming whose answer is not known.
-    let is_unsure = record.fields.remove(&**key_field).is_some();
+    let is_unsure = !std::mem::take(&mut record.perhaps).is_empty();
     if renamed || is_unsure {
         fields.push((Arc::clone(key_field), FieldValue::Text(wanted.key.clone())));
         record.key.clone_from(&wanted.key);
@@ -171,6 +177,7 @@ mod tests {
             fields: fields.collect(),
             parentless: Vec::new(),
             cleared: Vec::new(),
+            null_hash: hash("null"),
             incomplete: false,
             seq: Seq(9),
         }
@@ -181,7 +188,7 @@ mod tests {
             let (name, value) = pair.split_once('=').expect("name=value");
             (name.to_owned(), AcceptedField { hash: hash(value), owner, seq: Seq(1) })
         });
-        Record { key: "K".into(), crm_id: Some("001".into()), fields: fields.collect() }
+        Record { key: "K".into(), crm_id: Some("001".into()), fields: fields.collect(), ..Record::default() }
     }
 
     fn check(wanted: &Wanted, standing: Standing, want: &str) {
@@ -246,6 +253,13 @@ mod tests {
         let standing = |text| Standing::Ours { record: record(text, OURS), renamed: false };
         check(&moved, standing("Name=Ada Account=A"), "Update Account=null");
         check(&moved, standing("Name=Ada"), "nothing");
+        let Decision::Send { after, .. } = decide(&moved, standing("Name=Ada Account=A"), OURS, &"Ext".into(), false)
+        else {
+            panic!("the reference is cleared")
+        };
+        check(&moved, Standing::Ours { record: after.clone(), renamed: false }, "nothing");
+        let nobody = wanted("Name=Ada Account=null");
+        check(&nobody, Standing::Ours { record: after, renamed: false }, "nothing");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From staged writes to requests: one object and one form each, as many records as the vendor takes.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque, hash_map};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,10 @@ pub(super) struct Requests {
     /// Parts of a refused batch: each goes alone.
     split: VecDeque<Vec<Staged>>,
     busy: HashSet<RecordId>,
+    /// Of these, the ones whose external key changes.
+    moving: HashSet<RecordId>,
+    /// How many writes on their way name a record by its external key.
+    named: HashMap<RecordId, usize>,
     rows: Rows,
     flying: JoinSet<Answered>,
 }
@@ -61,6 +65,16 @@ impl Requests {
     /// Records that a request carries, or that wait for one.
     pub(super) fn busy(&self) -> &HashSet<RecordId> {
         &self.busy
+    }
+
+    /// Whether a write on its way changes the record's external key.
+    pub(super) fn is_moving(&self, id: RecordId) -> bool {
+        self.moving.contains(&id)
+    }
+
+    /// Whether a write on its way names the record by its external key.
+    pub(super) fn is_named(&self, id: RecordId) -> bool {
+        self.named.contains_key(&id)
     }
 
     /// The rows behind them. What is known of such a row is about to change.
@@ -145,6 +159,15 @@ impl Requests {
     pub(super) fn free(&mut self, staged: &Staged) {
         for id in staged.plan.records() {
             self.busy.remove(&id);
+            self.moving.remove(&id);
+        }
+        for id in &staged.plan.named {
+            if let hash_map::Entry::Occupied(mut many) = self.named.entry(*id) {
+                *many.get_mut() -= 1;
+                if *many.get() == 0 {
+                    many.remove();
+                }
+            }
         }
         if let Some(rows) = self.rows.get_mut(&staged.lane) {
             rows.remove(&staged.entry.row_key);
@@ -158,6 +181,12 @@ impl Requests {
 
     fn hold(&mut self, lane: MappingId, entry: &Entry, plan: &Plan) {
         self.busy.extend(plan.records());
+        if plan.write.moves_key() {
+            self.moving.extend(plan.records());
+        }
+        for id in &plan.named {
+            *self.named.entry(*id).or_default() += 1;
+        }
         if let Some(id) = plan.records().next() {
             self.rows.entry(lane).or_default().insert(entry.row_key.clone(), id);
         }

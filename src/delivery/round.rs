@@ -193,29 +193,6 @@ impl Engine<'_> {
         Ok(self.lanes.iter().zip(before).any(|(lane, before)| lane.closed > before))
     }
 
-    /// Applies key changes before any row of the view is looked at. False while requests are under way.
-    fn apply_moves(&mut self, views: &[Option<View<'_>>]) -> Result<bool, StateError> {
-        for (index, view) in views.iter().enumerate() {
-            let Some(view) = view else { continue };
-            let source = self.sources[index].id;
-            loop {
-                let after = self.moves_done.get(&source).copied().unwrap_or_default();
-                let moves = view.moves(source, after, 500)?;
-                if moves.is_empty() {
-                    break;
-                }
-                if self.requests.in_flight() > 0 {
-                    return Ok(false);
-                }
-                self.put_back_staged();
-                for (seq, moved) in moves {
-                    self.apply_move(source, seq, &moved)?;
-                }
-            }
-        }
-        Ok(true)
-    }
-
     /// Decides about rows until a request's worth is staged or nothing is left. Returns how many were looked at.
     fn fill(&mut self, views: &[Option<View<'_>>]) -> Result<usize, StateError> {
         let mut notes = Notes::new(self.store, now_micros(), None);
@@ -233,8 +210,8 @@ impl Engine<'_> {
                     view,
                     lanes: &self.lanes,
                     by_id: &self.by_id,
-                    busy: self.requests.busy(),
-                    rows: self.requests.rows(),
+                    requests: &self.requests,
+                    blocked: &self.blocked,
                 };
                 let verdict = prepare(&world, index, &entry)?;
                 if self.act(&mut notes, index, entry, verdict)? {

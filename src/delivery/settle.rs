@@ -2,8 +2,7 @@
 
 use passerelle_change::{Micros, Outcome, Position, Refusal, Seq, Write, WriteOp};
 use passerelle_state::{
-    AcceptedField, DeadLetter, DeliveryBatch, Link, MappingId, Parked, ParkedWhy, Record, RecordId, Since, StateError,
-    Store, Waiting,
+    DeadLetter, DeliveryBatch, Link, MappingId, Parked, ParkedWhy, Record, RecordId, Since, StateError, Store, Waiting,
 };
 
 use super::lane::{Entry, Lane, Origin};
@@ -82,7 +81,7 @@ impl<'s> Notes<'s> {
         if let Some((id, record)) = record {
             self.batch.record(*id, Some(record));
         }
-        self.relink(lane, &entry.row_key, link, was);
+        self.relink(lane, &entry.row_key, link, was)?;
         self.forget_trouble(lane, &entry.row_key)?;
         lane.figures.unchanged += 1;
         if lane.has_children && link.is_none_or(|link| link.record.is_none()) {
@@ -104,15 +103,22 @@ impl<'s> Notes<'s> {
             self.batch.record(id, Some(&record));
         }
         let alone = Link { record: None, ..link.clone() };
-        self.relink(lane, &entry.row_key, Some(&alone), Some(link));
+        self.relink(lane, &entry.row_key, Some(&alone), Some(link))?;
         Ok(())
     }
 
     /// Writes the link, and what hangs on it: membership, references.
-    fn relink(&mut self, lane: &mut Lane, row_key: &[u8], link: Option<&Link>, was: Option<&Link>) {
+    fn relink(
+        &mut self,
+        lane: &mut Lane,
+        row_key: &[u8],
+        link: Option<&Link>,
+        was: Option<&Link>,
+    ) -> Result<(), StateError> {
         let (record, before) = (link.and_then(|link| link.record), was.and_then(|was| was.record));
         if record != before {
             if let Some(before) = before {
+                self.settle_key(before, record)?;
                 self.batch.member(before, lane.id, row_key, false);
                 lane.figures.records = lane.figures.records.saturating_sub(1);
             }
@@ -126,6 +132,7 @@ impl<'s> Notes<'s> {
         }
         self.refer(lane.id, row_key, link.map_or(&[], |link| &link.parents), was.map_or(&[], |was| &was.parents));
         self.batch.link(lane.id, row_key, link);
+        Ok(())
     }
 
     fn refer(&mut self, mapping: MappingId, row_key: &[u8], parents: &[RowName], before: &[RowName]) {
@@ -280,18 +287,11 @@ impl<'s> Notes<'s> {
     pub(super) fn intend(&mut self, lane: &mut Lane, entry: &Entry, plan: &mut Plan) -> Result<(), StateError> {
         let (id, after) = match &plan.then {
             Then::Holds { id, was, .. } if plan.write.op == WriteOp::Update => {
-                self.forget(lane, was.unwrap_or(*id), &plan.write)?;
-                return Ok(());
+                return self.forget(was.unwrap_or(*id), *id, &plan.write);
             }
-            Then::Stepped { was, .. } => {
-                self.forget(lane, *was, &plan.write)?;
-                return Ok(());
-            }
+            Then::Stepped { id, was, .. } => return self.forget(*was, *id, &plan.write),
             Then::Holds { id, after, .. } => (id, after),
-            Then::Departed { id, .. } => {
-                self.forget(lane, *id, &plan.write)?;
-                return Ok(());
-            }
+            Then::Departed { id, .. } => return self.forget(*id, *id, &plan.write),
             Then::Deleted { id } => {
                 // Should the row come back before the answer is known, all of it is sent, and finds out.
                 if let Some(record) = self.store.record(*id)? {
@@ -318,18 +318,33 @@ impl<'s> Notes<'s> {
         Ok(())
     }
 
-    /// What a write changes of a record is not known any more. That its key is not is noted in the key's own place among
-    /// the fields, which no field takes.
-    fn forget(&mut self, lane: &Lane, id: RecordId, write: &Write) -> Result<(), StateError> {
+    /// What a write changes of a record is not known any more. A key that it is to take is claimed for it.
+    fn forget(&mut self, id: RecordId, to: RecordId, write: &Write) -> Result<(), StateError> {
         let Some(mut record) = self.store.record(id)? else { return Ok(()) };
         for (name, _) in &write.fields {
             record.fields.remove(&**name);
-            if *name == write.key_field {
-                let unknown = AcceptedField { hash: 0, owner: lane.id, seq: Seq::ZERO };
-                record.fields.insert(name.to_string(), unknown);
-            }
+        }
+        if write.moves_key() && !record.perhaps.contains(&to) {
+            record.perhaps.push(to);
         }
         self.batch.record(id, Some(&record));
+        if to != id {
+            let claim = Record { key: write.key.to_string(), claim_of: Some(id), ..Record::default() };
+            self.batch.record(to, Some(&claim));
+        }
+        Ok(())
+    }
+
+    /// The record at `id` has one key for sure, at `to`, or nobody of ours feeds it any more: its claims end. Of one that
+    /// nobody feeds and whose key is not known, nothing is kept.
+    fn settle_key(&mut self, id: RecordId, to: Option<RecordId>) -> Result<(), StateError> {
+        let perhaps = self.store.record(id)?.map(|record| record.perhaps).unwrap_or_default();
+        for claimed in perhaps.iter().filter(|claimed| Some(**claimed) != to && **claimed != id) {
+            self.batch.record(*claimed, None);
+        }
+        if to.is_none() && !perhaps.is_empty() {
+            self.batch.record(id, None);
+        }
         Ok(())
     }
 
@@ -353,11 +368,14 @@ impl<'s> Notes<'s> {
                         self.wake.push((lane.id, entry.row_key.clone()));
                     }
                 }
+                if plan.write.moves_key() {
+                    self.settle_key(was.unwrap_or(id), Some(id))?;
+                }
                 if let Some(was) = was.filter(|was| *was != id) {
                     self.batch.record(was, None);
                 }
                 self.batch.record(id, Some(&after));
-                self.relink(lane, &entry.row_key, Some(&link(Some(id))), plan.was.as_ref());
+                self.relink(lane, &entry.row_key, Some(&link(Some(id))), plan.was.as_ref())?;
                 if lane.has_children && plan.write.op == WriteOp::Upsert {
                     self.wake.push((lane.id, entry.row_key.clone()));
                 }
@@ -365,19 +383,21 @@ impl<'s> Notes<'s> {
                 self.done(lane, entry)?;
                 Ok(After::Settled)
             }
-            Then::Stepped { id, was, after } => {
+            Then::Stepped { id, was, mut after } => {
+                self.settle_key(was, Some(id))?;
+                after.perhaps.clear();
                 self.batch.record(was, None);
                 self.batch.record(id, Some(&after));
                 let before = plan.was.clone().unwrap_or_else(|| link(Some(was)));
                 let stepped = Link { record: Some(id), ..before };
-                self.relink(lane, &entry.row_key, Some(&stepped), plan.was.as_ref());
+                self.relink(lane, &entry.row_key, Some(&stepped), plan.was.as_ref())?;
                 Ok(After::Again)
             }
             Then::Deleted { id } if plan.seq == Seq::ZERO => {
                 // Given up for another record, which the row joins now.
                 self.batch.record(id, None);
                 let before = plan.was.clone().unwrap_or_else(|| link(None));
-                self.relink(lane, &entry.row_key, Some(&Link { record: None, ..before }), plan.was.as_ref());
+                self.relink(lane, &entry.row_key, Some(&Link { record: None, ..before }), plan.was.as_ref())?;
                 Ok(After::Again)
             }
             Then::Deleted { id } => {
@@ -404,7 +424,7 @@ impl<'s> Notes<'s> {
         link: &Link,
         gone: bool,
     ) -> Result<(), StateError> {
-        self.relink(lane, &entry.row_key, (!gone).then_some(link), was);
+        self.relink(lane, &entry.row_key, (!gone).then_some(link), was)?;
         self.forget_trouble(lane, &entry.row_key)?;
         self.done(lane, entry)
     }
@@ -418,7 +438,7 @@ impl<'s> Notes<'s> {
             self.batch.record(*id, None);
             let before = plan.was.as_ref();
             let alone = before.map(|was| Link { record: None, ..was.clone() });
-            self.relink(lane, &entry.row_key, alone.as_ref(), before);
+            self.relink(lane, &entry.row_key, alone.as_ref(), before)?;
             return Ok(After::Again);
         }
         if lane.config.on_gone == OnGone::Reject {
@@ -430,10 +450,12 @@ impl<'s> Notes<'s> {
         match &plan.then {
             Then::Holds { id, was, .. } => {
                 let known = was.unwrap_or(*id);
+                self.settle_key(known, Some(known))?;
                 let key = self.store.record(known)?.map(|record| record.key).unwrap_or_default();
                 self.batch.record(known, Some(&Record { key, ..Record::default() }));
             }
             Then::Stepped { was, .. } => {
+                self.settle_key(*was, Some(*was))?;
                 let key = self.store.record(*was)?.map(|record| record.key).unwrap_or_default();
                 self.batch.record(*was, Some(&Record { key, ..Record::default() }));
             }
@@ -504,6 +526,7 @@ pub(super) fn payload(write: &Write) -> String {
         FieldValue::Number(n) => n.clone().into(),
         FieldValue::Text(text) => text.clone().into(),
         FieldValue::Reference { key_field, key } => serde_json::json!({ key_field: key }),
+        FieldValue::ReferenceById(crm_id) => serde_json::json!({ "id": crm_id }),
     };
     let mut fields = serde_json::Map::new();
     fields.insert(write.key_field.to_string(), json(&write.key));

@@ -103,6 +103,10 @@ impl Hash {
                 self.text(key_field);
                 self.text(key);
             }
+            FieldValue::ReferenceById(crm_id) => {
+                self.tag(6);
+                self.text(crm_id);
+            }
         }
     }
 }

@@ -101,6 +101,11 @@ pub struct Record {
     pub crm_id: Option<String>,
     /// The fields it accepted.
     pub fields: BTreeMap<String, AcceptedField>,
+    /// Where else it may be by now: the addresses of keys that it was to take, and whose answers are not known.
+    pub perhaps: Vec<RecordId>,
+    /// Nothing is here but a claim: the record of that address may have taken this key. It counts while that record
+    /// names this address in `perhaps`.
+    pub claim_of: Option<RecordId>,
 }
 
 /// A field as the CRM last accepted it.

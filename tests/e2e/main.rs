@@ -6,6 +6,7 @@
 
 mod chaos;
 mod daemon;
+mod doubts;
 mod machine_stops;
 mod orphans;
 mod outage;

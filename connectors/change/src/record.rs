@@ -24,6 +24,15 @@ pub enum FieldValue {
         /// The external key itself.
         key: String,
     },
+    /// Another record, by the CRM's own id: while its external key is changing.
+    ReferenceById(String),
+}
+
+impl FieldValue {
+    /// Whether it names another record.
+    pub fn is_reference(&self) -> bool {
+        matches!(self, Self::Reference { .. } | Self::ReferenceById(_))
+    }
 }
 
 impl fmt::Display for FieldValue {
@@ -34,6 +43,7 @@ impl fmt::Display for FieldValue {
             Self::Number(n) => f.write_str(n),
             Self::Text(text) => f.write_str(text),
             Self::Reference { key_field, key } => write!(f, "{key_field}={key}"),
+            Self::ReferenceById(crm_id) => write!(f, "id {crm_id}"),
         }
     }
 }
@@ -66,6 +76,13 @@ pub struct Write {
     pub crm_id: Option<String>,
     /// The fields to write, without the key. An update that renames carries the new key here.
     pub fields: Vec<(Arc<str>, FieldValue)>,
+}
+
+impl Write {
+    /// Whether it gives a record that is there another external key, or makes sure of the one it has.
+    pub fn moves_key(&self) -> bool {
+        self.op == WriteOp::Update && self.fields.iter().any(|(name, _)| *name == self.key_field)
+    }
 }
 
 /// How far a reason to wait reaches.

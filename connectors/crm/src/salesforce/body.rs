@@ -114,7 +114,7 @@ impl Serialize for Json<'_> {
                 Some(raw) => raw.serialize(serializer),
                 None => serializer.serialize_str(text),
             },
-            FieldValue::Text(text) => serializer.serialize_str(text),
+            FieldValue::Text(text) | FieldValue::ReferenceById(text) => serializer.serialize_str(text),
             FieldValue::Reference { key_field, key } => {
                 let mut map = serializer.serialize_map(Some(1))?;
                 map.serialize_entry(key_field, key)?;

@@ -206,9 +206,7 @@ fn found(raw: Raw) -> Result<Found, NotUnderstood> {
         .collect();
     match fields.remove("Id").or_else(|| fields.remove("id")) {
         Some(FieldValue::Text(crm_id)) => Ok(Found { crm_id, fields }),
-        Some(FieldValue::Null | FieldValue::Bool(_) | FieldValue::Number(_) | FieldValue::Reference { .. }) | None => {
-            Err(NotUnderstood("a record without an id".into()))
-        }
+        Some(_) | None => Err(NotUnderstood("a record without an id".into())),
     }
 }
 
@@ -231,7 +229,10 @@ fn literal(value: &FieldValue) -> String {
         FieldValue::Number(n) if n.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.')) && !n.is_empty() => {
             n.clone()
         }
-        FieldValue::Number(text) | FieldValue::Text(text) | FieldValue::Reference { key: text, .. } => {
+        FieldValue::Number(text)
+        | FieldValue::Text(text)
+        | FieldValue::ReferenceById(text)
+        | FieldValue::Reference { key: text, .. } => {
             let mut quoted = String::with_capacity(text.len() + 2);
             quoted.push('\'');
             for c in text.chars() {

@@ -1,7 +1,8 @@
 //! The two names of a Salesforce lookup: of its id field (`AccountId`, `Shop__c`) and of its relationship (`Account`, `Shop__r`).
 //!
-//! A record is referred to by external key under the relationship's name. A lookup is cleared under the id field's name: that
-//! is a field like any other there, while null under a relationship's name is not documented to clear anything.
+//! A record is referred to by external key under the relationship's name, by id under the id field's. A lookup is cleared
+//! under the id field's name: that is a field like any other there, while null under a relationship's name is not documented
+//! to clear anything.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -25,6 +26,7 @@ impl References {
     pub(super) fn written<'a>(&self, object: &str, field: &'a str, value: &FieldValue) -> Cow<'a, str> {
         match value {
             FieldValue::Reference { .. } => relationship(field),
+            FieldValue::ReferenceById(_) => id_field(field),
             FieldValue::Null if self.is_reference(object, field) => id_field(field),
             FieldValue::Null | FieldValue::Bool(_) | FieldValue::Number(_) | FieldValue::Text(_) => {
                 Cow::Borrowed(field)
@@ -102,6 +104,8 @@ mod tests {
         check("Contact", "AccountId", &parent, "Account");
         check("Contact", "Shop__c", &parent, "Shop__r");
         check("Contact", "Account", &FieldValue::Null, "AccountId");
+        check("Contact", "Account", &FieldValue::ReferenceById("001…".into()), "AccountId");
+        check("Contact", "Shop__r", &FieldValue::ReferenceById("a01…".into()), "Shop__c");
         check("Contact", "Owner", &FieldValue::Null, "OwnerId");
         check("Contact", "Shop__r", &FieldValue::Null, "Shop__c");
         check("Contact", "Phone", &FieldValue::Null, "Phone");

@@ -3,7 +3,7 @@
 //! Pages: `resources-composite-sobjects-collections-upsert.html` (the array, in the order of the request) and
 //! `errorcodes.html` (the codes) of the REST guide. Note `statusCode` here, `errorCode` where a whole request is refused.
 
-use passerelle_change::{FieldValue, Outcome, Refusal, RetryScope, Write, WriteOp};
+use passerelle_change::{Outcome, Refusal, RetryScope, Write, WriteOp};
 use serde::Deserialize;
 
 use super::names::{id_field, relationship};
@@ -156,7 +156,7 @@ fn meaning(write: &Write, error: &RecordError) -> Meaning {
 }
 
 fn has_reference(write: &Write) -> bool {
-    write.fields.iter().any(|(_, value)| matches!(value, FieldValue::Reference { .. }))
+    write.fields.iter().any(|(_, value)| value.is_reference())
 }
 
 /// Whether the fields that the error names are references of the write; `None` where it names none, or only the id.
@@ -167,7 +167,7 @@ fn names_reference(write: &Write, error: &RecordError) -> Option<bool> {
     }
     let is_reference = |name: &str| {
         write.fields.iter().any(|(field, value)| {
-            matches!(value, FieldValue::Reference { .. })
+            value.is_reference()
                 && (relationship(field).eq_ignore_ascii_case(name) || id_field(field).eq_ignore_ascii_case(name))
         })
     };

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use passerelle_change::FieldValue;
+
 use super::*;
 
 const ID: &str = "003000000000001AAA";

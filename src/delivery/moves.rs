@@ -1,0 +1,120 @@
+//! Rows that changed their key: what is known of them moves along, before any row of that view is looked at.
+
+use std::collections::BTreeSet;
+
+use passerelle_change::Seq;
+use passerelle_state::{DeliveryBatch, Durability, Link, Move, SourceId, StateError, View};
+
+use super::commands::again;
+use super::engine::Engine;
+use super::now_micros;
+use super::parents::RowName;
+
+impl Engine<'_> {
+    /// Applies key changes before any row of the view is looked at. False while requests are under way.
+    pub(super) fn apply_moves(&mut self, views: &[Option<View<'_>>]) -> Result<bool, StateError> {
+        for (index, view) in views.iter().enumerate() {
+            let Some(view) = view else { continue };
+            let source = self.sources[index].id;
+            loop {
+                let after = self.moves_done.get(&source).copied().unwrap_or_default();
+                let moves = view.moves(source, after, 500)?;
+                if moves.is_empty() {
+                    break;
+                }
+                if self.requests.in_flight() > 0 {
+                    return Ok(false);
+                }
+                self.put_back_staged();
+                for (seq, moved) in moves {
+                    self.apply_move(source, seq, &moved)?;
+                    self.moves_done.insert(source, seq);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// What was known of the new key's row, which is gone then, stays behind under the old key, so that its record is let
+    /// go as a deleted row's. Rows that refer to the one or the other are looked at again: those that followed it find
+    /// the same record.
+    fn apply_move(&self, source: SourceId, seq: Seq, moved: &Move) -> Result<(), StateError> {
+        let store = self.store;
+        let mut batch = DeliveryBatch::new(store);
+        for lane in self.lanes.iter().filter(|lane| lane.table == moved.table) {
+            let (old, new) = ((lane.id, moved.old.clone()), (lane.id, moved.new.clone()));
+            let links = [store.link(lane.id, &moved.old)?, store.link(lane.id, &moved.new)?];
+            let replaces =
+                links[1].as_ref().is_some_and(|link| link.record.is_some() && link.revision == lane.revision());
+            let swapped = Swapped { old: &old, new: &new };
+            let [came, went] = links;
+            swapped.carry(&mut batch, &old, came, &new);
+            swapped.carry(&mut batch, &new, went, &old);
+            if replaces {
+                batch.park(lane.id, now_micros(), &moved.old, &again(None))?;
+            }
+            if store.dead_letter(lane.id, &moved.old)?.is_some() {
+                batch.dead(lane.id, &moved.old, None);
+            }
+            batch.waiting(lane.id, &moved.old, None);
+            if lane.has_children {
+                self.follow(&mut batch, &swapped)?;
+            }
+        }
+        batch.move_done(source, seq);
+        store.write_delivery(batch, Durability::WithTheNext)
+    }
+
+    /// The rows that refer to a moved one know it by its new key, and are looked at again.
+    fn follow(&self, batch: &mut DeliveryBatch<'_>, swapped: &Swapped<'_>) -> Result<(), StateError> {
+        let store = self.store;
+        let mut children = BTreeSet::new();
+        for parent in [swapped.old, swapped.new] {
+            children.extend(store.children((parent.0, &parent.1), usize::MAX)?);
+        }
+        for child in children.into_iter().filter(|child| child != swapped.old && child != swapped.new) {
+            let since = store.waiting(child.0, &child.1)?.and_then(|waiting| waiting.since);
+            batch.waiting(child.0, &child.1, None);
+            batch.park(child.0, now_micros(), &child.1, &again(since))?;
+            if let Some(link) = store.link(child.0, &child.1)? {
+                swapped.carry(batch, &child, Some(link), &child);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two row keys of a mapping that change places.
+struct Swapped<'a> {
+    old: &'a RowName,
+    new: &'a RowName,
+}
+
+impl Swapped<'_> {
+    fn parent(&self, parent: RowName) -> RowName {
+        match parent {
+            parent if parent == *self.old => self.new.clone(),
+            parent if parent == *self.new => self.old.clone(),
+            parent => parent,
+        }
+    }
+
+    /// Writes a row's link under another key, with its membership and references.
+    fn carry(&self, batch: &mut DeliveryBatch<'_>, from: &RowName, link: Option<Link>, to: &RowName) {
+        let link = link.map(|mut link| {
+            if let Some(record) = link.record {
+                batch.member(record, from.0, &from.1, false);
+                batch.member(record, to.0, &to.1, true);
+            }
+            for (parent, parent_key) in &link.parents {
+                batch.backref((*parent, parent_key), (from.0, &from.1), false);
+            }
+            link.parents = link.parents.into_iter().map(|parent| self.parent(parent)).collect();
+            for (parent, parent_key) in &link.parents {
+                batch.backref((*parent, parent_key), (to.0, &to.1), true);
+            }
+            link
+        });
+        batch.link(to.0, &to.1, link.as_ref());
+    }
+}
