@@ -278,7 +278,8 @@ impl View<'_> {
         Ok(found)
     }
 
-    /// Whether a row is named in a lane's generations up to `newest`, looked for in the last few.
+    /// Whether a row is named in a lane: in its generations up to `newest`, the newest closed one, looked for in the last
+    /// few, or in the one that is open. Lanes close theirs each at their own time.
     pub fn is_queued(
         &self,
         lane: MappingId,
@@ -286,7 +287,7 @@ impl View<'_> {
         newest: Generation,
         row_key: &[u8],
     ) -> Result<bool, StateError> {
-        for generation in (oldest.0..=newest.0).rev().take(4) {
+        for generation in (oldest.0..=newest.0 + 1).rev().take(4) {
             let mut key = Vec::with_capacity(13 + row_key.len());
             keys::queued_into(lane, Generation(generation), row_key, &mut key);
             if self.snapshot.get_pinned_cf(self.store.family(Family::Queue), &key)?.is_some() {
