@@ -42,13 +42,7 @@ async fn bench() -> Result<()> {
 
 fn loads() -> [Load; 3] {
     let (inserts, updates) = (scaled(1_000_000), scaled(500_000));
-    let insert = format!(
-        "do $$ begin for part in 0..{} loop
-            insert into customer select n, {} from generate_series(part * 100 + 1, part * 100 + 100) n; commit;
-         end loop; end $$",
-        inserts / 100 - 1,
-        rig::VALUES
-    );
+    let insert = rig::inserts(inserts, 100);
     // A step that shares no factor with the number of rows: each row once, in no order.
     let update = format!(
         "do $$ begin for part in 0..{} loop

@@ -119,7 +119,7 @@ fn fdatasync(folder: &std::path::Path, stop: &AtomicBool) -> Result<Vec<Duration
         let start = Instant::now();
         file.sync_data()?;
         times.push(start.elapsed());
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50)); // a sample now and then: the disk is the daemon's, not ours
     }
     Ok(times)
 }

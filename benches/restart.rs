@@ -25,14 +25,7 @@ async fn bench() -> Result<()> {
     let rows = scaled(1_000_000);
     let mut daemon = rig.streaming().await?;
     rig::pause_writes(&daemon).await?;
-    let fill = format!(
-        "do $$ begin for part in 0..{} loop
-            insert into customer select n, {} from generate_series(part * 1000 + 1, part * 1000 + 1000) n; commit;
-         end loop; end $$",
-        rows / 1_000 - 1,
-        rig::VALUES
-    );
-    rig.sql.batch_execute(&fill).await?;
+    rig.sql.batch_execute(&rig::inserts(rows, 1_000)).await?;
     let end = rig.marker().await?;
     rig::durable(&mut daemon, end).await?;
     daemon.kill()?;
@@ -80,7 +73,7 @@ async fn settled_bytes(folder: &Path) -> Result<u64> {
     let start = Instant::now();
     let mut last = bytes(folder)?;
     loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await; // nothing announces the end of a compaction
         let now = bytes(folder)?;
         if now == last || start.elapsed() > Duration::from_secs(30) {
             return Ok(now);

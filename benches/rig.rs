@@ -36,6 +36,17 @@ pub(crate) const VALUES: &str =
     "'Customer Number ' || n, 'customer.' || n || '@example.com', '+331' || (40000000 + n % 9999999),
     n % 120 || ' Harbour Street', 'City ' || n % 1000, (n % 100000) / 100.0, clock_timestamp()";
 
+/// Inserts so many rows, some in a transaction.
+pub(crate) fn inserts(rows: u64, in_a_transaction: u64) -> String {
+    format!(
+        "do $$ begin for part in 0..{} loop
+            insert into customer select n, {VALUES}
+            from generate_series(part * {in_a_transaction} + 1, (part + 1) * {in_a_transaction}) n; commit;
+         end loop; end $$",
+        rows / in_a_transaction - 1,
+    )
+}
+
 /// What the values of a row take, in bytes, as the log carries them.
 pub(crate) const MAPPED_BYTES: &str = "select sum(octet_length(id::text) + octet_length(name) + octet_length(email) + octet_length(phone)
     + octet_length(street) + octet_length(city) + octet_length(balance::text) + octet_length(changed_at::text))::bigint from customer";
@@ -133,7 +144,7 @@ pub(crate) async fn acknowledged(rig: &Rig, daemon: &mut Daemon, end: u64) -> Re
         if let Some(status) = daemon.ended()? {
             bail!("the daemon ended with {status}:\n{}", daemon.log_tail(20));
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await; // often enough for a run of seconds, too seldom to cost
     }
 }
 

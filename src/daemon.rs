@@ -190,7 +190,7 @@ async fn set_up(
         }
         tokio::select! {
             () = shared.stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(SETUP_WAIT) => {}
+            () = tokio::time::sleep(SETUP_WAIT) => {} // the database may be back by then
         }
     }
 }

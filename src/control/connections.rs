@@ -54,7 +54,7 @@ where
             (Err(_), _) => break,
             (Ok(_), Err(error)) => {
                 warn!(listener = what, %error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await; // descriptors come back as connections end
             }
         }
     }

@@ -233,7 +233,7 @@ async fn any_change(sources: &mut [SourceView]) {
 
 async fn until(at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
+        Some(at) => tokio::time::sleep_until(at.into()).await, // when a row, a retry or a window is due
         None => std::future::pending().await,
     }
 }

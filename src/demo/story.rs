@@ -223,7 +223,7 @@ impl Story {
         self.log_is_free(&position).await?;
         let edited = format!("{} people change their phones, {changes} times", people.len());
         self.teller.happened(&edited, "waits on passerelle's disk, not on PostgreSQL's");
-        tokio::time::sleep_until(down + self.pace.outage).await;
+        tokio::time::sleep_until(down + self.pace.outage).await; // the outage lasts as long as it was told
         self.crm.clear_faults();
         let start = self.begin();
         self.teller.meanwhile(&format!("the CRM is back after {}", lasting(down.elapsed())));

@@ -69,25 +69,31 @@ impl<'s> CaptureBatch<'s> {
 
     /// Folds a row that was put together here: one that changed its key.
     pub fn put_row(&mut self, table: TableId, row_key: &[u8], row: &Row<'_>) {
-        self.merge(table, row_key, row);
+        self.fold(table, row_key, row);
     }
 
     /// Folds a change into a row.
     pub fn row(&mut self, table: TableId, row_key: &[u8], op: Op, seq: Seq, cells: Cells<'_>) {
-        self.merge(table, row_key, &Row::changed(op, seq, cells));
+        self.fold(table, row_key, &Row::changed(op, seq, cells));
     }
 
     /// Folds a row that a load has read.
     pub fn loaded(&mut self, table: TableId, row_key: &[u8], load: &Load, cells: Cells<'_>) {
-        self.merge(table, row_key, &Row::loaded(load.number, load.low, cells));
+        self.fold(table, row_key, &Row::loaded(load.number, load.low, cells));
     }
 
-    fn merge(&mut self, table: TableId, row_key: &[u8], row: &Row<'_>) {
+    /// What replaces a row whatever it was is put: RocksDB needs not fold it.
+    fn fold(&mut self, table: TableId, row_key: &[u8], row: &Row<'_>) {
         self.key.clear();
         self.value.clear();
         keys::row_into(table, row_key, &mut self.key);
         row.encode_into(&mut self.value);
-        self.batch.merge_cf(self.store.family(Family::Rows), &self.key, &self.value);
+        let family = self.store.family(Family::Rows);
+        if row.replaces() {
+            self.batch.put_cf(family, &self.key, &self.value);
+        } else {
+            self.batch.merge_cf(family, &self.key, &self.value);
+        }
         self.rows += 1;
     }
 

@@ -1,8 +1,9 @@
 //! The row store: the last known mapped columns of every mapped row.
 //!
-//! Capture never reads a row to write it: each change is a merge operand, and [`fold`] makes the row of them when it is
-//! read or compacted. Stored rows and stream operands have one form, so a partial merge is a fold too; only a loaded
-//! row must meet the whole row before it is folded, since it must not replace what is newer.
+//! Capture never reads a row to write it: a change that replaces the row is put, any other is a merge operand, and
+//! [`fold`] makes the row of them when it is read or compacted. Stored rows and stream operands have one form, so a partial
+//! merge is a fold too; only a loaded row must meet the whole row before it is folded, since it must not replace what is
+//! newer.
 
 use passerelle_change::cells::push_cell;
 use passerelle_change::{Cells, Op, Seq};
@@ -31,7 +32,7 @@ pub struct Row<'a> {
     pub standing: Standing,
     /// The sequence of its newest change.
     pub seq: Seq,
-    /// The last load that saw it; 0 for none.
+    /// The last load that saw it; 0 for none since its last whole change.
     pub load: u32,
     #[serde(with = "serde_bytes")]
     cells: &'a [u8],
@@ -58,6 +59,11 @@ impl<'a> Row<'a> {
         Cells::new(self.cells)
     }
 
+    /// As an operand: whether the row that was does not matter.
+    pub(crate) fn replaces(&self) -> bool {
+        matches!(self.standing, Standing::Full | Standing::Gone)
+    }
+
     /// Reads it from its stored form.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Damage> {
         codec::decode(bytes)
@@ -76,7 +82,7 @@ pub struct RowBuf {
     pub standing: Standing,
     /// The sequence of its newest change.
     pub seq: Seq,
-    /// The last load that saw it; 0 for none.
+    /// The last load that saw it; 0 for none since its last whole change.
     pub load: u32,
     cells: Vec<u8>,
 }
@@ -115,7 +121,7 @@ pub fn fold(old: Option<RowBuf>, operand: Row<'_>) -> RowBuf {
         return operand.into();
     };
     match operand.standing {
-        Standing::Full | Standing::Gone => RowBuf { load: old.load, ..operand.into() },
+        Standing::Full | Standing::Gone => operand.into(),
         Standing::Partial => match old.standing {
             Standing::Gone => RowBuf { load: old.load, ..operand.into() },
             Standing::Full | Standing::Partial | Standing::Loaded => RowBuf {

@@ -156,7 +156,7 @@ impl Reader {
                     Ok(()) => self.acknowledge(*acknowledged.borrow_and_update()),
                     Err(_) => return Ok(()),
                 },
-                () = tokio::time::sleep_until(wake) => self.check_silence()?,
+                () = tokio::time::sleep_until(wake) => self.check_silence()?, // a status or a silence is due then
                 permit = out.reserve(), if !self.batch.is_empty() => match permit {
                     Ok(permit) => permit.send(self.take_batch()),
                     Err(_) => return Ok(()),
@@ -313,7 +313,7 @@ fn committed(decoder: &mut Decoder, ledger: &mut Ledger, progress: &Progress) {
 
 #[expect(clippy::disallowed_methods, reason = "the thread is the stream's own; see NAP")]
 fn nap() {
-    std::thread::sleep(NAP);
+    std::thread::sleep(NAP); // the server fills the socket meanwhile
 }
 
 fn clock() -> Micros {

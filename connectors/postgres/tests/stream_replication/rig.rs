@@ -93,7 +93,7 @@ impl Rig {
     pub(crate) async fn until(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let asking = async {
             while !done(self) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await; // looked at again and again, within a limit
             }
         };
         tokio::time::timeout(Duration::from_secs(30), asking)
