@@ -5,6 +5,7 @@
 
 mod ledger;
 mod progress;
+mod rhythm;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -22,22 +23,13 @@ use crate::wire::{self, Copied, MAX_FRAME_BYTES, Malformed};
 use crate::{Error, Lsn};
 use ledger::Ledger;
 pub use progress::Progress;
+use rhythm::Rhythm;
 
 /// A batch that has this much is handed on before more is decoded.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// The most that is read before it is decoded.
 const GULP_BYTES: usize = 1 << 20;
-
-/// What is sent this long after its commit, by the server's own clock, is old: there is more of it to come.
-const BEHIND: Duration = Duration::from_millis(10);
-
-/// While behind, the time in which the server fills the socket again. It sends row by row, and each send that has to
-/// wake a sleeping reader costs it more than the row. Measured on two cores of which nobody else wanted one: naps of
-/// 1 ms let the server send 2.5 times what a reader of whatever is there gets (340 k to 136 k rows of 180 bytes a
-/// second); shorter ones cost us more, longer ones gain nothing, and less than the socket's buffer comes meanwhile.
-/// The thread itself has to sleep: the runtime, waiting for a timer, is woken by each piece that comes.
-const NAP: Duration = Duration::from_millis(1);
 
 /// After a row that needed more, the buffer is made small again.
 const KEPT_BUFFER_BYTES: usize = 8 << 20;
@@ -106,8 +98,7 @@ struct Reader {
     batch: Batch,
     ledger: Ledger,
     progress: Arc<Progress>,
-    /// What was decoded last is old.
-    behind: bool,
+    rhythm: Rhythm,
     /// Status messages on their way out.
     outbound: Vec<u8>,
 }
@@ -122,7 +113,7 @@ impl Reader {
             decoder,
             batch: Batch::new(),
             progress,
-            behind: false,
+            rhythm: Rhythm::new(),
             outbound: Vec::new(),
         }
     }
@@ -143,8 +134,8 @@ impl Reader {
             if !has_room {
                 // The silence that follows is ours.
                 self.ledger.heard(Instant::now());
-            } else if self.behind {
-                nap();
+            } else if let Some(nap) = self.rhythm.nap() {
+                sleep(nap);
             }
             let wake = tokio::time::Instant::from_std(self.ledger.wake_at(self.decoder.open_transaction().is_some()));
             // In this order: the end, then what lets the server free its log, then what is due, then room made by the
@@ -218,6 +209,7 @@ impl Reader {
                 None => break,
             }
         }
+        self.rhythm.gulped(read);
         self.ledger.heard(Instant::now());
         self.progress.read(read, clock());
         Ok(())
@@ -259,7 +251,7 @@ impl Reader {
             }
         }
         if let (Some(sent), Some(committed)) = (sent_at, self.decoder.committed_at()) {
-            self.behind = sent.0.saturating_sub(committed.0) >= BEHIND.as_micros() as i64;
+            self.rhythm.aged(Duration::from_micros(sent.0.saturating_sub(committed.0).max(0).unsigned_abs()));
         }
         let open = self.decoder.open_transaction();
         self.progress.decoded(self.ledger.received(), self.batch.rows() - rows, open, done);
@@ -311,9 +303,10 @@ fn committed(decoder: &mut Decoder, ledger: &mut Ledger, progress: &Progress) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the thread is the stream's own; see NAP")]
-fn nap() {
-    std::thread::sleep(NAP); // the server fills the socket meanwhile
+/// The thread itself has to sleep: the runtime, waiting for a timer, is woken by each piece that comes.
+#[expect(clippy::disallowed_methods, reason = "the thread is the stream's own")]
+fn sleep(nap: Duration) {
+    std::thread::sleep(nap); // the server fills the socket meanwhile: see `rhythm`
 }
 
 fn clock() -> Micros {
