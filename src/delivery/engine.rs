@@ -106,6 +106,8 @@ pub(super) struct Engine<'s> {
     pub listens: bool,
     /// When the forecast was last made, and the totals of records and calls then.
     pub recent: (Instant, u64, u64),
+    /// Records accepted a second, over the last minutes.
+    pub records_per_second: f64,
     /// What a record cost while nothing lingered.
     pub calls_per_record: f64,
     /// Key changes that were applied, by source.
@@ -148,6 +150,7 @@ impl Delivery {
             linger: Duration::ZERO,
             listens: true,
             recent: (now, 0, 0),
+            records_per_second: 0.0,
             calls_per_record: 1.0,
             moves_done: HashMap::new(),
         };

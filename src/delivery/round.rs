@@ -17,6 +17,8 @@ use super::settle::Notes;
 use crate::capture::Durable;
 use crate::failpoint;
 
+/// The rate that the day's forecast goes on with is a mean over about this long.
+const RATE_OVER: Duration = Duration::from_mins(10);
 /// Rows decided about before the loop looks up again.
 const ROWS_A_ROUND: usize = 2_000;
 
@@ -329,6 +331,9 @@ impl Engine<'_> {
             return;
         }
         let (records, used) = ((self.records_total - records_then) as f64, (calls - calls_then) as f64);
+        // A burst says little of the day: a first load, or what waited while the CRM was down.
+        let share = (elapsed.as_secs_f64() / RATE_OVER.as_secs_f64()).min(1.0);
+        self.records_per_second += (records / elapsed.as_secs_f64() - self.records_per_second) * share;
         if self.linger.is_zero() && records > 0.0 {
             self.calls_per_record = (used / records).clamp(0.005, 1.0);
         }
@@ -338,7 +343,7 @@ impl Engine<'_> {
             Some(outlook) => linger(&Forecast {
                 calls_left: outlook.calls_left,
                 within: outlook.within,
-                records_per_second: records / elapsed.as_secs_f64(),
+                records_per_second: self.records_per_second,
                 calls_per_record: self.calls_per_record,
                 lanes: self.lanes.len() as u32,
                 freshness,
