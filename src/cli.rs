@@ -93,8 +93,12 @@ enum Verb {
         #[arg(long)]
         confirm: bool,
     },
-    /// Read the configuration again
-    Reload,
+    /// Read the configuration again: what changes is shown; a faulty one changes nothing
+    Reload {
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Show it all at work on this machine: a private PostgreSQL, a local CRM, live changes
     Demo(DemoArgs),
     /// Run a local CRM to try mappings on
@@ -138,7 +142,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Verb::DeadLetters { verb } => waiting(dead_letters::dead_letters(&global, verb)),
         Verb::Pause(which) => waiting(pause::pause(&global, &which)),
         Verb::Resume { which, confirm } => waiting(pause::resume(&global, &which, confirm)),
-        Verb::Reload => waiting(pause::reload(&global)),
+        Verb::Reload { dry_run } => waiting(pause::reload(&global, dry_run)),
         Verb::Demo(args) => {
             logging::start(global.log_format, Some(global.log.as_deref().unwrap_or("warn")))?;
             tokio::runtime::Runtime::new()?.block_on(demo::run(args)).map_err(Failure::Other)
@@ -195,7 +199,9 @@ impl Failure {
             Self::Daemon(fault) => (fault.to_string(), fault.hint()),
             Self::Other(fault) => (format!("{fault:#}"), None),
         };
-        eprintln!("{}: {}", paint.text(Tone::Bad, "error"), humane::tame(&text));
+        // The screen of a faulty configuration has many lines.
+        let text: Vec<String> = text.lines().map(humane::tame).collect();
+        eprintln!("{}: {}", paint.text(Tone::Bad, "error"), text.join("\n"));
         if let Some(hint) = hint {
             eprintln!(" {}: {}", paint.text(Tone::Bold, "hint"), humane::tame(&hint));
         }
@@ -223,7 +229,10 @@ fn print_done(global: &Global, document: &Value) -> Result<(), Failure> {
         return print_json(document);
     }
     match serde_json::from_value::<Done>(document.clone()) {
-        Ok(done) => print(&format!("{}\n", humane::tame(&done.message))),
+        Ok(done) => {
+            let lines = done.lines.iter().chain([&done.message]).map(|line| format!("{}\n", humane::tame(line)));
+            print(&lines.collect::<String>())
+        }
         Err(fault) => Err(Failure::Other(fault.into())),
     }
 }

@@ -9,6 +9,7 @@
 
 mod crm;
 mod daemon;
+mod difference;
 mod escapes;
 pub mod fault;
 mod field;
@@ -35,6 +36,7 @@ use std::path::Path;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+pub use difference::{Change, KeyChange, What, difference};
 pub use fault::{Fault, Faults, Severity, print};
 pub use files::Files;
 pub use model::Config;

@@ -1,12 +1,14 @@
 //! The daemon: opens the state, the socket and the pipelines, and ends them in order.
 //!
-//! The socket is there first and ends last. A source that can't be reached keeps its own pipeline waiting and no other;
+//! The socket is there first and ends last. A new configuration that was found good ends the pipelines as a stop does and
+//! begins them again: the one way from a configuration to what runs. A source that can't be reached keeps its own pipeline waiting and no other;
 //! a CRM's delivery begins when the mappings of all its sources are known.
 
+mod reload;
 mod requests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,11 +26,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Capture, Durable, gate_for};
 use crate::config::{Fault, Faults, Files, Loaded, model};
-use crate::control::board::Board;
+use crate::control::board::{Board, Entry};
 use crate::control::model::{DaemonState, SourceState};
 use crate::control::request::{self, Handle};
 use crate::control::server::{self, Server};
 use crate::delivery::{Client, Command, Delivery, LaneSetup, SourceView};
+use crate::mapping::MappingFault;
 use crate::source::{self, CompiledMapping, SetupFault, Source, chain};
 
 /// Inputs between the connector and capture.
@@ -59,52 +62,84 @@ struct Shared {
 /// What runs, and ends the daemon when it fails.
 type Pipelines = JoinSet<anyhow::Result<()>>;
 
-/// Runs the daemon until SIGTERM or SIGINT. Faults of the mappings come back as [`Faults`].
+/// Why the pipelines ended in good order.
+enum End {
+    Stopped,
+    Reload(Box<Loaded>),
+}
+
+/// Runs the daemon until SIGTERM or SIGINT; SIGHUP reads the configuration again. Faults of the mappings come back as
+/// [`Faults`].
 pub async fn run(loaded: Loaded, path: PathBuf) -> anyhow::Result<()> {
-    let Loaded { config, files, .. } = loaded;
-    let store = Arc::new(Store::open(&config.daemon.state_dir)?);
+    let daemon = loaded.config.daemon.clone();
+    let store = Arc::new(Store::open(&daemon.state_dir)?);
     let board = Arc::new(Board::new());
-    let shared = Arc::new(Shared {
-        ids: Arc::new(Mutex::new(ColumnIds::from_known(store.columns()?))),
-        store,
-        board: Arc::clone(&board),
-        daemon: config.daemon.clone(),
-        stop: CancellationToken::new(),
-        stop_delivery: CancellationToken::new(),
-    });
-    board.daemon(|daemon| {
-        daemon.state = DaemonState::Starting;
-        daemon.config_hash.clone_from(&Some(config.hash.clone()));
-    });
     let (requests, inbox) = mpsc::channel(request::QUEUE);
     let handle = Handle { board: Arc::clone(&board), requests };
-    let options = server::Options { socket: config.daemon.socket.clone(), http: config.daemon.http };
-    let server = Server::bind(&options).await?;
+    let server = Server::bind(&server::Options { socket: daemon.socket, http: daemon.http }).await?;
     let stop_server = CancellationToken::new();
-    let serving = tokio::spawn(server.run(handle, stop_server.clone()));
+    let serving = tokio::spawn(server.run(handle.clone(), stop_server.clone()));
 
-    let signals = tokio::spawn(stop_on_signal(shared.stop.clone()));
+    let stop = CancellationToken::new();
+    let signals = [tokio::spawn(stop_on_signal(stop.clone())), tokio::spawn(reload_on_signal(handle))];
     // Not under systemd, or an old one: nothing is lost.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
-    let result = pipelines(&config, files, &shared, inbox, path).await;
+    let result = configurations(loaded, &store, &board, &stop, inbox, &path).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    shared.store.sync()?;
+    store.sync()?;
     stop_server.cancel();
     serving.await.context("the status socket")?;
-    signals.abort();
+    signals.iter().for_each(tokio::task::JoinHandle::abort);
     watchdog.abort();
     result
 }
 
+/// Runs one configuration after the other.
+async fn configurations(
+    mut loaded: Loaded,
+    store: &Arc<Store>,
+    board: &Arc<Board>,
+    stop: &CancellationToken,
+    mut inbox: mpsc::Receiver<request::Request>,
+    path: &Path,
+) -> anyhow::Result<()> {
+    loop {
+        let config = &loaded.config;
+        board.daemon(|daemon| {
+            daemon.state = DaemonState::Starting;
+            daemon.config_hash = Some(config.hash.clone());
+            daemon.config_stale = Some(false);
+        });
+        board.retain(|kind, name| match kind {
+            Entry::Source => config.sources.contains_key(name),
+            Entry::Mapping => config.mappings.contains_key(name),
+            Entry::Crm => config.crms.contains_key(name),
+        });
+        let shared = Arc::new(Shared {
+            ids: Arc::new(Mutex::new(ColumnIds::from_known(store.columns()?))),
+            store: Arc::clone(store),
+            board: Arc::clone(board),
+            daemon: config.daemon.clone(),
+            stop: stop.child_token(),
+            stop_delivery: CancellationToken::new(),
+        });
+        match pipelines(&loaded, &shared, &mut inbox, path).await? {
+            End::Stopped => return Ok(()),
+            End::Reload(next) => loaded = *next,
+        }
+        tracing::info!(config_hash = loaded.config.hash, "the configuration was read again");
+    }
+}
+
 /// Sets the sources up, then the deliveries, then serves requests until the end.
 async fn pipelines(
-    config: &crate::config::Config,
-    files: Files,
+    loaded: &Loaded,
     shared: &Arc<Shared>,
-    inbox: mpsc::Receiver<request::Request>,
-    path: PathBuf,
-) -> anyhow::Result<()> {
+    inbox: &mut mpsc::Receiver<request::Request>,
+    path: &Path,
+) -> anyhow::Result<End> {
+    let config = &loaded.config;
     let mut sources: Pipelines = JoinSet::new();
     let mut deliveries: Pipelines = JoinSet::new();
     let mut setups = JoinSet::new();
@@ -116,11 +151,11 @@ async fn pipelines(
         }
         setups.spawn(set_up(Arc::clone(shared), source.clone(), mappings));
     }
-    let mut desk = requests::Desk::new(Arc::clone(shared), config, path, inbox);
+    let mut desk = requests::Desk::new(Arc::clone(shared), loaded, path, inbox);
     let mut ready: BTreeMap<String, ReadySource> = BTreeMap::new();
     let result = loop {
         tokio::select! {
-            () = shared.stop.cancelled() => break Ok(()),
+            () = shared.stop.cancelled() => break Ok(End::Stopped),
             Some(set_up) = setups.join_next() => match set_up? {
                 Ok(Some((source, pipeline))) => {
                     desk.know(&source);
@@ -132,16 +167,13 @@ async fn pipelines(
                     }
                 }
                 Ok(None) => {}
-                Err(SetupFault::Mappings(faults)) => {
-                    let list = faults.into_iter().map(|fault| Fault::error(fault.message).at(&fault.place).maybe_hint(fault.hint));
-                    break Err(Faults::new(list.collect(), files).into());
-                }
+                Err(SetupFault::Mappings(faults)) => break Err(source_faults(faults, loaded.files.clone()).into()),
                 Err(SetupFault::State(error)) => break Err(error.into()),
                 Err(SetupFault::Postgres(error)) => break Err(error.into()),
             },
             Some(ended) = sources.join_next() => if let Err(error) = ended? { break Err(error) },
             Some(ended) = deliveries.join_next() => if let Err(error) = ended? { break Err(error) },
-            () = desk.serve() => {}
+            () = desk.serve() => if let Some(next) = desk.next() { break Ok(End::Reload(Box::new(next))) },
         }
     };
     shared.board.daemon(|daemon| daemon.state = DaemonState::Stopping);
@@ -149,13 +181,19 @@ async fn pipelines(
     shared.stop.cancel();
     let mut result = result;
     while let Some(ended) = sources.join_next().await {
-        result = result.and(ended?);
+        result = result.and_then(|end| ended.map_err(Into::into).flatten().map(|()| end));
     }
     shared.stop_delivery.cancel();
     while let Some(ended) = deliveries.join_next().await {
-        result = result.and(ended?);
+        result = result.and_then(|end| ended.map_err(Into::into).flatten().map(|()| end));
     }
     result
+}
+
+/// Faults of the mappings as a screen shows them.
+fn source_faults(faults: Vec<MappingFault>, files: Files) -> Faults {
+    let list = faults.into_iter().map(|fault| Fault::error(fault.message).at(&fault.place).maybe_hint(fault.hint));
+    Faults::new(list.collect(), files)
 }
 
 type SourcePipeline = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
@@ -393,6 +431,18 @@ async fn stop_on_signal(stop: CancellationToken) {
     }
     tracing::info!("stopping");
     stop.cancel();
+}
+
+/// SIGHUP asks for a reload, and tells the journal what became of it.
+async fn reload_on_signal(handle: Handle) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        match handle.ask(|reply| request::Request::Reload { dry_run: false, reply }).await {
+            Ok(done) => done.lines.iter().for_each(|line| tracing::info!("reload: {line}")),
+            Err(fault) => tracing::error!(hint = fault.hint, "nothing was reloaded: {}", fault.message),
+        }
+    }
 }
 
 /// Tells systemd's watchdog that the runtime turns, at half the time it allows.

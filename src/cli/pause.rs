@@ -35,9 +35,9 @@ pub(super) async fn resume(global: &Global, which: &Which, confirm: bool) -> Res
     print_done(global, &done)
 }
 
-/// `reload`.
-pub(super) async fn reload(global: &Global) -> Result<(), Failure> {
-    let done = Client::new(global)?.post("/v1/reload", &json!({})).await?;
+/// `reload`: says what changes, then the daemon runs it.
+pub(super) async fn reload(global: &Global, dry_run: bool) -> Result<(), Failure> {
+    let done = Client::new(global)?.post("/v1/reload", &json!({ "dry_run": dry_run })).await?;
     print_done(global, &done)
 }
 

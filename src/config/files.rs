@@ -16,12 +16,13 @@ const LARGEST_FILE_BYTES: u64 = 16 << 20;
 const MOST_FILES: usize = 1_000;
 
 /// The files that a configuration was read from, in the order of their names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Files {
     files: Vec<File>,
 }
 
 /// One file.
+#[derive(Clone)]
 struct File {
     name: String,
     folder: PathBuf,

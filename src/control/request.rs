@@ -65,8 +65,10 @@ pub enum Request {
         /// What was done.
         reply: Reply<Done>,
     },
-    /// Read the configuration again.
+    /// Read the configuration again, and run it.
     Reload {
+        /// Say what would change, and change nothing.
+        dry_run: bool,
         /// What changed.
         reply: Reply<Done>,
     },
@@ -143,6 +145,9 @@ pub struct Done {
     pub message: String,
     /// How many things it touched.
     pub affected: u64,
+    /// What there is to say beside, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
 }
 
 /// Why a command did nothing.
@@ -173,6 +178,13 @@ pub enum CommandFault {
     Unavailable,
     /// A fault of ours (500).
     Failed,
+}
+
+impl Done {
+    /// It touched so many things.
+    pub fn new(message: impl Into<String>, affected: u64) -> Self {
+        Self { message: message.into(), affected, lines: Vec::new() }
+    }
 }
 
 impl CommandError {

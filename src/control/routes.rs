@@ -179,13 +179,15 @@ async fn resume(State(handle): State<Handle>, Command(body): Command<Resuming>) 
     handle.ask(|reply| Request::Resume { target, confirm, reply }).await.map(Json)
 }
 
-/// The empty body of `/v1/reload`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct Reloading {
+    #[serde(default)]
+    dry_run: bool,
+}
 
-async fn reload(State(handle): State<Handle>, Command(Nothing {}): Command<Nothing>) -> Answer<Done> {
-    handle.ask(|reply| Request::Reload { reply }).await.map(Json)
+async fn reload(State(handle): State<Handle>, Command(body): Command<Reloading>) -> Answer<Done> {
+    handle.ask(|reply| Request::Reload { dry_run: body.dry_run, reply }).await.map(Json)
 }
 
 /// A choice that says nothing would retry everything by mistake; a key belongs to a mapping.
@@ -302,7 +304,7 @@ mod tests {
                         let _ = reply.send(Ok(()));
                     }
                     Request::Pause { target, reply } => {
-                        let _ = reply.send(Ok(Done { message: format!("{target:?}"), affected: 1 }));
+                        let _ = reply.send(Ok(Done::new(format!("{target:?}"), 1)));
                     }
                     Request::ListDeadLetters { query, reply } => {
                         let page = DeadLetterPage { dead_letters: vec![], next: Some(format!("{query:?}")) };

@@ -151,8 +151,8 @@ mod tests {
         let serving = tokio::spawn(server.run(handle, stop.clone()));
         let daemon = tokio::spawn(async move {
             while let Some(request) = asked.recv().await {
-                if let super::super::Request::Reload { reply } = request {
-                    let done = super::super::Done { message: "reloaded".to_owned(), affected: 1 };
+                if let super::super::Request::Reload { reply, .. } = request {
+                    let done = super::super::Done::new("reloaded", 1);
                     let _ = reply.send(Ok(done));
                 }
             }

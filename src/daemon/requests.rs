@@ -1,7 +1,7 @@
 //! What people ask of the daemon: the one desk where requests are answered.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,9 @@ use passerelle_change::key::printed;
 use passerelle_state::{DeadLetter, Hold, MappingId, SourceId, StateError};
 use tokio::sync::{mpsc, oneshot};
 
+use super::reload::{self, Next};
 use super::{ReadySource, Shared};
-use crate::config::{Config, model};
+use crate::config::{Loaded, model};
 use crate::control::model::{self as doc, DeadLetterPage};
 use crate::control::request::{CommandError, CommandFault, DeadLetterQuery, Done, Request, Retry, Target};
 use crate::delivery::Command;
@@ -33,15 +34,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A mapping as the desk knows it.
 struct KnownMapping {
     id: MappingId,
+    revision: u64,
     crm: String,
 }
 
 /// Answers requests.
-pub(super) struct Desk {
+pub(super) struct Desk<'r> {
     shared: Arc<Shared>,
-    inbox: mpsc::Receiver<Request>,
-    path: PathBuf,
-    hash: String,
+    inbox: &'r mut mpsc::Receiver<Request>,
+    path: &'r Path,
+    current: &'r Loaded,
+    /// The configuration that was asked for, to be run next.
+    next: Option<Loaded>,
     mappings: BTreeMap<String, KnownMapping>,
     crms: BTreeMap<String, Option<mpsc::Sender<Command>>>,
     sources: BTreeMap<String, (SourceId, model::Source)>,
@@ -58,13 +62,20 @@ impl From<StateError> for CommandError {
     }
 }
 
-impl Desk {
-    pub(super) fn new(shared: Arc<Shared>, config: &Config, path: PathBuf, inbox: mpsc::Receiver<Request>) -> Self {
+impl<'r> Desk<'r> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        current: &'r Loaded,
+        path: &'r Path,
+        inbox: &'r mut mpsc::Receiver<Request>,
+    ) -> Self {
+        let config = &current.config;
         Self {
             shared,
             inbox,
             path,
-            hash: config.hash.clone(),
+            current,
+            next: None,
             mappings: BTreeMap::new(),
             crms: config.crms.keys().map(|name| (name.clone(), None)).collect(),
             sources: BTreeMap::new(),
@@ -77,7 +88,8 @@ impl Desk {
     pub(super) fn know(&mut self, source: &ReadySource) {
         self.sources.insert(source.config.name.clone(), (source.id, source.config.clone()));
         for mapping in &source.mappings {
-            let known = KnownMapping { id: mapping.id, crm: mapping.config.crm.clone() };
+            let revision = mapping.mapping.revision();
+            let known = KnownMapping { id: mapping.id, revision, crm: mapping.config.crm.clone() };
             self.mappings.insert(mapping.config.name.to_string(), known);
         }
     }
@@ -88,6 +100,11 @@ impl Desk {
 
     pub(super) fn delivered_by(&mut self, crm: &str, commands: mpsc::Sender<Command>) {
         self.crms.insert(crm.to_owned(), Some(commands));
+    }
+
+    /// The configuration to be run instead of this one, once it was asked for.
+    pub(super) fn next(&mut self) -> Option<Loaded> {
+        self.next.take()
     }
 
     /// Answers one request. Cancel-safe up to the receipt of a request; pends when nobody can ask any more.
@@ -101,13 +118,20 @@ impl Desk {
             Request::DropDeadLetter { mapping, key, reply } => drop(reply.send(self.forget(&mapping, key).await)),
             Request::Pause { target, reply } => drop(reply.send(self.pause(&target).await)),
             Request::Resume { target, confirm, reply } => drop(reply.send(self.resume(&target, confirm).await)),
-            Request::Reload { reply } => {
-                let fault = CommandError::new(CommandFault::Conflict, "the configuration is read at the start only")
-                    .hint("systemctl restart passerelle: nothing is lost by it");
-                drop(reply.send(Err(fault)));
-            }
+            Request::Reload { dry_run, reply } => drop(reply.send(self.reload(dry_run).await)),
             Request::Refresh { reply } => drop(reply.send(self.refresh().await)),
         }
+    }
+
+    async fn reload(&mut self, dry_run: bool) -> Answer<Done> {
+        let running = |name: &str| self.mappings.get(name).map(|known| (known.id, known.revision));
+        let current = reload::Current { files: &self.current.files, mapping: &running };
+        let Next { loaded, lines } = reload::read(&self.shared, self.path, current).await?;
+        let message = if dry_run { "nothing was done: --dry-run" } else { "the new configuration is in force" };
+        if !dry_run {
+            self.next = Some(loaded);
+        }
+        Ok(Done { lines, ..Done::new(message, u64::from(!dry_run)) })
     }
 
     fn mapping(&self, name: &str) -> Answer<&KnownMapping> {
@@ -207,7 +231,7 @@ impl Desk {
         {
             return Err(no_letter(mapping, key));
         }
-        Ok(Done { message: format!("{affected} dead letters are tried again"), affected })
+        Ok(Done::new(format!("{affected} dead letters are tried again"), affected))
     }
 
     async fn forget(&self, mapping: &str, key: String) -> Answer<Done> {
@@ -216,7 +240,7 @@ impl Desk {
         let wanted = key.clone();
         match self.ask(&known.crm, |reply| Command::Drop { mapping: id, key: wanted, reply }).await? {
             0 => Err(no_letter(mapping, &key)),
-            affected => Ok(Done { message: "forgotten: its row is delivered again when it changes".into(), affected }),
+            affected => Ok(Done::new("forgotten: its row is delivered again when it changes", affected)),
         }
     }
 
@@ -231,7 +255,7 @@ impl Desk {
             self.shared.store.set_hold(name, Some(&hold))?;
         }
         self.holds_changed(&names).await;
-        Ok(Done { message: format!("paused {}", names.join(", ")), affected: names.len() as u64 })
+        Ok(Done::new(format!("paused {}", names.join(", ")), names.len() as u64))
     }
 
     async fn resume(&self, target: &Target, confirm: bool) -> Answer<Done> {
@@ -256,7 +280,7 @@ impl Desk {
             message = format!("{message}; {let_through} held deletions go now");
             affected += let_through;
         }
-        Ok(Done { message, affected })
+        Ok(Done::new(message, affected))
     }
 
     /// The names under which a target is held in the state.
@@ -323,7 +347,8 @@ impl Desk {
                 ours.map(|(name, known)| (known.id, Arc::from(&**name))).collect();
             source::refresh(config, *id, &mappings, &self.shared.store, &self.shared.board).await?;
         }
-        let stale = crate::config::load_without_secrets(&self.path).map(|loaded| loaded.config.hash != self.hash);
+        let stale = crate::config::load_without_secrets(self.path);
+        let stale = stale.map(|loaded| loaded.config.hash != self.current.config.hash);
         let bytes = self.shared.store.size_bytes();
         self.shared.board.daemon(|daemon| {
             daemon.config_stale = stale.ok().or(Some(true));

@@ -12,6 +12,7 @@ mod orphans;
 mod outage;
 mod records;
 mod refusals;
+mod reload;
 mod shop;
 mod table;
 mod world;
