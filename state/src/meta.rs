@@ -1,5 +1,7 @@
 //! Names and numbers, checkpoints, columns, loads, cursors, days: the small facts, read at the start or now and then.
 
+use std::sync::PoisonError;
+
 use passerelle_change::{Column, Position, TableId, TableName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,8 +46,10 @@ impl Store {
         Ok(id)
     }
 
-    /// Numbers are given in order and never again: the last one of each sort is kept beside them.
+    /// Numbers are given in order and never again: the last one of each sort is kept beside them. One at a time: sources
+    /// are set up side by side, and two that had one number would take each other's state for theirs.
     fn number(&self, sort: Numbered, name: &str) -> Result<u32, StateError> {
+        let _alone = self.numbering.lock().unwrap_or_else(PoisonError::into_inner);
         let key = Key::new(Kind::Name).u32(sort as u32).bytes(name.as_bytes()).done();
         if let Some(number) = self.get(Family::Meta, &key)? {
             return Ok(number);

@@ -91,6 +91,8 @@ pub struct Store {
     folder: PathBuf,
     pub(crate) hash_key: (u64, u64),
     size: Mutex<Option<(Instant, u64)>>,
+    /// Held while a number is given.
+    pub(crate) numbering: Mutex<()>,
     _lock: File,
 }
 
@@ -112,7 +114,9 @@ impl Store {
         let cache = Cache::new_lru_cache(16 * MIB);
         let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family.options(&cache)));
         let db = DB::open_cf_descriptors(&Self::options(), folder.join("db"), families)?;
-        let mut store = Self { db, folder: folder.to_owned(), hash_key: (0, 0), size: Mutex::new(None), _lock: lock };
+        let folder = folder.to_owned();
+        let (size, numbering) = (Mutex::new(None), Mutex::new(()));
+        let mut store = Self { db, folder, hash_key: (0, 0), size, numbering, _lock: lock };
         store.check_format()?;
         store.hash_key = store.hash_key_or_new()?;
         Ok(store)

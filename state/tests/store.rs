@@ -166,6 +166,21 @@ fn numbers_are_given_once() {
 }
 
 #[test]
+fn numbers_asked_for_side_by_side_are_different() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(&folder);
+    let names: Vec<String> = (0..8).map(|n| format!("source {n}")).collect();
+    for round in 0..50 {
+        let given: std::collections::BTreeSet<_> = std::thread::scope(|scope| {
+            let ask = |name: &String| store.source_id(&format!("{name} of {round}")).expect("a number").0;
+            let asking: Vec<_> = names.iter().map(|name| scope.spawn(move || ask(name))).collect();
+            asking.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+        });
+        assert_eq!(given.len(), names.len(), "in round {round}: {given:?}");
+    }
+}
+
+#[test]
 fn a_row_is_set_aside_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(&folder);
