@@ -12,6 +12,7 @@ mod humane;
 mod offsets;
 mod pages;
 mod pause;
+mod preview;
 mod run;
 mod status;
 mod table;
@@ -68,12 +69,10 @@ struct Global {
 enum Verb {
     /// Run the daemon
     Run,
-    /// Check the configuration, and with --online the databases, and print what mends each fault
-    Check {
-        /// Ask the databases too: settings, rights, tables, columns
-        #[arg(long)]
-        online: bool,
-    },
+    /// Check the configuration, and with --online the databases and CRMs, and print what mends each fault
+    Check(check::CheckArgs),
+    /// Show what rows of a mapping become, field by field and filter by filter; sends nothing
+    Preview(preview::PreviewArgs),
     /// Show how sources, mappings and CRMs are
     Status,
     /// Show how far each source is, as its database prints it
@@ -136,7 +135,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let Cli { global, verb } = cli;
     match verb {
         Verb::Run => run::run(&global),
-        Verb::Check { online } => check::check(&global, online),
+        Verb::Check(args) => check::check(&global, &args),
+        Verb::Preview(args) => preview::preview(&global, &args),
         Verb::Status => waiting(status::status(&global)),
         Verb::Offsets => waiting(offsets::offsets(&global)),
         Verb::DeadLetters { verb } => waiting(dead_letters::dead_letters(&global, verb)),
@@ -265,6 +265,9 @@ mod tests {
             "passerelle run",
             "passerelle --config /etc/p run --log-format json",
             "passerelle check --online",
+            "passerelle check --sql-for-dba for-the-dba.sql --crm-fields fields.md",
+            "passerelle preview contacts --limit 3",
+            "passerelle preview contacts --key 7 --json",
             "passerelle status --json",
             "passerelle dead-letters list contacts --limit 5",
             "passerelle dead-letters show contacts 12",
@@ -285,6 +288,8 @@ mod tests {
         for line in [
             "passerelle",
             "passerelle pause",
+            "passerelle preview",
+            "passerelle preview contacts --key 7 --limit 3",
             "passerelle pause contacts --writes",
             "passerelle dead-letters retry",
             "passerelle dead-letters drop contacts",

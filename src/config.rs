@@ -12,7 +12,7 @@ mod daemon;
 mod difference;
 mod escapes;
 pub mod fault;
-mod field;
+pub(crate) mod field;
 mod files;
 mod mapping;
 mod mask;
@@ -20,9 +20,11 @@ pub mod model;
 mod nearest;
 mod references;
 mod render;
+pub(crate) mod schedule;
 mod secret;
 mod section;
 mod source;
+mod standard;
 mod tree;
 mod units;
 
@@ -33,6 +35,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::path::Path;
+use std::sync::Arc;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -43,7 +46,7 @@ pub use model::Config;
 pub use nearest::nearest;
 
 use mapping::Names;
-use model::Place;
+use model::{Place, Standard};
 use section::{Context, Found, Section};
 use tree::{Entry, Table, Value};
 
@@ -109,17 +112,24 @@ fn config(table: &Table, context: &Context<'_>) -> Option<Config> {
     let daemon = top.or("daemon", daemon::defaults(), |found| daemon::read(found.table("[daemon]".to_owned())?));
     let [sources, crms, mappings] =
         ["source", "crm", "mapping"].map(|kind| top.take(kind).map_or_else(Vec::new, |found| named(kind, &found)));
-    top.later(&[
-        ("standard", "say it in each expression: phone | phone('FR')"),
-        ("record", "give each mapping its `crm`, `object` and `key`"),
-    ]);
-    top.finish(|_| Some("tables: [daemon], [source.NAME], [crm.NAME], [mapping.NAME]".to_owned()));
+    let standard = top
+        .or("standard", Standard::default(), |found| standard::read(found.table("[standard]".to_owned())?))
+        .unwrap_or_default();
+    top.later(&[("record", "give each mapping its `crm`, `object` and `key`")]);
+    top.finish(|_| Some("tables: [daemon], [standard], [source.NAME], [crm.NAME], [mapping.NAME]".to_owned()));
     what_is_missing(context, &sources, &mappings);
 
-    let names = Names { sources: names(&sources), crms: names(&crms), mappings: names(&mappings) };
+    let declared = names(&sources);
     let sources = read_each("source", &sources, context, |name, entry, section| {
         Some((head(entry, context), source::read(name, section)?))
     });
+    let names = Names {
+        sources: declared,
+        known: &sources,
+        standard: Arc::new(standard),
+        crms: names(&crms),
+        mappings: names(&mappings),
+    };
     let crms = read_each("crm", &crms, context, |name, _, section| crm::read(name, section));
     let mappings = read_each("mapping", &mappings, context, |name, entry, section| {
         mapping::read(name, &head(entry, context), section, &names)

@@ -366,6 +366,7 @@ fn delivery(
     let configs = mappings.iter().map(|(_, mapping)| &*mapping.config);
     Ok(Delivery {
         name: crm.name.clone(),
+        expect_org: crm.expect_org.clone(),
         client: Arc::new(client(crm, configs, &limiter)?),
         limiter,
         store: Arc::clone(&shared.store),
@@ -400,6 +401,8 @@ fn client<'c>(
                 options.references.extend(references.map(|field| (mapping.object.to_string(), field.name.to_string())));
             }
             options.limiter = Some(Arc::clone(limiter));
+            options.http.proxy.clone_from(&crm.proxy);
+            options.http.ca.clone_from(&crm.ca);
             Ok(Client::Salesforce(Salesforce::new(options).with_context(|| format!("crm {}", crm.name))?))
         }
     }

@@ -10,6 +10,7 @@
 //! - [`prepare`], [`keys`], [`parents`], [`reconcile`]: one row → a verdict (the last is pure);
 //! - [`requests`]: verdicts → requests of one object and form; what a failed request does;
 //! - [`settle`]: verdicts and outcomes → one write batch;
+//! - [`reach`]: rows that are not written yet, or not at all, because the mapping says so;
 //! - [`moves`]: rows that changed their key. [`guard`]: the guard on deletions. [`commands`]: what people ask for.
 
 mod answers;
@@ -21,6 +22,7 @@ mod lane;
 mod moves;
 mod parents;
 mod prepare;
+mod reach;
 mod reconcile;
 mod report;
 mod requests;
@@ -47,6 +49,25 @@ impl Client {
     async fn submit(&self, op: WriteOp, writes: &[Write]) -> Result<Answer, RequestError> {
         match self {
             Self::Salesforce(salesforce) => salesforce.submit(op, writes).await,
+        }
+    }
+
+    /// Whether the org has this id; an operator's fault when it is another.
+    async fn is_org(&self, org: &str) -> Result<(), RequestError> {
+        match self {
+            Self::Salesforce(salesforce) => {
+                let found = salesforce.identity().await?.organization_id;
+                // 18 characters are the 15 and a checksum of their case.
+                let same = |text: &str| text.get(..15).map(str::to_owned);
+                if same(&found).is_some_and(|found| Some(found) == same(org)) {
+                    return Ok(());
+                }
+                Err(RequestError::Operator {
+                    code: "WRONG_ORG".into(),
+                    text: format!("the CRM is the org {found}, and `expect` names {org}: nothing is written"),
+                    hint: "check the CRM's url and auth, or correct expect.org".into(),
+                })
+            }
         }
     }
 

@@ -50,5 +50,7 @@ pub mod demo;
 pub mod failpoint;
 pub mod logging;
 pub mod mapping;
+pub mod online;
+pub mod preview;
 pub mod sandbox;
 pub mod source;

@@ -18,8 +18,10 @@
 mod check;
 mod compile;
 mod evaluate;
+mod expression;
 mod fault;
 mod filters;
+mod identifiers;
 mod kind;
 mod lexer;
 mod number;
@@ -27,8 +29,10 @@ mod output;
 mod program;
 mod revision;
 mod row;
+mod shape;
 mod syntax;
 mod text;
+mod trace;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -38,15 +42,23 @@ use passerelle_change::{FieldValue, Refusal, Type};
 use crate::config::model;
 
 pub use compile::MappingFault;
+pub use expression::Expression;
 pub use fault::Fault;
-pub use filters::{FILTERS, Filter, Param};
+pub use filters::{Filter, Param, THEMES, Theme, reference};
+pub use shape::{Sent, Shape};
 pub use syntax::{MAX_DEPTH, MAX_LENGTH};
+pub use trace::{Step, Trace};
 
 /// The names of the row's columns that an expression uses, without knowing any types.
 pub fn columns(expr: &str) -> Result<BTreeSet<String>, Fault> {
     let mut names = BTreeSet::new();
     syntax::collect_columns(&syntax::parse(expr)?, &mut names);
     Ok(names)
+}
+
+/// Whether a text is a form of dates, as `date('DD/MM/YYYY')` takes it.
+pub fn is_date_form(text: &str) -> bool {
+    filters::time::Form::new(Some(text), jiff::tz::TimeZone::UTC).is_some()
 }
 
 /// The names of the columns that a mapping uses: what has to be captured of its table, besides the row key.

@@ -1,10 +1,10 @@
-//! `passerelle check`: what is wrong with the configuration, and with `--online` what stands in the way at the
-//! databases, each with what mends it.
+//! `passerelle check`: what is wrong with the configuration, and with `--online` what stands in the way at the databases
+//! and the CRMs, each with what mends it; and as files what others have to do for it.
 
 mod databases;
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use passerelle_postgres::preflight;
 use serde_json::{Value, json};
@@ -13,32 +13,108 @@ use super::humane::{counted, tame};
 use super::table::{Paint, Tone};
 use super::{Failure, Global, print, print_json, stdout_paint, waiting};
 use crate::config::{self, Config, Fault, Files, Severity};
-use crate::mapping;
+use crate::online::{Wish, crm_fields, dba};
+use crate::{mapping, source};
 
-/// What is so with one source.
+/// What to look at, and what to write.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct CheckArgs {
+    /// Ask the databases and the CRMs too: settings, rights, tables, columns, objects, fields
+    #[arg(long)]
+    online: bool,
+    /// Write what the databases' administrator has to run, as SQL with a reason for each statement; asks as --online
+    #[arg(long, value_name = "FILE")]
+    sql_for_dba: Option<PathBuf>,
+    /// Write what the CRM's administrator has to create, as Markdown, or as CSV where FILE ends in .csv; asks as --online
+    #[arg(long, value_name = "FILE")]
+    crm_fields: Option<PathBuf>,
+}
+
+impl CheckArgs {
+    fn asks(&self) -> bool {
+        self.online || self.sql_for_dba.is_some() || self.crm_fields.is_some()
+    }
+}
+
+/// What is so with one source or CRM.
 #[derive(Debug)]
-struct SourceReport {
+struct Report {
     name: String,
     findings: Vec<preflight::Finding>,
 }
 
+/// What the databases and CRMs said.
+#[derive(Debug, Default)]
+struct Asked {
+    sources: Vec<Report>,
+    crms: Vec<Report>,
+    /// For each CRM what is to be made there; `None` where it could not be asked.
+    wishes: Vec<Option<Vec<Wish>>>,
+    /// What they say of the mappings.
+    faults: Vec<Fault>,
+}
+
 /// Checks, prints, and fails with the status of a wrong configuration where anything is a fault.
-pub(super) fn check(global: &Global, online: bool) -> Result<(), Failure> {
+pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<(), Failure> {
     let loaded = match config::load(&global.config) {
         Ok(loaded) => loaded,
-        Err(faults) => return told(global, None, &faults.list, &faults.files, &[], online),
+        Err(faults) => {
+            let told = told(global, None, &faults.list, &faults.files, None);
+            not_written(args);
+            return told;
+        }
     };
     let mut faults = loaded.warnings;
     faults.extend(language_faults(&loaded.config));
-    let mut sources = Vec::new();
+    let mut asked = None;
     // A mapping whose columns are not known says nothing about the database.
-    if online && !any_error(&faults) {
-        let asked = async { Ok(databases::check(&loaded.config).await) };
-        let (reports, more) = waiting_for(asked)?;
-        sources = reports;
-        faults.extend(more);
+    if args.asks() && !any_error(&faults) {
+        let mut answers = waiting_for(async { Ok(databases::check(&loaded.config, &loaded.files).await) })?;
+        faults.append(&mut answers.faults);
+        asked = Some(answers);
     }
-    told(global, Some(&loaded.config), &faults, &loaded.files, &sources, online)
+    faults.sort_by_key(|fault| fault.place.as_ref().map(|place| (place.file, place.span.start)));
+    let told = told(global, Some(&loaded.config), &faults, &loaded.files, asked.as_ref());
+    match &asked {
+        Some(asked) => write_files(global, args, &loaded.config, asked)?,
+        None => not_written(args),
+    }
+    told
+}
+
+/// Writes the files that were asked for.
+fn write_files(global: &Global, args: &CheckArgs, config: &Config, asked: &Asked) -> Result<(), Failure> {
+    if let Some(file) = &args.sql_for_dba {
+        let part = |(report, source): (&Report, &config::model::Source)| {
+            let at = format!("{}, database {}", source::options(source).address(), source.database);
+            (report.name.clone(), at)
+        };
+        let heads: Vec<_> = asked.sources.iter().zip(config.sources.values()).map(part).collect();
+        let parts = asked.sources.iter().zip(&heads);
+        let parts =
+            parts.map(|(report, (name, at))| dba::SourcePart { name, at: at.clone(), findings: &report.findings });
+        write_file(global, file, &dba::script(&parts.collect::<Vec<_>>()))?;
+    }
+    if let Some(file) = &args.crm_fields {
+        let parts = asked.crms.iter().zip(&asked.wishes);
+        let parts = parts.map(|(report, wishes)| crm_fields::CrmPart { name: &report.name, wishes: wishes.as_deref() });
+        write_file(global, file, &crm_fields::text(file, &parts.collect::<Vec<_>>()))?;
+    }
+    Ok(())
+}
+
+fn write_file(global: &Global, file: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text)
+        .map_err(|fault| Failure::Other(anyhow::anyhow!("cannot write {}: {fault}", file.display())))?;
+    // With --json stdout is the document's.
+    if global.json { Ok(()) } else { print(&format!("written: {}\n", file.display())) }
+}
+
+/// The configuration is too faulty to ask anybody.
+fn not_written(args: &CheckArgs) {
+    for file in [&args.sql_for_dba, &args.crm_fields].into_iter().flatten() {
+        eprintln!("{} was not written: nobody is asked before the faults above are mended", file.display());
+    }
 }
 
 /// Faults of the expressions that show without the database: their syntax.
@@ -55,37 +131,40 @@ fn any_error(faults: &[Fault]) -> bool {
     faults.iter().any(|fault| fault.severity == Severity::Error)
 }
 
-fn any_finding(sources: &[SourceReport]) -> bool {
-    let findings = sources.iter().flat_map(|source| &source.findings);
+fn any_finding(reports: &[Report]) -> bool {
+    let findings = reports.iter().flat_map(|report| &report.findings);
     findings.into_iter().any(|finding| finding.severity == preflight::Severity::Fault)
 }
 
-/// Prints what was found: what is wrong with the files goes to stderr, the rest to stdout.
+/// Prints what was found: what is wrong with the files goes to stderr, the rest to stdout. `asked` is `None` where nobody
+/// was asked.
 fn told(
     global: &Global,
     config: Option<&Config>,
     faults: &[Fault],
     files: &Files,
-    sources: &[SourceReport],
-    online: bool,
+    asked: Option<&Asked>,
 ) -> Result<(), Failure> {
-    let good = !any_error(faults) && !any_finding(sources);
+    let silent = Asked::default();
+    let answers = asked.unwrap_or(&silent);
+    let good = !any_error(faults) && !any_finding(&answers.sources) && !any_finding(&answers.crms);
     if global.json {
-        print_json(&document(good, faults, files, sources))?;
+        print_json(&document(good, faults, files, answers))?;
     } else {
         if !faults.is_empty() {
             config::print(faults, files);
         }
-        print(&screen(config.filter(|_| good), &global.config, sources, online, stdout_paint()))?;
+        print(&screen(config.filter(|_| good), &global.config, asked, stdout_paint()))?;
     }
     if good { Ok(()) } else { Err(Failure::Config) }
 }
 
 /// The screen without the faults of the files.
-fn screen(good: Option<&Config>, from: &Path, sources: &[SourceReport], online: bool, paint: Paint) -> String {
+fn screen(good: Option<&Config>, from: &Path, asked: Option<&Asked>, paint: Paint) -> String {
     let mut text = String::new();
-    for source in sources {
-        text.push_str(&paragraph(source, paint));
+    if let Some(asked) = asked {
+        asked.sources.iter().for_each(|source| text.push_str(&paragraph("source", source, paint)));
+        asked.crms.iter().for_each(|crm| text.push_str(&paragraph("crm", crm, paint)));
     }
     if let Some(config) = good {
         let counts = [
@@ -93,19 +172,21 @@ fn screen(good: Option<&Config>, from: &Path, sources: &[SourceReport], online: 
             counted(config.crms.len() as u64, "CRM", "CRMs"),
             counted(config.mappings.len() as u64, "mapping", "mappings"),
         ];
-        let asked = if online { "" } else { "; the databases were not asked, --online does" };
+        let silent = if asked.is_some() { "" } else { "; the databases and CRMs were not asked, --online does" };
         // Writing to a `String` has no error.
-        let _ = writeln!(text, "{} is good: {}{asked}", from.display(), counts.join(", "));
+        let _ = writeln!(text, "{} is good: {}{silent}", from.display(), counts.join(", "));
     }
     text
 }
 
-fn paragraph(source: &SourceReport, paint: Paint) -> String {
-    if source.findings.is_empty() {
-        return format!("source {}: {}\n", source.name, paint.text(Tone::Good, "ready"));
+fn paragraph(what: &str, report: &Report, paint: Paint) -> String {
+    let name = &report.name;
+    if report.findings.is_empty() {
+        let word = if what == "crm" { "answers" } else { "ready" };
+        return format!("{what} {name}: {}\n", paint.text(Tone::Good, word));
     }
-    let mut text = format!("source {}:\n", source.name);
-    for finding in &source.findings {
+    let mut text = format!("{what} {name}:\n");
+    for finding in &report.findings {
         let (word, tone) = match finding.severity {
             preflight::Severity::Fault => ("fault", Tone::Bad),
             preflight::Severity::Warning => ("warning", Tone::Warning),
@@ -123,7 +204,7 @@ fn paragraph(source: &SourceReport, paint: Paint) -> String {
     text
 }
 
-fn document(good: bool, faults: &[Fault], files: &Files, sources: &[SourceReport]) -> Value {
+fn document(good: bool, faults: &[Fault], files: &Files, asked: &Asked) -> Value {
     let faults = faults.iter().map(|fault| {
         let severity = match fault.severity {
             Severity::Error => "fault",
@@ -136,8 +217,8 @@ fn document(good: bool, faults: &[Fault], files: &Files, sources: &[SourceReport
             "hint": fault.hint,
         })
     });
-    let source = |source: &SourceReport| {
-        let findings = source.findings.iter().map(|finding| {
+    let report = |report: &Report| {
+        let findings = report.findings.iter().map(|finding| {
             let severity = match finding.severity {
                 preflight::Severity::Fault => "fault",
                 preflight::Severity::Warning => "warning",
@@ -150,12 +231,13 @@ fn document(good: bool, faults: &[Fault], files: &Files, sources: &[SourceReport
                 "remedy": finding.remedy,
             })
         });
-        json!({ "name": source.name, "findings": findings.collect::<Vec<_>>() })
+        json!({ "name": report.name, "findings": findings.collect::<Vec<_>>() })
     };
     json!({
         "good": good,
         "configuration": faults.collect::<Vec<_>>(),
-        "sources": sources.iter().map(source).collect::<Vec<_>>(),
+        "sources": asked.sources.iter().map(report).collect::<Vec<_>>(),
+        "crms": asked.crms.iter().map(report).collect::<Vec<_>>(),
     })
 }
 
@@ -182,10 +264,12 @@ mod tests {
             detail: "logical decoding needs logical".to_owned(),
             remedy: Some("ALTER SYSTEM SET wal_level = 'logical';\nthen restart the server".to_owned()),
         };
-        let sources = [
-            SourceReport { name: "erp".to_owned(), findings: vec![finding] },
-            SourceReport { name: "shop".to_owned(), findings: vec![] },
+        let sources = vec![
+            Report { name: "erp".to_owned(), findings: vec![finding] },
+            Report { name: "shop".to_owned(), findings: vec![] },
         ];
+        let crms = vec![Report { name: "sales".to_owned(), findings: vec![] }];
+        let asked = Asked { sources, crms, ..Asked::default() };
         let expect = "\
 source erp:
 
@@ -195,10 +279,11 @@ source erp:
       then restart the server
 
 source shop: ready
+crm sales: answers
 ";
-        assert_eq!(screen(None, Path::new("/etc/passerelle"), &sources, true, Paint(false)), expect);
-        assert!(any_finding(&sources));
-        let document = document(false, &[], &Files::default(), &sources);
+        assert_eq!(screen(None, Path::new("/etc/passerelle"), Some(&asked), Paint(false)), expect);
+        assert!(any_finding(&asked.sources));
+        let document = document(false, &[], &Files::default(), &asked);
         assert_eq!(document["sources"][0]["findings"][0]["code"], "wal_level");
     }
 }

@@ -201,6 +201,18 @@ fn mapping_notes(notes: &mut Vec<Note>, mapping: &MappingStatus) {
         let next = format!("passerelle resume mapping/{} --confirm", mapping.name);
         notes.push(note(Tone::Bad, &about, text.to_owned(), Some(&next)));
     }
+    if mapping.mode.as_deref() == Some("observe") {
+        let text = format!(
+            "observes: {}, {} and {} would have been sent since the start",
+            counted(mapping.observed_creations_total, "creation", "creations"),
+            counted(mapping.observed_updates_total, "update", "updates"),
+            counted(mapping.observed_deletions_total, "deletion", "deletions"),
+        );
+        notes.push(note(Tone::Plain, &about, text, None));
+    } else if mapping.left_out_total > 0 {
+        let rows = counted(mapping.left_out_total, "row was", "rows were");
+        notes.push(note(Tone::Plain, &about, format!("{rows} left out by `limit` or `only` since the start"), None));
+    }
     if let Some(dead) = mapping.dead_letters.filter(|dead| *dead > 0) {
         let mut reasons: Vec<(&String, &u64)> = mapping.dead_letters_by_reason.iter().collect();
         reasons.sort_by_key(|(_, number)| std::cmp::Reverse(**number));

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use super::model::{Auth, Crm, CrmKind, Limits};
 use super::secret;
 use super::section::{Found, Section};
+use super::source::pem_file;
 use super::units;
 
 /// Requests at once where nothing is said.
@@ -22,13 +23,60 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Crm> {
     let example = "{ method = \"token\", token = { env = \"SF_TOKEN\" } }";
     let auth = section.need("auth", example, |found| auth(found, url.as_deref()));
     let limits = section.or("limits", Limits { concurrent: Some(DEFAULT_CONCURRENT), ..Limits::default() }, limits);
-    section.later(&[
-        ("expect", "leave it out; the org is the one that `url` names"),
-        ("proxy", "set HTTPS_PROXY in the service's environment"),
-        ("ca", "add the authority to the system's (update-ca-certificates)"),
-    ]);
+    let expect_org = section.maybe("expect", expect);
+    let proxy = section.maybe("proxy", proxy);
+    let ca = section.maybe("ca", pem_file);
     section.finish(|_| None);
-    Some(Crm { name: name.to_owned(), kind: kind?, url: url?, auth: auth?, limits: limits? })
+    Some(Crm {
+        name: name.to_owned(),
+        kind: kind?,
+        url: url?,
+        auth: auth?,
+        limits: limits?,
+        expect_org: expect_org?,
+        proxy: proxy?,
+        ca: ca?,
+    })
+}
+
+/// `expect = { org = "00D…" }`.
+fn expect(found: &Found<'_>) -> Option<String> {
+    let form = "{ org = \"00D5g000004Xyz1EAC\" }";
+    let mut section = found.table_like(form)?;
+    let org = section.need("org", "\"00D5g000004Xyz1EAC\"", |found| {
+        let text = found.text()?;
+        let is_id = matches!(text.len(), 15 | 18) && text.chars().all(|char| char.is_ascii_alphanumeric());
+        if is_id && text.starts_with("00D") {
+            return Some(text.to_owned());
+        }
+        found.fault(
+            format!("`{text}` is not the id of an org"),
+            "15 or 18 letters and digits that begin with 00D: Setup, Company Information, Salesforce.com Organization ID",
+        )
+    });
+    section.finish(|_| Some(format!("expect = {form}")));
+    org
+}
+
+/// `http://host:port`. A secret has no place in it: requests stay encrypted to the CRM.
+fn proxy(found: &Found<'_>) -> Option<String> {
+    const FORM: &str = "proxy = \"http://proxy.example:3128\"";
+    let text = found.text()?.trim_end_matches('/');
+    let Some((scheme, authority)) = text.split_once("://") else {
+        return found.fault("`proxy` is not a URL", FORM);
+    };
+    if authority.contains('@') {
+        return found.fault(
+            "`proxy` has a user name or password in it",
+            "a proxy that asks for a password is not supported: let it admit this machine by its address",
+        );
+    }
+    if !matches!(scheme, "http" | "https") {
+        return found.fault(format!("`{scheme}` is not a scheme of a proxy"), FORM);
+    }
+    let is_plain = !authority.is_empty()
+        && !authority.contains(|char: char| char.is_whitespace() || matches!(char, '/' | '?' | '#' | '"'));
+    if is_plain { Some(text.to_owned()) } else { found.fault("`proxy` is an address without a path", FORM) }
 }
 
 /// `https://host[:port]`, or `http` for a loopback address, where the sandbox listens. Without the slash at its end.

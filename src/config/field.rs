@@ -6,7 +6,8 @@ use passerelle_change::FieldValue;
 
 use super::Fault;
 use super::mapping::{Names, api_name};
-use super::model::{Field, FieldMap, FieldSource, MapOther, OnBad, Place};
+use super::model::{Check, Field, FieldMap, FieldSource, MapOther, Missing, OnBad, Place};
+use super::nearest::nearest;
 use super::section::{Found, Section};
 use super::tree::Value;
 
@@ -47,6 +48,10 @@ fn read(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
                 required: false,
                 on_bad: OnBad::default(),
                 create_only: false,
+                when: None,
+                on_create: None,
+                check: None,
+                missing: Missing::default(),
                 place: found.key_place.clone(),
             })
         }
@@ -62,7 +67,7 @@ fn read(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
             format!("`{}` must be an expression in text", found.name),
             format!("a constant: {} = {{ const = {value} }}", found.name),
         ),
-        Value::Float(_) | Value::Time(_) | Value::List => {
+        Value::Float(_) | Value::Time(_) | Value::List(_) => {
             found.fault(format!("`{}` is not a field's value", found.name), FORMS)
         }
     }
@@ -83,6 +88,10 @@ fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
         let later = ["fill_if_empty", "unless_changed_in_crm", "tighten"];
         found.one_of(&[("source", false), ("create_only", true)], &later)
     });
+    let when = section.maybe("when", Found::expr);
+    let on_create = section.take("on_create");
+    let check = section.take("check");
+    let missing = section.take("missing");
     let value = source(found, &mut section, constant, reference, names);
     section.finish(|key| (key == "column" || key == "expr").then(|| "write it as `value`".to_owned()));
 
@@ -102,9 +111,17 @@ fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
     if let (Some(place), Some(_)) = (constant.or(reference), &map) {
         return place.fault(format!("`{}` cannot have a `map`", place.name), "`map` goes with { value = … }");
     }
+    let is_reference = reference.is_some();
+    let on_create = first_value(on_create, is_reference, create_only);
+    let check = checked(check, constant.or(reference));
+    let missing = missing_parent(missing, is_reference, required);
     Some(Field {
         name: std::sync::Arc::from(found.name),
         value: value?,
+        when: when?,
+        on_create: on_create?,
+        check: check?,
+        missing: missing?,
         map: map.map(|entries| FieldMap { entries, other: other.unwrap_or(MapOther::Bad) }),
         required: required?,
         on_bad: bad?,
@@ -114,20 +131,91 @@ fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
 }
 
 /// Keys of a field that come later, with what to do until then.
-const LATER: [(&str, &str); 9] = [
-    ("on_create", "leave it out; the value is sent as it is when the record is created"),
-    ("when", "use an `if else` in `value`: value = \"a if b else none\""),
-    ("check", "leave it out; the CRM refuses what it does not take, and that is shown"),
-    ("enforce", "leave it out"),
-    ("urgent", "set `urgent = true` on the mapping"),
+const LATER: [(&str, &str); 5] = [
+    ("enforce", "leave it out: what a person edits in the CRM stays until the row's value changes"),
     (
-        "missing",
-        "leave it out: a parent that is not there is left out and sent once it is; `required = true` waits for it",
+        "urgent",
+        "write the field in a mapping of its own with the same table, object and key, and set `urgent = true` there: two mappings may feed one record",
     ),
     ("crm", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
     ("by", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
     ("consent", "write the CRM's own field instead"),
 ];
+
+/// `on_create`: what a new record begins with.
+#[allow(clippy::option_option)] // the outer one is "faulty", the inner one "not there"
+fn first_value(found: Option<Found<'_>>, is_reference: bool, create_only: Option<bool>) -> Option<Option<FieldValue>> {
+    let Some(found) = found else { return Some(None) };
+    if is_reference {
+        return found.fault("a reference cannot have `on_create`", "`on_create` goes with { value = … }");
+    }
+    if create_only == Some(true) {
+        return found.fault(
+            "`on_create` does nothing beside `authority = \"create_only\"`: the value itself is sent with the creation only",
+            "keep one of them",
+        );
+    }
+    found.constant().map(Some)
+}
+
+/// Words of `check`; everything else is a regular expression.
+const CHECKS: [(&str, Check); 3] = [("siret", Check::Siret), ("vat", Check::Vat), ("iban", Check::Iban)];
+/// The largest program that a regular expression may become, in bytes.
+const LARGEST_PATTERN_BYTES: usize = 256 << 10;
+
+#[allow(clippy::option_option)] // as above
+fn checked(found: Option<Found<'_>>, without: Option<Found<'_>>) -> Option<Option<Check>> {
+    const FORM: &str =
+        "\"siret\", \"vat\", \"iban\", or a regular expression for the whole value: check = '[A-Z]{2}[0-9]+'";
+    let Some(found) = found else { return Some(None) };
+    if let Some(place) = without {
+        return found.fault(format!("`{}` cannot have a `check`", place.name), "`check` goes with { value = … }");
+    }
+    let text = found.text()?;
+    if let Some((_, check)) = CHECKS.iter().find(|(word, _)| *word == text) {
+        return Some(Some(check.clone()));
+    }
+    // A regular expression that is one word says that the value is always that word.
+    if text.chars().all(|char| char.is_ascii_alphanumeric() || char == '_' || char == '-') {
+        let near = nearest(text, CHECKS.iter().map(|(word, _)| *word));
+        let near = near.map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
+        return found.fault(format!("there is no check \"{text}\""), format!("{near}allowed: {FORM}"));
+    }
+    match whole_pattern(text) {
+        Ok(_) => Some(Some(Check::Pattern(text.to_owned()))),
+        Err(error) => {
+            let reason = match error {
+                regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+                error => error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+            };
+            found.fault(format!("`check` is not a regular expression: {reason}"), FORM)
+        }
+    }
+}
+
+/// The regular expression of a `check`, which has to match all of a value.
+///
+/// # Errors
+/// It is none, or too large.
+pub(crate) fn whole_pattern(text: &str) -> Result<regex::Regex, regex::Error> {
+    regex::RegexBuilder::new(&format!(r"\A(?:{text})\z")).size_limit(LARGEST_PATTERN_BYTES).build()
+}
+
+fn missing_parent(found: Option<Found<'_>>, is_reference: bool, required: Option<bool>) -> Option<Missing> {
+    let Some(found) = found else { return Some(Missing::default()) };
+    if !is_reference {
+        return found.fault("`missing` belongs to a reference, and this is none", "for a value there is `on_bad`");
+    }
+    let words = [("omit", Missing::Omit), ("null", Missing::Null), ("reject", Missing::Reject)];
+    let missing = found.one_of(&words, &[])?;
+    if required == Some(true) && missing != Missing::Reject {
+        return found.fault(
+            "`missing` contradicts `required = true`, which makes the record a dead letter without it",
+            "keep one of them",
+        );
+    }
+    Some(missing)
+}
 
 fn source(
     found: &Found<'_>,
@@ -158,7 +246,7 @@ fn source(
 }
 
 fn referred(reference: &Found<'_>, names: &Names<'_>) -> Option<String> {
-    if matches!(reference.node.value, Value::List) {
+    if matches!(reference.node.value, Value::List(_)) {
         return reference.fault("a reference to one of several mappings is not supported yet", "name one mapping");
     }
     reference.declared("mapping", &names.mappings)

@@ -1,5 +1,6 @@
 //! `[mapping.NAME]`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,11 @@ use passerelle_change::{FieldValue, TableName};
 
 use super::Fault;
 use super::field;
-use super::model::{Delivery, Departure, Expr, Guard, Mapping, OnCollision, OnGone, OnTruncate, Place};
+use super::model::{
+    Canary, Delivery, Departure, Expr, Guard, Mapping, OnCollision, OnGone, OnTruncate, Place, Source, Standard,
+};
 use super::nearest::nearest;
+use super::schedule;
 use super::section::{Found, Section};
 use super::tree::Value;
 use super::units;
@@ -26,6 +30,9 @@ const DEFAULT_GUARD: Guard = Guard { share: 0.01, count: 50, within: HOUR };
 /// What is declared elsewhere, for references by name.
 pub(super) struct Names<'a> {
     pub(super) sources: Vec<&'a str>,
+    /// The sources that have no fault.
+    pub(super) known: &'a BTreeMap<String, (Place, Source)>,
+    pub(super) standard: Arc<Standard>,
     pub(super) crms: Vec<&'a str>,
     pub(super) mappings: Vec<&'a str>,
 }
@@ -33,7 +40,9 @@ pub(super) struct Names<'a> {
 /// Reads `[mapping.NAME]`. `head` is where its table starts.
 pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &Names<'_>) -> Option<Mapping> {
     let source = section.need("source", "\"erp\"", |found| found.declared("source", &names.sources));
+    let known = source.as_ref().and_then(|name| names.known.get(name)).map(|(_, source)| source);
     let table = section.need("table", "\"public.customer\"", table);
+    let table = table.map(|table| prefixed(table, known));
     let crm = section.need("crm", "\"sales\"", |found| crm(found, names));
     let object = section.need("object", "\"Account\"", api_name_value);
     let key = section.need("key", "{ field = \"Erp_Id__c\", value = \"id\" }", key);
@@ -48,7 +57,8 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
     let collision = [("reject", OnCollision::Reject), ("newest", OnCollision::Newest)];
     let on_collision = section.or("on_collision", OnCollision::Reject, |found| found.one_of(&collision, &[]));
     let guard = section.or("guard", DEFAULT_GUARD, guard);
-    let delivery = section.or("delivery", Delivery::Realtime, delivery);
+    let delivery = section
+        .or("delivery", Delivery::Realtime, |found| delivery(found, known.map_or("UTC", |source| &source.time_zone)));
     let freshness = section.take("freshness");
     let freshness = freshness.map_or_else(
         || delivery.as_ref().map(default_freshness),
@@ -60,9 +70,13 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
     );
     let urgent = section.or("urgent", false, Found::bool);
     let fields = section.need("fields", "{ Name = \"name\" }", |found| field::read_all(name, found, names));
-    // For people; they change nothing here.
-    let _ = section.maybe("owner", Found::text);
-    let _ = section.maybe("purpose", Found::text);
+    let quiet = section.maybe("quiet", |found| found.duration(SECOND..=30 * DAY));
+    let canary = canary(&mut section);
+    let observe = section.or("mode", false, |found| found.one_of(&[("live", false), ("observe", true)], &[]));
+    let owner = section.maybe("owner", Found::string);
+    let purpose = section.maybe("purpose", Found::string);
+    let on_key_change = section.take("on_key_change");
+    let key_change = on_key_change.map_or(Some(()), |found| key_change(&found));
     section.later(&LATER);
     let title = format!("[mapping.{name}.fields]");
     let context = section.context;
@@ -70,6 +84,7 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
         key.starts_with(|char: char| char.is_ascii_uppercase()).then(|| format!("the CRM's fields stand under {title}"))
     });
 
+    key_change?;
     let key = key?;
     let fields = fields?;
     if let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(&key.field)) {
@@ -96,22 +111,23 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
         guard: guard?,
         delivery: delivery?,
         freshness: freshness?,
+        quiet: quiet?,
+        canary: canary?,
+        observe: observe?,
         urgent: urgent?,
+        owner: owner?,
+        purpose: purpose?,
+        standard: Arc::clone(&names.standard),
         fields,
         place: head.clone(),
     })
 }
 
 /// Keys of the language that come later, with what to do until then.
-const LATER: [(&str, &str); 13] = [
+const LATER: [(&str, &str); 8] = [
     ("with", "keep the related value in a column of this table, or leave the field out (a view cannot be tailed)"),
     ("associations", "leave it out; a `reference` field sets a parent record"),
-    ("quiet", "leave it out; `delivery = { every = \"1h\" }` sends at intervals"),
-    ("limit", "leave it out; `where` narrows the rows: where = \"id <= 100\""),
-    ("only", "leave it out; `where` narrows the rows: where = \"id in [1, 2, 3]\""),
-    ("mode", "leave it out; `passerelle pause --writes` keeps everything from being sent"),
     ("on_drift", "leave it out"),
-    ("on_key_change", "leave it out; the record is renamed where its external key changes"),
     ("record", "give `crm`, `object` and `key` instead"),
     ("value_key", "give `key = { field = \"…\", value = \"…\" }` instead"),
     ("identity", "leave it out"),
@@ -152,7 +168,7 @@ fn table(found: &Found<'_>) -> Option<TableName> {
 }
 
 fn crm(found: &Found<'_>, names: &Names<'_>) -> Option<String> {
-    if matches!(found.node.value, Value::List) {
+    if matches!(found.node.value, Value::List(_)) {
         return found.fault("several CRMs in one mapping are not supported yet", "write one mapping for each CRM");
     }
     found.declared("crm", &names.crms)
@@ -222,17 +238,62 @@ fn guard(found: &Found<'_>) -> Option<Guard> {
     guard
 }
 
-fn delivery(found: &Found<'_>) -> Option<Delivery> {
+/// A source's `prefix` is left out of its tables' names, which may be written in full all the same.
+fn prefixed(table: TableName, source: Option<&Source>) -> TableName {
+    let prefix = source.map_or("", |source| &source.prefix);
+    let name = if table.name.starts_with(prefix) { table.name } else { format!("{prefix}{}", table.name) };
+    TableName { name, ..table }
+}
+
+/// The most records of a canary: those it names are kept in memory.
+const MOST_ONLY: usize = 10_000;
+
+fn canary(section: &mut Section<'_>) -> Option<Canary> {
+    let limit = section.maybe("limit", |found| found.int(1..=i128::from(i64::MAX)));
+    let only = section.maybe("only", |found| {
+        const FORM: &str = "[17, 42], the rows' keys; of several columns \"17,FR\"";
+        let items = found.list(FORM)?;
+        if items.len() > MOST_ONLY {
+            return found.fault(format!("`only` names more than {MOST_ONLY} rows"), "`where` narrows the rows, too");
+        }
+        let keys: Vec<Option<String>> = items
+            .iter()
+            .map(|item| match &item.node.value {
+                Value::Int(number) => Some(number.to_string()),
+                Value::Text(..) => item.string(),
+                _ => item.wrong_form("a list of whole numbers and text", format!("only = {FORM}")),
+            })
+            .collect();
+        keys.into_iter().collect()
+    });
+    Some(Canary { limit: limit?, only: only? })
+}
+
+/// Salesforce renames a record by its id; nothing else is needed there.
+fn key_change(found: &Found<'_>) -> Option<()> {
+    const HINT: &str = "leave it out: the record is renamed by its id, and its children stay with it";
+    match &found.node.value {
+        Value::Text(text, _) if text == "recreate" => {
+            found.fault("on_key_change = \"recreate\" is not supported yet", HINT)
+        }
+        _ => found.one_of(&[("rename", ())], &[]),
+    }
+}
+
+fn delivery(found: &Found<'_>, zone: &str) -> Option<Delivery> {
     if !matches!(found.node.value, Value::Table(_)) {
         return found.one_of(&[("realtime", ())], &[]).map(|()| Delivery::Realtime);
     }
     let mut section = found.table("`delivery`".to_owned())?;
     if let Some(cron) = section.take("cron") {
-        return cron
-            .fault("delivery by `cron` is not supported yet", "delivery = { every = \"24h\" } delivers once a day");
+        if section.has("every") {
+            return cron.fault("`delivery` has both `cron` and `every`", "keep one of them");
+        }
+        section.finish(|_| None);
+        return schedule::read(&cron, zone).map(Delivery::Cron);
     }
     let every = section.need("every", "\"1h\"", |found| found.duration(SECOND..=30 * DAY));
-    section.finish(|_| Some("delivery = \"realtime\" or { every = \"1h\" }".to_owned()));
+    section.finish(|_| Some("delivery = \"realtime\", { every = \"1h\" } or { cron = \"0 2 * * *\" }".to_owned()));
     Some(Delivery::Every(every?))
 }
 
@@ -241,13 +302,17 @@ fn default_freshness(delivery: &Delivery) -> Duration {
     match delivery {
         Delivery::Realtime => DEFAULT_FRESHNESS,
         Delivery::Every(interval) => *interval + DEFAULT_FRESHNESS,
+        Delivery::Cron(text) => schedule::longest_wait(text) + DEFAULT_FRESHNESS,
     }
 }
 
 fn warn_of_freshness(found: &Found<'_>, freshness: Duration, delivery: Option<&Delivery>) {
-    if let Some(Delivery::Every(interval)) = delivery
-        && freshness < *interval
-    {
+    let interval = match delivery {
+        Some(Delivery::Every(interval)) => *interval,
+        Some(Delivery::Cron(text)) => schedule::longest_wait(text),
+        Some(Delivery::Realtime) | None => return,
+    };
+    if freshness < interval {
         found.warn(
             "`freshness` is shorter than the interval of `delivery`: it will be missed each time",
             "make it longer, or leave it out",

@@ -77,6 +77,8 @@ pub struct Source {
     pub publication: String,
     /// Zone in which naive times are read, an IANA name. Default `UTC`.
     pub time_zone: String,
+    /// What the names of its tables begin with: mappings leave it out. Empty when nothing is said.
+    pub prefix: String,
 }
 
 /// `kind` of a source.
@@ -114,6 +116,12 @@ pub struct Crm {
     pub auth: Auth,
     /// What may be used.
     pub limits: Limits,
+    /// The org that `url` must lead to, by its id: 15 or 18 characters. Checked before anything is written.
+    pub expect_org: Option<String>,
+    /// Address of the proxy that requests go through; the environment's is not used.
+    pub proxy: Option<String>,
+    /// PEM file of authorities to trust beside the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// `kind` of a CRM.
@@ -219,8 +227,20 @@ pub struct Mapping {
     pub delivery: Delivery,
     /// The age of a waiting change that raises an alert; the most a batch may linger for quota's sake.
     pub freshness: Duration,
+    /// How long a row must have been still before it is sent (`quiet`).
+    pub quiet: Option<Duration>,
+    /// Which records are written.
+    pub canary: Canary,
+    /// Everything but the writing is done (`mode = "observe"`).
+    pub observe: bool,
     /// Ahead of everything else.
     pub urgent: bool,
+    /// Whom to ask (`owner`).
+    pub owner: Option<String>,
+    /// What the data is for (`purpose`).
+    pub purpose: Option<String>,
+    /// `[standard]`, the same for all mappings.
+    pub standard: Arc<Standard>,
     /// The fields in the order written.
     pub fields: Vec<Field>,
     /// Where the mapping's table head stands.
@@ -242,6 +262,14 @@ pub struct Field {
     pub on_bad: OnBad,
     /// Sent when the record is created and never again (`authority = "create_only"`).
     pub create_only: bool,
+    /// The field is left out where this is not true.
+    pub when: Option<Expr>,
+    /// What a new record begins with; the value follows at once.
+    pub on_create: Option<passerelle_change::FieldValue>,
+    /// What a value has to be; another one is bad.
+    pub check: Option<Check>,
+    /// A reference whose record is not in the CRM.
+    pub missing: Missing,
     /// Where it stands.
     pub place: Place,
 }
@@ -295,6 +323,52 @@ pub enum OnBad {
     Null,
     /// The record is a dead letter.
     Reject,
+}
+
+/// `check` of a field: what its value has to be, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A French SIRET: 14 digits with their check digit.
+    Siret,
+    /// A VAT number of the European Union, Northern Ireland, Norway or Switzerland by its form; a French one with its
+    /// key.
+    Vat,
+    /// An IBAN: of its country's length, with its check digits.
+    Iban,
+    /// Text that this regular expression matches as a whole. It compiles.
+    Pattern(String),
+}
+
+/// `missing` of a reference: its record is not in the CRM, and will not be before its turn comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// Left out, and sent when the record is there.
+    #[default]
+    Omit,
+    /// Cleared, and sent when the record is there.
+    Null,
+    /// The record is a dead letter until then.
+    Reject,
+}
+
+/// `limit` and `only`: which records of a mapping are written.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Canary {
+    /// At most so many records.
+    pub limit: Option<u64>,
+    /// Only the rows with these row keys, as they are printed.
+    pub only: Option<Vec<String>>,
+}
+
+/// `[standard]`: what holds in every mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Standard {
+    /// Country of phone numbers without one, two letters.
+    pub country: Option<String>,
+    /// How dates in text are written: `DD/MM/YYYY`.
+    pub date: Option<String>,
+    /// Empty and blank text is null.
+    pub empty_is_null: bool,
 }
 
 /// `on_delete` and `on_leave`.
@@ -354,4 +428,6 @@ pub enum Delivery {
     Realtime,
     /// At intervals.
     Every(Duration),
+    /// At times of the calendar: five fields and the time zone, `0 2 * * * Europe/Paris`. It has a next time.
+    Cron(String),
 }

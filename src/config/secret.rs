@@ -27,7 +27,7 @@ pub(super) fn read(found: &Found<'_>) -> Option<SecretString> {
             Some(text.clone().into())
         }
         Value::Table(_) => elsewhere(found),
-        Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Time(_) | Value::List => found.fault(
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Time(_) | Value::List(_) => found.fault(
             format!("`{}` must be a table that says where it is found, not {}", found.name, found.node.value.kind()),
             FORMS,
         ),

@@ -244,6 +244,17 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// The entries of a list, each with the list's name; at least one.
+    pub(super) fn list(&self, form: &str) -> Option<Vec<Found<'a>>> {
+        let Value::List(items) = &self.node.value else {
+            return self.wrong_form("a list", format!("{} = {form}", self.name));
+        };
+        if items.is_empty() {
+            return self.fault(format!("`{}` is empty", self.name), format!("{} = {form}", self.name));
+        }
+        Some(items.iter().map(|node| Found { node, ..*self }).collect())
+    }
+
     /// An expression of the mapping language, not compiled.
     pub(super) fn expr(&self) -> Option<Expr> {
         match &self.node.value {
@@ -252,7 +263,7 @@ impl<'a> Found<'a> {
             }
             Value::Text(..) => self.text().and(None),
             Value::Int(_) | Value::Float(_) | Value::Bool(_) => self.wrong("an expression in text"),
-            Value::Time(_) | Value::List | Value::Table(_) => self.wrong("an expression"),
+            Value::Time(_) | Value::List(_) | Value::Table(_) => self.wrong("an expression"),
         }
     }
 
@@ -331,7 +342,7 @@ impl<'a> Found<'a> {
             Value::Float(number) => Some(FieldValue::Number(number.trim_start_matches('+').to_owned())),
             Value::Bool(value) => Some(FieldValue::Bool(*value)),
             Value::Time(time) => Some(FieldValue::Text(time.clone())),
-            Value::List | Value::Table(_) => self.wrong("text, a number, true or false"),
+            Value::List(_) | Value::Table(_) => self.wrong("text, a number, true or false"),
         }
     }
 

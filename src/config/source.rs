@@ -30,10 +30,8 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
     let slot = section.or("slot", default_name.clone(), slot);
     let publication = section.or("publication", default_name, publication);
     let time_zone = section.or("time_zone", "UTC".to_owned(), time_zone);
-    section.later(&[
-        ("prefix", "write the tables' full names in the mappings: table = \"public.PREFIX_customer\""),
-        ("server_id", "it belongs to MySQL and MariaDB; for PostgreSQL leave it out"),
-    ]);
+    let prefix = section.or("prefix", String::new(), prefix);
+    section.later(&[("server_id", "it belongs to MySQL and MariaDB; for PostgreSQL leave it out")]);
     let place = section.place;
     let context = section.context;
     section.finish(|_| None);
@@ -69,6 +67,7 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
         slot: slot?,
         publication: publication?,
         time_zone: time_zone?,
+        prefix: prefix?,
     };
     if matches!(source.tls, Tls::Disable | Tls::Prefer) && !is_local(&source.host) {
         let message = format!("the connection to {} can be read on the way", source.host);
@@ -131,7 +130,8 @@ fn is_local(host: &str) -> bool {
     host.starts_with('/') || host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn pem_file(found: &Found<'_>) -> Option<PathBuf> {
+/// A PEM file that can be read.
+pub(super) fn pem_file(found: &Found<'_>) -> Option<PathBuf> {
     let path = found.path()?;
     if found.context.read_secrets
         && let Err(error) = fs::File::open(&path)
@@ -175,6 +175,20 @@ fn publication(found: &Found<'_>) -> Option<String> {
         "PostgreSQL takes no publication of that name",
         format!("at most {LONGEST_IDENTIFIER} bytes, no control characters"),
     )
+}
+
+/// What a table's name begins with: without a schema, which stands in `table`.
+fn prefix(found: &Found<'_>) -> Option<String> {
+    let text = found.text()?;
+    if text.contains('"') || text.contains('`') {
+        let plain = text.replace(['"', '`'], "");
+        return found.fault("names of tables are quoted by passerelle", format!("prefix = \"{plain}\""));
+    }
+    if let Some((schema, rest)) = text.split_once('.') {
+        let hint = format!("prefix = \"{rest}\", and the schema in each mapping: table = \"{schema}.customer\"");
+        return found.fault("`prefix` is of a table's name, not of its schema", hint);
+    }
+    Some(text.to_owned())
 }
 
 fn time_zone(found: &Found<'_>) -> Option<String> {

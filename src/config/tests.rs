@@ -10,7 +10,7 @@ use std::time::Duration;
 use passerelle_change::FieldValue;
 use secrecy::ExposeSecret;
 
-use super::model::{Auth, Delivery, Departure, FieldSource, MapOther, OnBad, Tls};
+use super::model::{Auth, Canary, Check, Delivery, Departure, FieldSource, MapOther, Missing, OnBad, Standard, Tls};
 use super::{Fault, Faults, Files, Loaded, example, load, parse};
 
 const BASE: &str = r#"[source.erp]
@@ -135,21 +135,55 @@ fn every_key_is_read() {
     );
     assert!((crm.limits.reserve - 0.1).abs() < 1e-9);
     let mapping = &config.mappings["orders"];
-    assert_eq!((mapping.table.schema.as_str(), mapping.table.name.as_str()), ("public", "order"));
+    assert_eq!((mapping.table.schema.as_str(), mapping.table.name.as_str()), ("public", "ps_order"));
     assert_eq!(mapping.delivery, Delivery::Every(Duration::from_hours(1)));
     assert_eq!(mapping.on_delete, Departure::Set(vec![("Active__c".into(), FieldValue::Bool(false))]));
     let names: Vec<_> = mapping.fields.iter().map(|field| field.name.as_ref()).collect();
-    assert_eq!(names, ["Status", "Account", "Type", "Amount", "Code__c"], "in the order written");
+    assert_eq!(
+        names,
+        ["Status", "Vat__c", "Ref__c", "Shop__r", "Account", "Type", "Amount", "Code__c"],
+        "in the order written"
+    );
     let status = mapping.fields[0].map.as_ref().unwrap();
     assert_eq!(
         (status.entries["1"].clone(), status.other.clone()),
         (FieldValue::Text("Activated".into()), MapOther::Keep)
     );
-    assert!(mapping.fields[1].required);
-    let FieldSource::Reference { mapping: parent, value } = &mapping.fields[1].value else { panic!() };
+    let field = |name: &str| mapping.fields.iter().find(|field| &*field.name == name).unwrap();
+    assert!(field("Account").required);
+    let FieldSource::Reference { mapping: parent, value } = &field("Account").value else { panic!() };
     assert_eq!((parent.as_str(), value.text.as_str()), ("customers", "customer_id"));
-    assert!(mapping.fields[2].create_only);
-    assert_eq!(mapping.fields[3].on_bad, OnBad::Null);
+    assert!(field("Type").create_only);
+    assert_eq!(field("Amount").on_bad, OnBad::Null);
+    assert_eq!(field("Status").on_create, Some(FieldValue::Text("Draft".into())));
+    assert_eq!(field("Status").when.as_ref().unwrap().text, "customer_id > 0");
+    assert_eq!(field("Vat__c").check, Some(Check::Vat));
+    assert_eq!(field("Ref__c").check, Some(Check::Pattern("[A-Z]{2}[0-9]+".into())));
+    assert_eq!((field("Shop__r").missing, field("Account").missing), (Missing::Null, Missing::Omit));
+}
+
+#[test]
+fn settings_are_read() {
+    let config = parse_case(include_str!("every_key.toml")).unwrap().config;
+    let orders = &config.mappings["orders"];
+    assert_eq!((orders.quiet, orders.observe), (Some(Duration::from_mins(10)), true));
+    let only = Some(vec!["17".to_owned(), "42,FR".to_owned()]);
+    assert_eq!(orders.canary, Canary { limit: Some(100), only });
+    assert_eq!(
+        (orders.owner.as_deref(), orders.purpose.as_deref()),
+        (Some("crm-team@acme.example"), Some("customer relationship"))
+    );
+    let standard = Standard { country: Some("FR".into()), date: Some("DD/MM/YYYY".into()), empty_is_null: true };
+    assert_eq!(*orders.standard, standard);
+    let customers = &config.mappings["customers"];
+    assert_eq!(customers.delivery, Delivery::Cron("30 6 * * MON-FRI Europe/Paris".into()), "in the source's zone");
+    assert_eq!(customers.freshness, Duration::from_hours(72) + Duration::from_mins(1), "over a week-end");
+    assert_eq!(customers.table.name, "ps_customer");
+    let crm = &config.crms["west"];
+    assert_eq!(
+        (crm.expect_org.as_deref(), crm.proxy.as_deref(), crm.ca.as_ref()),
+        (Some("00D5g000004Xyz1EAC"), Some("http://proxy.example:3128"), None)
+    );
 }
 
 #[test]

@@ -28,8 +28,7 @@ pub(super) enum Value {
     Bool(bool),
     /// A date or time, as written.
     Time(String),
-    /// No key takes a list yet: what is in it is not kept.
-    List,
+    List(Vec<Node>),
     Table(Table),
 }
 
@@ -42,7 +41,7 @@ impl Value {
             Self::Float(_) => "a number",
             Self::Bool(_) => "true or false",
             Self::Time(_) => "a date or time",
-            Self::List => "a list",
+            Self::List(_) => "a list",
             Self::Table(_) => "a table",
         }
     }
@@ -143,7 +142,7 @@ impl Reading<'_> {
             DeValue::Float(number) => Value::Float(number.as_str().to_owned()),
             DeValue::Boolean(value) => Value::Bool(value),
             DeValue::Datetime(time) => Value::Time(time.to_string()),
-            DeValue::Array(_) => Value::List,
+            DeValue::Array(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),
             DeValue::Table(table) => Value::Table(self.table(table)),
         };
         Node { place, value }

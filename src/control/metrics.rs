@@ -91,6 +91,21 @@ fn mappings(text: &mut Text, mappings: &[MappingStatus]) {
     family("mapping_guard_tripped", "1: the guard holds deletions", &|m| Some(f64::from(u8::from(m.guard_tripped))));
     family("mapping_last_delivered_timestamp_seconds", "When a record was accepted", &|m| seconds(m.last_delivered_at));
     family("mapping_dead_letters_records", "Dead letters", &|m| m.dead_letters.map(number));
+    family("mapping_left_out_rows_total", "Rows that limit, only or mode kept", &|m| Some(number(m.left_out_total)));
+    let observed = mappings.iter().filter(|m| m.mode.is_some()).flat_map(|m| {
+        let writes = [
+            ("create", m.observed_creations_total),
+            ("update", m.observed_updates_total),
+            ("delete", m.observed_deletions_total),
+        ];
+        writes.map(|(write, count)| ([("mapping", m.name.as_str()), ("write", write)], Some(number(count))))
+    });
+    text.family("mapping_observed_writes_total", "Writes that mode = observe kept", observed);
+    let people = mappings.iter().filter(|m| m.owner.is_some() || m.purpose.is_some()).map(|m| {
+        let [owner, purpose] = [&m.owner, &m.purpose].map(|text| text.as_deref().unwrap_or_default());
+        ([("mapping", m.name.as_str()), ("owner", owner), ("purpose", purpose)], Some(1.0))
+    });
+    text.family("mapping_people_info", "Whom to ask, and what the data is for", people);
     let by_reason = mappings.iter().flat_map(|m| {
         m.dead_letters_by_reason
             .iter()

@@ -213,6 +213,20 @@ pub struct MappingStatus {
     pub last_delivered_at: Option<Timestamp>,
     /// Why it is held, in a sentence.
     pub held_reason: Option<String>,
+    /// `observe` where nothing is written, else `null`.
+    pub mode: Option<String>,
+    /// Whom to ask, of the configuration.
+    pub owner: Option<String>,
+    /// What the data is for, of the configuration.
+    pub purpose: Option<String>,
+    /// Rows that were not written since the start, because of `limit`, `only` or `mode`.
+    pub left_out_total: u64,
+    /// Records that `mode = "observe"` did not create since the start.
+    pub observed_creations_total: u64,
+    /// Updates that it did not send.
+    pub observed_updates_total: u64,
+    /// Deletions that it did not send.
+    pub observed_deletions_total: u64,
     /// When a mapping that is delivered at intervals runs next.
     pub next_run_at: Option<Timestamp>,
     /// Forecast: when what is pending is delivered.

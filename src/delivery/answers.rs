@@ -32,6 +32,10 @@ impl Engine<'_> {
                 self.fault = None;
                 self.not_before = None;
                 self.limiter.served(answer.usage, Moment::now());
+                if staged.is_empty() {
+                    // The org was asked for, and is the one that is expected.
+                    self.expect_org = None;
+                }
                 self.outcomes(staged, answer.outcomes)?;
             }
             Err(error) => self.failed(staged, error)?,
@@ -154,7 +158,7 @@ impl Engine<'_> {
     /// Fifty refusals with one code and nothing accepted between hold the mapping (STATE.md, rule 9).
     pub(super) fn hold_when_refused(&mut self, index: usize) -> Result<(), StateError> {
         let lane = &mut self.lanes[index];
-        if lane.refusals.1 < REFUSALS_HOLD || lane.held.is_some() {
+        if lane.refusals.1 < REFUSALS_HOLD || lane.held.is_some() || lane.config.observe {
             return Ok(());
         }
         let reason = format!("{} records in a row were refused with {}", lane.refusals.1, lane.refusals.0);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::{Entry, Lane};
 use super::requests::{Answered, Requests};
-use super::{Command, SharedClient};
+use super::{Command, SharedClient, now_micros};
 use crate::capture::Durable;
 use crate::config::model;
 use crate::control::board::Board;
@@ -59,6 +59,8 @@ pub struct SourceView {
 pub struct Delivery {
     /// The CRM's name.
     pub name: String,
+    /// The org that it must be, by its id.
+    pub expect_org: Option<String>,
     /// Its client.
     pub client: SharedClient,
     /// Its limiter.
@@ -88,6 +90,8 @@ pub(super) struct Engine<'s> {
     pub lanes: Vec<Lane>,
     pub by_id: HashMap<MappingId, usize>,
     pub requests: Requests,
+    /// The org that the CRM must be: taken away when it was found to be that one. Nothing is written before.
+    pub expect_org: Option<String>,
     /// Rows whose record is busy, by that record.
     pub blocked: HashMap<RecordId, Vec<(MappingId, Entry)>>,
     /// Deletions that the guard has let through and that are not accepted yet.
@@ -126,7 +130,7 @@ impl Delivery {
         for setup in self.lanes.drain(..) {
             let ids = (setup.id, setup.table, setup.object_id);
             let (index, needs, children) = (setup.source_index, setup.needs, setup.has_children);
-            lanes.push(Lane::new(&store, ids, index, setup.config, setup.mapping, needs, children, now)?);
+            lanes.push(Lane::new(&store, ids, index, setup.config, setup.mapping, needs, children, now_micros())?);
         }
         let mut engine = Engine {
             name: &self.name,
@@ -139,6 +143,7 @@ impl Delivery {
             urgent: lanes.iter().filter(|lane| lane.config.urgent).map(|lane| lane.id).collect(),
             lanes,
             requests: Requests::default(),
+            expect_org: self.expect_org.take(),
             blocked: HashMap::new(),
             admitted: HashSet::new(),
             failures: 0,
@@ -155,6 +160,7 @@ impl Delivery {
             moves_done: HashMap::new(),
         };
         engine.read_holds()?;
+        engine.release_left_out()?;
         engine.rounds(&mut self.commands, &self.cancel).await?;
         engine.finish().await
     }

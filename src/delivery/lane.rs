@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use passerelle_change::{Micros, Seq, TableId};
 use passerelle_state::{
@@ -15,6 +15,8 @@ use passerelle_state::{
 };
 
 use super::guard::DeletionGuard;
+use super::now_micros;
+use super::reach::{self, Reach};
 use crate::config::model;
 use crate::mapping::Mapping;
 
@@ -87,8 +89,8 @@ pub(super) struct Lane {
     /// Refusals with one code since the last acceptance.
     pub refusals: (String, u32),
     pub last_delivered_at: Option<Micros>,
-    /// A delivery at intervals: when the next begins, and up to which generation the one under way goes.
-    pub next_run: Option<Instant>,
+    /// A delivery at intervals or times: when the next begins (microseconds since 1970), and up to which generation the one under way goes.
+    pub next_run: Option<u64>,
     pub run_until: Option<Generation>,
     /// The newest closed generation of the view.
     pub closed: Generation,
@@ -107,6 +109,8 @@ pub(super) struct Lane {
     queue_in_hand: BTreeMap<Generation, usize>,
     /// Generations before this one are tidied away.
     drained: Generation,
+    /// Which rows are written, and what became of the others.
+    pub reach: Reach,
 }
 
 struct Scan {
@@ -128,12 +132,17 @@ impl Lane {
         mapping: Arc<Mapping>,
         needs: Vec<TableId>,
         has_children: bool,
-        now: Instant,
+        now: u64,
     ) -> Result<Self, StateError> {
         let (id, table, object_id) = ids;
-        let next_run = match config.delivery {
+        let next_run = match &config.delivery {
             model::Delivery::Realtime => None,
             model::Delivery::Every(_) => Some(now),
+            // What waited when the time came is sent at once where nobody was there to do it.
+            model::Delivery::Cron(schedule) => {
+                let since = store.mapping_since(id)?.map_or(now, |since| since.committed_at.0.max(0).unsigned_abs());
+                Some(reach::next_time(schedule, since.min(now)))
+            }
         };
         Ok(Self {
             id,
@@ -142,6 +151,7 @@ impl Lane {
             object_id,
             guard: DeletionGuard::new(config.guard, store.deletions(id)?),
             figures: store.figures(id)?,
+            reach: Reach::new(&config),
             config,
             mapping,
             has_children,
@@ -269,7 +279,11 @@ impl Lane {
     }
 
     /// Begins the run of a delivery at intervals that is due.
-    pub(super) fn begin_run(&mut self, now: Instant) {
+    pub(super) fn begin_run(&mut self, now: u64) {
+        if let (model::Delivery::Every(every), Some(at)) = (&self.config.delivery, &mut self.next_run) {
+            // The clock may have been set back.
+            *at = (*at).min(now.saturating_add(every.as_micros() as u64));
+        }
         if self.run_until.is_none() && self.next_run.is_some_and(|at| at <= now) {
             self.run_until = Some(self.closed);
             self.exhausted = false;
@@ -277,9 +291,17 @@ impl Lane {
     }
 
     fn finish_run(&mut self) {
-        if let (Some(_), model::Delivery::Every(every)) = (self.run_until.take(), &self.config.delivery) {
-            self.next_run = Some(Instant::now() + (*every).max(Duration::from_secs(1)));
+        if self.run_until.take().is_none() {
+            return;
         }
+        let now = now_micros();
+        self.next_run = match &self.config.delivery {
+            model::Delivery::Realtime => None,
+            model::Delivery::Every(every) => {
+                Some(now.saturating_add((*every).max(Duration::from_secs(1)).as_micros() as u64))
+            }
+            model::Delivery::Cron(schedule) => Some(reach::next_time(schedule, now)),
+        };
     }
 
     fn since(&mut self, store: &Store, generation: Generation) -> Result<Option<Since>, StateError> {
@@ -312,8 +334,11 @@ impl Lane {
         {
             return Ok(());
         }
+        // What would be sent is counted from the start, so all of it is looked at.
+        let counts = self.config.observe && self.scan.is_none();
         let kept = store
             .cursor(self.id)?
+            .filter(|_| !counts)
             .filter(|cursor| cursor.revision == revision && cursor.load == load.number && cursor.upper >= truncated);
         let cursor = if let Some(cursor) = kept {
             cursor
@@ -371,6 +396,7 @@ impl Lane {
 
     /// A row in hand is settled: it stands nowhere any more.
     pub(super) fn settled(&mut self, store: &Store, entry: &Entry) -> Result<(), StateError> {
+        self.has_begun(&entry.row_key);
         self.in_hand = self.in_hand.saturating_sub(1);
         match &entry.origin {
             Origin::Queue(generation, _) => {

@@ -8,6 +8,7 @@ use passerelle_state::{MappingId, RecordId, StateError, is_there};
 
 use super::prepare::World;
 use super::reconcile::WantedField;
+use crate::config::model::Missing;
 use crate::mapping::{self, Desired, Target};
 
 /// Steps along a chain of waiting rows before it counts as a circle.
@@ -58,9 +59,17 @@ pub(super) fn resolve(
         let Some(known) = config.fields.get(field.index) else { continue };
         let name = Arc::clone(&known.name);
         let mut hash = None;
+        let mut first = known.on_create.clone().map(|value| (world.store.field_hash(&value), value));
+        let mut create_only = known.create_only;
         let value = match field.target {
             Target::Set(value) => value,
-            Target::Omitted => continue,
+            Target::Omitted => {
+                // A value that is bad: a new record begins all the same.
+                let is_bad = record.bad.iter().any(|bad| bad.index == field.index);
+                let Some((_, value)) = first.take().filter(|_| is_bad) else { continue };
+                create_only = true;
+                value
+            }
             Target::Absent => {
                 resolved.incomplete = true;
                 continue;
@@ -85,8 +94,16 @@ pub(super) fn resolve(
                         continue;
                     }
                     Parent::Coming | Parent::Missing => {
-                        if known.required {
-                            resolved.missing = Some(Arc::clone(&name));
+                        let missing = if known.required { Missing::Reject } else { known.missing };
+                        match missing {
+                            Missing::Reject => resolved.missing = Some(Arc::clone(&name)),
+                            Missing::Omit => {}
+                            Missing::Null => {
+                                let hash = world.store.field_hash(&FieldValue::Null);
+                                let value = FieldValue::Null;
+                                resolved.fields.push(WantedField { name, value, hash, create_only, first: None });
+                                continue;
+                            }
                         }
                         resolved.parentless.push((name, parent));
                         continue;
@@ -95,7 +112,8 @@ pub(super) fn resolve(
             }
         };
         let hash = hash.unwrap_or_else(|| world.store.field_hash(&value));
-        resolved.fields.push(WantedField { name, value, hash, create_only: known.create_only });
+        let first = first.map(|(hash, value)| (value, hash));
+        resolved.fields.push(WantedField { name, value, hash, create_only, first });
     }
     Ok(resolved)
 }
@@ -111,7 +129,7 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
         let key_field = lane.config.key_field.to_string();
         return Ok(Parent::Ready { id, key_field, key: record.key, crm_id, is_moving });
     }
-    if lane.held.is_some() || world.store.dead_letter(*mapping, row_key)?.is_some() {
+    if lane.held.is_some() || lane.leaves_out(row_key) || world.store.dead_letter(*mapping, row_key)?.is_some() {
         return Ok(Parent::Missing);
     }
     let Some(row) = world.view.row(lane.table, row_key)? else { return Ok(Parent::Missing) };

@@ -8,7 +8,7 @@ use passerelle_state::{Link, MappingId, ParkedWhy, Record, RecordId, StateError,
 
 use super::lane::{Entry, Lane, Origin};
 use super::parents::{RowName, children_are_coming, resolve};
-use super::reconcile::{Decision, Standing, Wanted, decide};
+use super::reconcile::{Decision, Standing, Wanted, WantedField, decide};
 use super::requests::Requests;
 use crate::config::model::{Departure, OnCollision, OnTruncate};
 use crate::mapping::Desired;
@@ -75,6 +75,8 @@ pub(super) struct Plan {
     pub named: Vec<RecordId>,
     /// The row itself is gone: once accepted, nothing is kept of it.
     pub gone: bool,
+    /// The creation begins with other values than the record is to have: they follow at once.
+    pub begins: bool,
     /// The first attempt at a creation: the intent was noted for it, and a refusal takes it back.
     pub first: bool,
 }
@@ -96,7 +98,7 @@ pub(super) enum Then {
 
 impl Plan {
     pub(super) fn new(write: Write, then: Then, seq: Seq, was: Option<Link>) -> Self {
-        Self { write, then, seq, was, parents: Vec::new(), named: Vec::new(), gone: false, first: false }
+        Self { write, then, seq, was, parents: Vec::new(), named: Vec::new(), gone: false, begins: false, first: false }
     }
 
     /// The records that it carries.
@@ -209,6 +211,8 @@ impl Subject<'_> {
                 Err(verdict) => return Ok(verdict),
             },
             None => match self.joined(&wanted)? {
+                // A first value, or one that is a creation's only, must not reach a record that people have made already.
+                Ok(Standing::Unknown) if self.lane.reach.looks_up(id) => return Ok(self.look_up(&wanted)),
                 Ok(standing) => (standing, None),
                 Err(verdict) => return Ok(verdict),
             },
@@ -244,7 +248,8 @@ impl Subject<'_> {
             Decision::Send { op, fields, after } => {
                 let write = self.write(op, &wanted.key, crm_id, fields);
                 let then = Then::Holds { id: wanted.id, was, after };
-                Verdict::Send(Box::new(Plan { parents, named, ..Plan::new(write, then, self.seq, self.link) }))
+                let begins = op == WriteOp::Upsert && wanted.fields.iter().any(WantedField::begins_otherwise);
+                Verdict::Send(Box::new(Plan { parents, named, begins, ..Plan::new(write, then, self.seq, self.link) }))
             }
             Decision::Incomplete => Verdict::Park(ParkedWhy::Incomplete),
             Decision::Collision(refusal) => {
@@ -252,6 +257,14 @@ impl Subject<'_> {
                 self.dead(refusal, Some(key), parents)
             }
         }
+    }
+
+    /// Whether the CRM has the record is asked before anything is written to it.
+    fn look_up(self, wanted: &Wanted) -> Verdict {
+        let write = self.write(WriteOp::Find, &wanted.key, None, Vec::new());
+        let record = Record { key: wanted.key.clone(), ..Record::default() };
+        let then = Then::Found { id: wanted.id, record };
+        Verdict::Send(Box::new(Plan::new(write, then, self.seq, self.link)))
     }
 
     /// A creation was sent and its answer never noted: whether the record is there has to be known first.

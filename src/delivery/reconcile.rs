@@ -35,6 +35,20 @@ pub(super) struct WantedField {
     /// The keyed hash of the value.
     pub hash: u64,
     pub create_only: bool,
+    /// What a new record begins with instead, and its keyed hash.
+    pub first: Option<(FieldValue, u64)>,
+}
+
+impl WantedField {
+    /// Whether a new record begins with another value than it is to have.
+    pub(super) fn begins_otherwise(&self) -> bool {
+        !self.create_only && self.first.as_ref().is_some_and(|(_, hash)| *hash != self.hash)
+    }
+
+    /// The value that a new record begins with, and its hash.
+    fn at_creation(&self) -> (&FieldValue, u64) {
+        self.first.as_ref().map_or((&self.value, self.hash), |(value, hash)| (value, *hash))
+    }
 }
 
 /// How a record stands that the row is to feed.
@@ -87,9 +101,13 @@ fn create(wanted: &Wanted, mapping: MappingId, crm_id: Option<String>) -> Decisi
     if wanted.incomplete {
         return Decision::Incomplete;
     }
-    let fields = wanted.fields.iter().map(|field| (Arc::clone(&field.name), field.value.clone())).collect();
+    let fields = wanted.fields.iter().map(|field| (Arc::clone(&field.name), field.at_creation().0.clone())).collect();
     let kept = wanted.fields.iter().filter(|field| !field.create_only);
-    let accepted = kept.map(|field| (field.name.to_string(), accepted(field, mapping, wanted.seq))).collect();
+    let accepted = kept.map(|field| {
+        let hash = field.at_creation().1;
+        (field.name.to_string(), AcceptedField { hash, owner: mapping, seq: wanted.seq })
+    });
+    let accepted = accepted.collect();
     let after = Record { key: wanted.key.clone(), crm_id, fields: accepted, ..Record::default() };
     Decision::Send { op: WriteOp::Upsert, fields, after }
 }
@@ -169,6 +187,7 @@ mod tests {
                 value: FieldValue::Text(value.into()),
                 hash: hash(value),
                 create_only: name.starts_with('~'),
+                first: None,
             }
         });
         Wanted {
@@ -221,6 +240,21 @@ mod tests {
     fn a_rename_carries_the_new_key() {
         let standing = Standing::Ours { record: record("Name=Ada", OURS), renamed: true };
         check(&wanted("Name=Ada"), standing, "Update Ext=K");
+    }
+
+    #[test]
+    fn a_new_record_begins_with_its_first_value_and_an_old_one_does_not() {
+        let mut wanted = wanted("Name=Ada Status=Activated");
+        wanted.fields[1].first = Some((FieldValue::Text("Draft".into()), hash("Draft")));
+        assert!(wanted.fields[1].begins_otherwise());
+        check(&wanted, Standing::Unknown, "Upsert Name=Ada Status=Draft");
+        let Decision::Send { after, .. } = decide(&wanted, Standing::Unknown, OURS, &"Ext".into(), false) else {
+            panic!("a creation")
+        };
+        let after = Record { crm_id: Some("001".into()), ..after };
+        check(&wanted, Standing::Ours { record: after, renamed: false }, "Update Status=Activated");
+        wanted.fields[1].first = Some((FieldValue::Text("Activated".into()), hash("Activated")));
+        assert!(!wanted.fields[1].begins_otherwise());
     }
 
     #[test]

@@ -65,6 +65,17 @@ impl Engine<'_> {
                 mapping.held_reason.clone_from(&lane.held);
                 mapping.deletes_last_hour = Some(lane.guard.recent());
                 mapping.guard_tripped = lane.guard.is_tripped();
+                mapping.mode = lane.config.observe.then(|| "observe".to_owned());
+                mapping.owner.clone_from(&lane.config.owner);
+                mapping.purpose.clone_from(&lane.config.purpose);
+                mapping.left_out_total = lane.reach.left_out;
+                mapping.observed_creations_total = lane.reach.observed.creations;
+                mapping.observed_updates_total = lane.reach.observed.updates;
+                mapping.observed_deletions_total = lane.reach.observed.deletions;
+                mapping.next_run_at = lane
+                    .next_run
+                    .filter(|_| lane.run_until.is_none())
+                    .and_then(|at| time(Micros(i64::try_from(at).ok()?)));
                 mapping.freshness_target_seconds = Some(lane.config.freshness.as_secs_f64());
             });
         }

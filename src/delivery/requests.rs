@@ -119,6 +119,16 @@ impl Requests {
         });
     }
 
+    /// Asks the CRM which org it is; carries no record. An answer says that it is this one.
+    pub(super) fn ask(&mut self, client: &SharedClient, permit: Permit, org: String) {
+        let client = Arc::clone(client);
+        self.flying.spawn(async move {
+            let begun = Instant::now();
+            let result = client.is_org(&org).await.map(|()| Answer { outcomes: Vec::new(), usage: None });
+            Answered { staged: Vec::new(), result, took: begun.elapsed(), permit }
+        });
+    }
+
     /// Takes a request's worth of what has waited longest: `urgent` forms first, deletions last.
     pub(super) fn take(&mut self, client: &SharedClient, urgent: &HashSet<MappingId>) -> Option<Vec<Staged>> {
         if let Some(part) = self.split.pop_front() {

@@ -12,6 +12,7 @@ use super::engine::{Engine, LONGEST_WAIT};
 use super::lane::{Entry, Lane, is_loaded};
 use super::now_micros;
 use super::prepare::{Verdict, World, prepare};
+use super::reach::Turn;
 use super::requests::Staged;
 use super::settle::Notes;
 use crate::capture::Durable;
@@ -52,9 +53,21 @@ impl Engine<'_> {
             let decided = self.fill(&views)?;
             let may_send = self.requests.has_full_bin()
                 || self.requests.linger_ends(self.linger).is_some_and(|at| at <= Instant::now());
+            if may_send && self.expect_org.is_some() && self.requests.in_flight() > 0 {
+                // The CRM is being asked which org it is: what it says wakes the loop.
+                self.put_back_staged();
+                closed = true;
+                break;
+            }
             if may_send {
                 match self.permit()? {
                     Ok(permit) => {
+                        if let Some(org) = self.expect_org.clone() {
+                            self.put_back_staged();
+                            self.requests.ask(self.client, permit, org);
+                            closed = true;
+                            break;
+                        }
                         if let Some(mut staged) = self.requests.take(self.client, &self.urgent) {
                             self.intend(&mut staged)?;
                             failpoint::hit("delivery.before_send");
@@ -146,7 +159,7 @@ impl Engine<'_> {
         // Also over log that carried nothing for us: a quiet database must not hold back what was loaded.
         let reached = [durable.position.as_ref(), durable.acknowledged.as_ref()];
         let passed = |high: &Position| reached.iter().flatten().any(|at| has_passed(at, high));
-        let now = Instant::now();
+        let now = now_micros();
         for lane in self.lanes.iter_mut().filter(|lane| lane.source_index == source) {
             if let Some(&closed) = closed.get(&lane.id) {
                 lane.sees(closed);
@@ -207,6 +220,11 @@ impl Engine<'_> {
             while let Some(entry) = self.lanes[index].take(self.store, view, notes.now)? {
                 looked += 1;
                 tried += 1;
+                let turn = self.lanes[index].turn(self.store, view, &entry, notes.now)?;
+                if turn != Turn::Now {
+                    notes.passed_over(&mut self.lanes[index], &entry, turn)?;
+                    continue;
+                }
                 let world = World {
                     store: self.store,
                     view,
@@ -252,7 +270,12 @@ impl Engine<'_> {
                 lane.give_back(entry);
                 Ok(true)
             }
+            Verdict::Send(plan) if lane.config.observe => {
+                notes.observed(lane, &entry, &plan)?;
+                Ok(false)
+            }
             Verdict::Send(plan) => {
+                lane.begins(&entry.row_key, &plan);
                 if plan.write.op == WriteOp::Delete && !self.admits(index, &entry.row_key) {
                     notes.park(&mut self.lanes[index], &entry, ParkedWhy::Guarded)?;
                     return Ok(false);
@@ -319,7 +342,9 @@ impl Engine<'_> {
             let left = Duration::from_micros(at.saturating_sub(now_micros()));
             (left < Duration::from_secs(3_600)).then(|| now + left.max(Duration::from_millis(2)))
         });
-        let runs = self.lanes.iter().filter_map(|lane| lane.next_run.filter(|_| lane.run_until.is_none()));
+        let runs = self.lanes.iter().filter(|lane| lane.run_until.is_none()).filter_map(|lane| lane.next_run);
+        // The clock may be set meanwhile: what is far off is looked at again before.
+        let runs = runs.map(|at| now + Duration::from_micros(at.saturating_sub(now_micros())).min(LONGEST_WAIT));
         due.chain(linger).chain(runs).min()
     }
 

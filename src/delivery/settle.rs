@@ -12,6 +12,8 @@ use crate::config::model::OnGone;
 
 /// A record that the CRM can't take now is tried so often before it is a dead letter.
 const MOST_ATTEMPTS: u32 = 20;
+/// When a row is due that waits until someone lets it go, in microseconds: far beyond the calendar.
+pub(super) const NEVER: u64 = u64::MAX / 4;
 /// A row whose key is taken is looked at so often.
 const MOST_LOOKS: u32 = 40;
 /// Refusals with one code and nothing accepted between that hold a mapping (STATE.md, rule 9).
@@ -125,6 +127,7 @@ impl<'s> Notes<'s> {
             if let Some(record) = record {
                 self.batch.member(record, lane.id, row_key, true);
                 lane.figures.records += 1;
+                lane.has_begun(row_key);
             }
             if lane.has_children {
                 self.wake.push((lane.id, row_key.to_vec()));
@@ -191,6 +194,34 @@ impl<'s> Notes<'s> {
         let parked = Parked { seq, attempts, since: entry.since.clone(), why };
         self.done(lane, entry)?;
         self.batch.park(lane.id, due, &entry.row_key, &parked)
+    }
+
+    /// The row is not sent before it is due, and then only as it was at `seq`. What it holds back, it goes on holding back.
+    pub(super) fn set_aside(
+        &mut self,
+        lane: &mut Lane,
+        entry: &Entry,
+        due: u64,
+        (seq, why): (Seq, ParkedWhy),
+    ) -> Result<(), StateError> {
+        let before = self.store.parked(lane.id, &entry.row_key)?.and_then(|parked| parked.since);
+        let since = match (before, entry.since.clone()) {
+            (Some(before), Some(since)) => Some(if before.seq <= since.seq { before } else { since }),
+            (before, since) => before.or(since),
+        };
+        self.done(lane, entry)?;
+        self.batch.park(lane.id, due, &entry.row_key, &Parked { seq, attempts: 0, since, why })
+    }
+
+    /// The mapping does not write the row, which feeds no record. It is looked at again when the mapping says otherwise:
+    /// that is another revision.
+    pub(super) fn leave_out(&mut self, lane: &mut Lane, entry: &Entry) -> Result<(), StateError> {
+        self.forget_trouble(lane, &entry.row_key)?;
+        lane.reach.left_out += 1;
+        if lane.has_children {
+            self.given_up.push((lane.id, entry.row_key.clone()));
+        }
+        self.done(lane, entry)
     }
 
     /// Keeps the row as a dead letter. Its next change tries again.
@@ -314,6 +345,7 @@ impl<'s> Notes<'s> {
         self.batch.member(*id, lane.id, &entry.row_key, true);
         self.batch.link(lane.id, &entry.row_key, Some(&link));
         lane.figures.records += 1;
+        lane.has_begun(&entry.row_key);
         (plan.was, plan.first) = (Some(link), true);
         Ok(())
     }
@@ -375,11 +407,18 @@ impl<'s> Notes<'s> {
                     self.batch.record(was, None);
                 }
                 self.batch.record(id, Some(&after));
-                self.relink(lane, &entry.row_key, Some(&link(Some(id))), plan.was.as_ref())?;
+                // A record that began with other values than it is to have is looked at again, also after a crash.
+                let seq = if plan.begins { Seq::ZERO } else { plan.seq };
+                let link = Link { seq, ..link(Some(id)) };
+                self.relink(lane, &entry.row_key, Some(&link), plan.was.as_ref())?;
+                lane.reach.absent.remove(&id);
                 if lane.has_children && plan.write.op == WriteOp::Upsert {
                     self.wake.push((lane.id, entry.row_key.clone()));
                 }
                 self.forget_trouble(lane, &entry.row_key)?;
+                if plan.begins {
+                    return Ok(After::Again);
+                }
                 self.done(lane, entry)?;
                 Ok(After::Settled)
             }
@@ -435,6 +474,7 @@ impl<'s> Notes<'s> {
             return self.accepted(lane, entry, plan, String::new());
         }
         if let Then::Found { id, .. } = &plan.then {
+            lane.reach.is_absent(*id);
             self.batch.record(*id, None);
             let before = plan.was.as_ref();
             let alone = before.map(|was| Link { record: None, ..was.clone() });
@@ -507,12 +547,12 @@ impl<'s> Notes<'s> {
 fn delay_micros(why: ParkedWhy, attempts: u32) -> u64 {
     let doubled = |first: u64, most: u64| first.saturating_mul(1 << attempts.min(20)).min(most);
     let bound = match why {
-        ParkedWhy::Again => return 0,
+        ParkedWhy::Again | ParkedWhy::Quiet => return 0,
         ParkedWhy::KeyTaken | ParkedWhy::Children => doubled(5_000, 2_000_000),
         ParkedWhy::Retry => doubled(500_000, 30_000_000),
         ParkedWhy::Incomplete => doubled(1_000_000, 60_000_000),
         // Until someone lets them go.
-        ParkedWhy::Guarded => return u64::MAX / 4,
+        ParkedWhy::Guarded | ParkedWhy::LeftOut => return NEVER,
     };
     bound / 2 + rand::random_range(0..=bound / 2)
 }

@@ -1,5 +1,6 @@
 //! From tree to program: names are resolved to columns, types are checked, all faults are found.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
@@ -11,6 +12,7 @@ use super::kind::{Kind, widest};
 use super::program::{Node, Program};
 use super::row::Slot;
 use super::syntax::{self, BinaryOp, Expr, ExprKind};
+use crate::config::model::Standard;
 
 /// What expressions are checked against; collects the columns that they use.
 pub(super) struct Checker<'c> {
@@ -18,6 +20,8 @@ pub(super) struct Checker<'c> {
     /// Zone in which naive times are read.
     pub(super) zone: TimeZone,
     pub(super) slots: Vec<Slot>,
+    /// What filters do where they are not told, and whether blank text is null.
+    standard: Standard,
 }
 
 /// A checked node: its kind, and where it stands.
@@ -32,7 +36,12 @@ pub(super) type KeyPart = (Kind, Range<usize>);
 
 impl<'c> Checker<'c> {
     pub(super) fn new(columns: &'c [Column], zone: TimeZone) -> Self {
-        Self { columns, zone, slots: Vec::new() }
+        Self { columns, zone, slots: Vec::new(), standard: Standard::default() }
+    }
+
+    /// The same with `[standard]`.
+    pub(super) fn with_standard(self, standard: &Standard) -> Self {
+        Self { standard: standard.clone(), ..self }
     }
 
     /// Compiles an expression, or says everything that is wrong with it.
@@ -73,7 +82,8 @@ impl<'c> Checker<'c> {
         if let Some(known) = self.slots.iter().position(|slot| slot.name == name) {
             return Some(known);
         }
-        self.slots.push(Slot::find(name, self.columns)?);
+        let slot = Slot::find(name, self.columns)?;
+        self.slots.push(if self.standard.empty_is_null { slot.with_blank_as_null() } else { slot });
         Some(self.slots.len() - 1)
     }
 }
@@ -121,11 +131,27 @@ impl Pass<'_, '_> {
                 for argument in arguments {
                     given.push((argument.name.clone(), self.typed(&argument.value)));
                 }
+                self.add_standard(name, name_span, &mut given);
                 let built = filters::build(name, name_span, input, given, &self.checker.zone);
                 built.map_err(|fault| self.faults.extend(fault)).ok()?
             }
         };
         Some(Typed { node, kind, span })
+    }
+
+    /// What `[standard]` says where a filter is given nothing.
+    fn add_standard(&self, name: &str, span: &Range<usize>, given: &mut Vec<filters::Given>) {
+        let Standard { country, date, .. } = &self.checker.standard;
+        let (parameter, value) = match name {
+            "phone" => ("country", country),
+            "date" => ("format", date),
+            _ => return,
+        };
+        let says_it = |(name, _): &filters::Given| name.as_ref().is_none_or(|(name, _)| name == parameter);
+        let Some(value) = value.as_ref().filter(|_| !given.iter().any(says_it)) else { return };
+        let value = Value::Text(Cow::Owned(value.clone()));
+        let typed = Typed { kind: Kind::of_value(&value), node: Node::Constant(value), span: span.clone() };
+        given.push((Some((parameter.to_owned(), span.clone())), Some(typed)));
     }
 
     fn column(&mut self, name: &str, expr: &Expr) -> Option<(Node, Kind)> {

@@ -8,6 +8,7 @@ use passerelle_change::{Column, FieldValue, Type};
 
 use super::check::{Checker, KeyPart, no_boolean};
 use super::fault::Fault;
+use super::identifiers::Check;
 use super::kind::Kind;
 use super::program::{Node, Program};
 use super::row::SlotIndex;
@@ -51,6 +52,9 @@ pub(super) struct CompiledField {
     pub(super) map: Option<Map>,
     pub(super) required: bool,
     pub(super) on_bad: OnBad,
+    /// The field is left out where this is not true.
+    pub(super) when: Option<Program>,
+    pub(super) check: Option<Check>,
 }
 
 #[derive(Debug)]
@@ -77,7 +81,8 @@ impl Mapping {
         time_zone: &str,
     ) -> Result<Self, Vec<MappingFault>> {
         let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-        let mut work = Work { checker: Checker::new(columns, zone.clone()), faults: Vec::new() };
+        let mut work =
+            Work { checker: Checker::new(columns, zone.clone()).with_standard(&config.standard), faults: Vec::new() };
         if TimeZone::get(time_zone).is_err() {
             work.faults
                 .push(MappingFault::at(&config.place, format!("the source's time zone `{time_zone}` is not known")));
@@ -106,9 +111,12 @@ impl Mapping {
 
 /// Every expression of a mapping.
 pub(super) fn expressions(config: &model::Mapping) -> impl Iterator<Item = &Expr> {
-    let fields = config.fields.iter().filter_map(|field| match &field.value {
-        FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(expr),
-        FieldSource::Const(_) => None,
+    let fields = config.fields.iter().flat_map(|field| {
+        let value = match &field.value {
+            FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(expr),
+            FieldSource::Const(_) => None,
+        };
+        value.into_iter().chain(&field.when)
     });
     [Some(&config.key_value), config.filter.as_ref(), config.deleted.as_ref()].into_iter().flatten().chain(fields)
 }
@@ -153,6 +161,8 @@ impl Work<'_> {
     }
 
     fn field(&mut self, field: &model::Field, parents: &dyn Fn(&str) -> Option<ParentInfo>) -> Option<CompiledField> {
+        // Before the value, so that the faults of both are found.
+        let when = field.when.as_ref().map(|expr| self.condition(expr));
         let source = match &field.value {
             FieldSource::Const(value) => Source::Const(value.clone()),
             FieldSource::Value(expr) => Source::Value(self.value(expr, field)?),
@@ -171,7 +181,23 @@ impl Work<'_> {
             }
         };
         let map = field.map.as_ref().map(|map| Map { entries: map.entries.clone(), other: map.other.clone() });
-        Some(CompiledField { name: field.name.clone(), source, map, required: field.required, on_bad: field.on_bad })
+        let check = match &field.check {
+            None => None,
+            Some(check) => Some(Check::new(check).or_else(|| {
+                self.faults.push(MappingFault::at(&field.place, "`check` is not a regular expression"));
+                None
+            })?),
+        };
+        let (required, on_bad) = (field.required, field.on_bad);
+        Some(CompiledField {
+            name: field.name.clone(),
+            source,
+            map,
+            required,
+            on_bad,
+            when: when.map_or(Some(None), |when| when.map(Some))?,
+            check,
+        })
     }
 
     fn value(&mut self, expr: &Expr, field: &model::Field) -> Option<Program> {

@@ -46,7 +46,8 @@ impl Mapping {
                     }
                 }
             };
-            if field.required && matches!(target, Target::Omitted | Target::Set(FieldValue::Null)) {
+            let is_left_out = target == Target::Omitted && record.bad.last().is_none_or(|bad| bad.index != index);
+            if field.required && !is_left_out && matches!(target, Target::Omitted | Target::Set(FieldValue::Null)) {
                 let reason =
                     record.bad.iter().find(|bad| bad.index == index).map_or("the value is null", |bad| bad.reason);
                 return Err(refused("FIELD_REQUIRED", reason, Some(&field.name)));
@@ -100,6 +101,13 @@ impl From<Bad> for Trouble {
 }
 
 fn target(field: &CompiledField, row: &Row<'_>, zone: &jiff::tz::TimeZone) -> Result<Target, Trouble> {
+    if let Some(when) = &field.when {
+        match when.evaluate(row)? {
+            Value::Bool(true) => {}
+            Value::Absent => return Ok(Target::Absent),
+            _ => return Ok(Target::Omitted),
+        }
+    }
     let value = match &field.source {
         Source::Const(value) => return Ok(Target::Set(value.clone())),
         Source::Value(program) => program.evaluate(row)?,
@@ -107,10 +115,14 @@ fn target(field: &CompiledField, row: &Row<'_>, zone: &jiff::tz::TimeZone) -> Re
             return Ok(reference(*mapping, key, value.evaluate(row)?)?);
         }
     };
-    match (value, &field.map) {
-        (Value::Absent, _) => Ok(Target::Absent),
-        (value, Some(map)) if value != Value::Null => mapped(map, &value, zone).map(Target::Set),
-        (value, _) => Ok(Target::Set(output::field_value(value, zone)?)),
+    let value = match (value, &field.map) {
+        (Value::Absent, _) => return Ok(Target::Absent),
+        (value, Some(map)) if value != Value::Null => mapped(map, &value, zone)?,
+        (value, _) => output::field_value(value, zone)?,
+    };
+    match &field.check {
+        Some(check) => Ok(Target::Set(check.passed(value)?)),
+        None => Ok(Target::Set(value)),
     }
 }
 

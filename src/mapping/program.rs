@@ -225,7 +225,10 @@ fn concat<'v>(parts: &'v [Node], row: &'v Row<'v>) -> Yield<'v> {
         let next = text::of(value)?;
         match &mut joined {
             None => joined = Some(next),
-            Some(before) => before.to_mut().push_str(&next),
+            Some(before) => {
+                text::bounded(before.len() + next.len())?;
+                before.to_mut().push_str(&next);
+            }
         }
     }
     Ok(joined.map_or(Value::Null, Value::Text))

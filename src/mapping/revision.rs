@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use passerelle_change::FieldValue;
 use siphasher::sip::SipHasher24;
 
-use crate::config::model::{Expr, Field, FieldSource, MapOther, Mapping, OnBad};
+use crate::config::model::{Check, Expr, Field, FieldSource, MapOther, Mapping, Missing, OnBad, Standard};
 
 /// Raised when the same text begins to mean something else.
 const LANGUAGE: u8 = 1;
@@ -24,6 +24,7 @@ pub(super) fn of(config: &Mapping, time_zone: &str) -> u64 {
     hash.expr(config.filter.as_ref());
     hash.expr(config.deleted.as_ref());
     config.fields.iter().for_each(|field| hash.field(field));
+    hash.reach(config);
     hash.0.finish()
 }
 
@@ -84,6 +85,63 @@ impl Hash {
             OnBad::Reject => 3,
         };
         self.0.write(&[u8::from(field.required), on_bad, u8::from(field.create_only)]);
+        self.forms(field);
+    }
+
+    /// What a field need not have: nothing is added to the hash where it is not said, so that a mapping that does without
+    /// keeps its revision.
+    fn forms(&mut self, field: &Field) {
+        if let Some(when) = &field.when {
+            self.tag(20);
+            self.text(&when.text);
+        }
+        if let Some(value) = &field.on_create {
+            self.tag(21);
+            self.value(value);
+        }
+        match &field.check {
+            None => {}
+            Some(Check::Siret) => self.tag(22),
+            Some(Check::Vat) => self.tag(23),
+            Some(Check::Iban) => self.tag(24),
+            Some(Check::Pattern(text)) => {
+                self.tag(25);
+                self.text(text);
+            }
+        }
+        match field.missing {
+            Missing::Omit => {}
+            Missing::Null => self.tag(26),
+            Missing::Reject => self.tag(27),
+        }
+    }
+
+    /// Which rows are written at all: one that was left out is looked at again when it no longer is.
+    fn reach(&mut self, config: &Mapping) {
+        let Standard { country, date, empty_is_null } = &*config.standard;
+        for (tag, text) in [(30, country), (31, date)] {
+            if let Some(text) = text {
+                self.tag(tag);
+                self.text(text);
+            }
+        }
+        if *empty_is_null {
+            self.tag(32);
+        }
+        if config.observe {
+            self.tag(33);
+        }
+        if let Some(limit) = config.canary.limit {
+            self.tag(34);
+            self.0.write(&limit.to_le_bytes());
+        }
+        if let Some(only) = &config.canary.only {
+            self.tag(35);
+            self.0.write(&(only.len() as u64).to_le_bytes());
+            for key in only {
+                self.text(key);
+            }
+        }
     }
 
     fn value(&mut self, value: &FieldValue) {

@@ -13,6 +13,8 @@ pub(super) struct Slot {
     pub(super) name: String,
     /// Newest first: its type is the one that expressions are checked against.
     versions: Vec<(ColumnId, Type)>,
+    /// Empty and blank text of it is null.
+    blank_is_null: bool,
 }
 
 impl Slot {
@@ -24,7 +26,11 @@ impl Slot {
             .filter(|column| column.name == name)
             .map(|column| (column.id, column.ty.clone()))
             .collect();
-        (!versions.is_empty()).then(|| Self { name: name.to_owned(), versions })
+        (!versions.is_empty()).then(|| Self { name: name.to_owned(), versions, blank_is_null: false })
+    }
+
+    pub(super) fn with_blank_as_null(self) -> Self {
+        Self { blank_is_null: true, ..self }
     }
 
     pub(super) fn ty(&self) -> &Type {
@@ -80,9 +86,12 @@ impl<'r> Row<'r> {
     /// The slot's value, as the newest type has it.
     pub(super) fn value(&self, slot: usize) -> Yield<'r> {
         let Some((rank, cell)) = self.cells[slot] else { return Ok(Value::Absent) };
-        let Slot { versions, .. } = &self.slots[slot];
+        let Slot { versions, blank_is_null, .. } = &self.slots[slot];
         let written = &versions[rank as usize].1;
         let value = Value::parse(written, cell).map_err(|bad| Bad(bad.reason))?;
+        if *blank_is_null && matches!(&value, Value::Text(text) if text.trim().is_empty()) {
+            return Ok(Value::Null);
+        }
         if rank == 0 || value == Value::Null {
             return Ok(value);
         }

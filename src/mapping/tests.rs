@@ -1,9 +1,11 @@
 //! Tests of the language and of evaluation, by tables.
 
 mod faults;
+mod filters;
 mod language;
 mod properties;
 mod records;
+mod types;
 
 use jiff::tz::TimeZone;
 use passerelle_change::{Cells, CellsBuf, Column, ColumnId, Type, Value};

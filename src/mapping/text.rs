@@ -1,11 +1,13 @@
 //! Values as text: for `~`, keys, maps and fields.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use passerelle_change::Value;
 
 use super::program::Bad;
+
+/// The longest text that an expression makes out of shorter ones, in bytes. What a row holds may be longer.
+const MAX_GROWN: usize = 4 << 20;
 
 /// The text of a value that is not null: `true`, `12.50`, `2024-01-31`, `2024-01-31T10:00:00Z`; text as it is. Lists
 /// and bytes have none.
@@ -40,11 +42,16 @@ pub(super) fn canonical(value: Value<'_>) -> Result<Cow<'_, str>, Bad> {
 
 /// Lower-case hex digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    let mut out = String::with_capacity(bytes.len() * 2);
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
+    out
+}
+
+/// Whether an expression may make a text of that length out of shorter ones.
+pub(super) fn bounded(length: usize) -> Result<(), Bad> {
+    if length > MAX_GROWN { Err(Bad("a text that grows beyond 4 MiB")) } else { Ok(()) }
 }
 
 /// The shortest text that reads back as the same float.

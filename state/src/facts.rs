@@ -167,6 +167,10 @@ pub enum ParkedWhy {
     Children,
     /// The guard on deletions holds it.
     Guarded,
+    /// It is sent when it has been still for long enough, as it was at `seq`.
+    Quiet,
+    /// The mapping leaves it out for now, and it feeds a record.
+    LeftOut,
 }
 
 /// A record that the CRM refuses for good.

@@ -4,12 +4,13 @@
 //! another host; an error's text holds no address, header or body.
 
 use std::error::Error as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use passerelle_change::RequestError;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Certificate, Client, RequestBuilder};
 
 /// The largest answer that is read, in bytes after decompression.
 pub const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -25,18 +26,35 @@ pub struct HttpOptions {
     pub timeout: Duration,
     /// A proxy's address; the environment's proxies are not used.
     pub proxy: Option<String>,
+    /// A PEM file of authorities to trust beside the system's.
+    pub ca: Option<PathBuf>,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_mins(2), proxy: None }
+        Self { timeout: Duration::from_mins(2), proxy: None, ca: None }
     }
 }
 
-/// A client could not be made: a proxy's address that is none, no trusted certificates on this machine.
+/// A client could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client cannot be set up")]
-pub struct HttpError(#[source] reqwest::Error);
+pub enum HttpError {
+    /// A proxy's address that is none, a certificate that is none, no trusted certificates on this machine.
+    #[error("the HTTP client cannot be set up")]
+    Client(#[source] reqwest::Error),
+    /// The file of authorities cannot be read.
+    #[error("cannot read the authorities to trust in {}", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The file of authorities has none in it.
+    #[error("there is no certificate in {}", .0.display())]
+    NoAuthority(PathBuf),
+}
 
 /// The client.
 #[derive(Clone, Debug)]
@@ -68,10 +86,14 @@ impl Http {
             // Every request has a permit: the client itself repeats none.
             .retry(reqwest::retry::never());
         let builder = match &options.proxy {
-            Some(address) => builder.proxy(reqwest::Proxy::all(address).map_err(HttpError)?),
+            Some(address) => builder.proxy(reqwest::Proxy::all(address).map_err(HttpError::Client)?),
             None => builder.no_proxy(),
         };
-        Ok(Self { client: builder.build().map_err(HttpError)?, timeout: options.timeout })
+        let builder = match &options.ca {
+            Some(path) => builder.tls_certs_merge(authorities(path)?),
+            None => builder,
+        };
+        Ok(Self { client: builder.build().map_err(HttpError::Client)?, timeout: options.timeout })
     }
 
     /// The client, to build a request with.
@@ -118,6 +140,12 @@ impl Http {
         let text = cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {cause}"));
         RequestError::Transient { text }
     }
+}
+
+fn authorities(path: &Path) -> Result<Vec<Certificate>, HttpError> {
+    let pem = std::fs::read(path).map_err(|error| HttpError::Authorities { path: path.to_owned(), error })?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(HttpError::Client)?;
+    if found.is_empty() { Err(HttpError::NoAuthority(path.to_owned())) } else { Ok(found) }
 }
 
 /// What a status says about trying again, where a vendor's own code does not say more.
@@ -181,6 +209,13 @@ mod tests {
         check("soon", None);
         check("99999999999999999999999", None);
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn a_file_of_authorities_that_has_none_is_no_way_to_the_crm() {
+        let made = |path: &Path| Http::new(&HttpOptions { ca: Some(path.to_owned()), ..HttpOptions::default() });
+        assert!(matches!(made(Path::new("/nowhere/ca.pem")), Err(HttpError::Authorities { .. })));
+        assert!(matches!(made(Path::new("/dev/null")), Err(HttpError::NoAuthority(_))));
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod outcome;
 mod refused;
 
 pub use body::{MAX_BODY_BYTES, MAX_RECORDS};
-pub use lookup::{Described, DescribedField, Found, Identity, MAX_IDS, Wanted, keys_per_read};
+pub use lookup::{Described, DescribedField, Found, Identity, MAX_IDS, PicklistValue, Wanted, keys_per_read};
 pub use names::is_api_name;
 
 use names::References;
@@ -79,6 +79,11 @@ pub enum SalesforceError {
     /// Not of the form `v66.0`.
     #[error("`{0}` is no version of the API, such as v66.0")]
     ApiVersion(String),
+}
+
+/// A write's record as it stands in a request's body, as JSON text. `references` as [`SalesforceOptions::references`].
+pub fn record_json(write: &Write, references: impl IntoIterator<Item = (String, String)>) -> String {
+    body::record(write, &References::new(references))
 }
 
 /// The calls of a period, told by `GET /limits`.
@@ -236,6 +241,13 @@ impl Salesforce {
         names_are_plain([object])?;
         let reply = self.call(&Request::get(vec!["sobjects", object, "describe"])).await?;
         Ok(lookup::parse(&reply.body, "description")?)
+    }
+
+    /// The API names of the org's objects that this user sees: `GET /sobjects` (`resources-describeGlobal.html`).
+    pub async fn objects(&self) -> Result<Vec<String>, RequestError> {
+        let reply = self.call(&Request::get(vec!["sobjects"])).await?;
+        let objects: lookup::Objects = lookup::parse(&reply.body, "list of objects")?;
+        Ok(objects.sobjects.into_iter().map(|object| object.name).collect())
     }
 
     /// Who we are: `GET /services/oauth2/userinfo` (`help.salesforce.com`, "The UserInfo Endpoint").

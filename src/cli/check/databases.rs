@@ -1,41 +1,77 @@
-//! Asks the databases: whether they can be followed, and whether the mappings fit their tables.
+//! Asks the databases and the CRMs: whether they can be followed and written, and whether the mappings fit both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use passerelle_change::{Column, ColumnId, TableName};
-use passerelle_postgres::catalog::{self, Catalog, TableFacts};
-use passerelle_postgres::{Error, Options, TlsMode, preflight, sql};
+use passerelle_change::TableName;
+use passerelle_crm::salesforce::is_api_name;
+use passerelle_postgres::catalog::{self, Catalog};
+use passerelle_postgres::{Error, Options, preflight, sql};
 
-use super::{SourceReport, of_mapping};
-use crate::config::model::{Mapping, Source, SourceKind, Tls};
-use crate::config::{Config, Fault};
-use crate::mapping::{self, ParentInfo};
+use super::{Asked, Report, of_mapping};
+use crate::config::model::{Crm, Mapping, Source, SourceKind};
+use crate::config::{Config, Fault, Files};
+use crate::mapping;
+use crate::online::tables::{self, Tables};
+use crate::online::{self, Comparison};
+use crate::source;
 
-/// What was found at each source, and what its tables say of the mappings.
-pub(super) async fn check(config: &Config) -> (Vec<SourceReport>, Vec<Fault>) {
-    let (mut reports, mut faults) = (Vec::new(), Vec::new());
+/// What was found at each source and each CRM, and what they say of the mappings.
+pub(super) async fn check(config: &Config, files: &Files) -> Asked {
+    let mut asked = Asked::default();
+    let mut tables = Tables::default();
     for source in config.sources.values() {
         let (report, more) = match source.kind {
-            SourceKind::Postgres => postgres(config, source).await,
+            SourceKind::Postgres => postgres(config, source, &mut tables).await,
         };
-        reports.push(report);
-        faults.extend(more);
+        asked.sources.push(report);
+        asked.faults.extend(more);
     }
-    (reports, faults)
+    for crm in config.crms.values() {
+        let (report, compared) = of_crm(config, files, crm, &tables).await;
+        asked.crms.push(report);
+        asked.wishes.push(compared.is_some().then(Vec::new));
+        if let (Some(compared), Some(Some(wishes))) = (compared, asked.wishes.last_mut()) {
+            asked.faults.extend(compared.faults);
+            wishes.extend(compared.wishes);
+        }
+    }
+    asked
 }
 
-async fn postgres(config: &Config, source: &Source) -> (SourceReport, Vec<Fault>) {
+async fn of_crm(config: &Config, files: &Files, crm: &Crm, tables: &Tables) -> (Report, Option<Comparison>) {
+    let ours = config.mappings.values().filter(|mapping| mapping.crm == crm.name);
+    let objects: BTreeSet<&str> = ours.map(|mapping| &*mapping.object).filter(|name| is_api_name(name)).collect();
+    let mut report = Report { name: crm.name.clone(), findings: Vec::new() };
+    match online::ask(crm, &objects).await {
+        Ok(org) => (report, Some(online::compare(config, files, crm, &org, tables))),
+        Err(fault) => {
+            report.findings.push(preflight::Finding {
+                code: "crm",
+                severity: preflight::Severity::Fault,
+                title: format!("{} could not be asked", crm.url),
+                detail: fault.to_string(),
+                remedy: fault.hint(),
+            });
+            (report, None)
+        }
+    }
+}
+
+async fn postgres(config: &Config, source: &Source, known: &mut Tables) -> (Report, Vec<Fault>) {
     let tables = mapped_tables(config, source);
     let options = options(source);
     let request = preflight::Request { slot: &source.slot, publication: &source.publication, tables: &tables };
     let findings = preflight::check(&options, &request).await;
     let names: Vec<TableName> = tables.into_iter().map(|(name, _)| name).collect();
     let faults = match read_catalog(&options, &names).await {
-        Ok(catalog) => mapping_faults(config, source, &catalog),
+        Ok(catalog) => {
+            known.add(&source.name, catalog);
+            mapping_faults(config, source, known)
+        }
         // Why it cannot be read is among the findings.
         Err(_) => Vec::new(),
     };
-    (SourceReport { name: source.name.clone(), findings }, faults)
+    (Report { name: source.name.clone(), findings }, faults)
 }
 
 async fn read_catalog(options: &Options, names: &[TableName]) -> Result<Catalog, Error> {
@@ -45,24 +81,7 @@ async fn read_catalog(options: &Options, names: &[TableName]) -> Result<Catalog,
 
 /// How the source is reached.
 fn options(source: &Source) -> Options {
-    Options {
-        host: source.host.clone(),
-        port: source.port,
-        database: source.database.clone(),
-        user: source.user.clone(),
-        password: source.password.clone(),
-        tls: match source.tls {
-            Tls::Disable => TlsMode::Disable,
-            Tls::Prefer => TlsMode::Prefer,
-            Tls::Require => TlsMode::Require,
-            Tls::VerifyCa => TlsMode::VerifyCa,
-            Tls::VerifyFull => TlsMode::VerifyFull,
-        },
-        tls_ca: source.tls_ca.clone(),
-        tls_cert: source.tls_cert.clone(),
-        tls_key: source.tls_key.clone(),
-        application_name: "passerelle check".to_owned(),
-    }
+    Options { application_name: "passerelle check".to_owned(), ..source::options(source) }
 }
 
 fn mappings<'c>(config: &'c Config, source: &'c Source) -> impl Iterator<Item = &'c Mapping> {
@@ -81,37 +100,15 @@ fn mapped_tables(config: &Config, source: &Source) -> Vec<(TableName, Vec<String
 }
 
 /// Faults of the mappings against the columns that there are: names, types, references.
-fn mapping_faults(config: &Config, source: &Source, catalog: &Catalog) -> Vec<Fault> {
-    let parent = |name: &str| parent(config, catalog, name);
+fn mapping_faults(config: &Config, source: &Source, known: &Tables) -> Vec<Fault> {
+    let parent = |name: &str| known.parent(config, name);
     let mut faults = Vec::new();
     for mapping in mappings(config, source) {
         // A table that is missing is among the findings.
-        let Ok(table) = catalog.table(&mapping.table) else { continue };
-        if let Err(found) = mapping::Mapping::compile(mapping, &columns(table), &parent, &source.time_zone) {
+        let Some(table) = known.table(mapping) else { continue };
+        if let Err(found) = mapping::Mapping::compile(mapping, &tables::columns(table), &parent, &source.time_zone) {
             faults.extend(found.into_iter().map(of_mapping));
         }
     }
     faults
-}
-
-/// What a reference needs to know of its parents' mapping.
-fn parent(config: &Config, catalog: &Catalog, name: &str) -> Option<ParentInfo> {
-    let number = config.mappings.keys().position(|known| known.as_str() == name)?;
-    let mapping = config.mappings.get(name)?;
-    let table = catalog.table(&mapping.table).ok()?;
-    let key = table.row_key().ok()?.iter();
-    let key = key.filter_map(|name| Some((name.clone(), table.column(name).ok()?.ty.clone()))).collect();
-    Some(ParentInfo { mapping: number, key, key_field: mapping.key_field.clone() })
-}
-
-/// The table's columns as the mapping language knows them. Their numbers matter to the state alone.
-fn columns(table: &TableFacts) -> Vec<Column> {
-    let column = |(number, column): (usize, &catalog::ColumnFacts)| Column {
-        id: ColumnId(number as u32),
-        name: column.name.clone(),
-        ty: column.ty.clone(),
-        type_name: column.type_name.clone(),
-        nullable: column.nullable,
-    };
-    table.columns.iter().enumerate().map(column).collect()
 }

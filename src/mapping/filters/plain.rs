@@ -1,9 +1,8 @@
-//! Filters on text, numbers and booleans.
+//! Filters on text, and those that read numbers and booleans from it.
 
 use std::borrow::Cow;
 
 use passerelle_change::{Type, Value};
-use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::WRONG_KIND;
 use crate::mapping::program::{Bad, Yield};
@@ -73,15 +72,14 @@ pub(super) fn title(text: &str) -> Value<'static> {
     Value::Text(Cow::Owned(out))
 }
 
-pub(super) fn replace<'v>(text: Cow<'v, str>, old: &str, new: &str) -> Value<'v> {
-    Value::Text(if text.contains(old) { Cow::Owned(text.replace(old, new)) } else { text })
-}
-
-pub(super) fn hex(value: Value<'_>) -> Yield<'_> {
-    match value {
-        Value::Bytes(bytes) => Ok(Value::Text(Cow::Owned(print::hex(&bytes)))),
-        _ => Err(WRONG_KIND),
+pub(super) fn replace<'v>(text: Cow<'v, str>, old: &str, new: &str) -> Yield<'v> {
+    if !text.contains(old) {
+        return Ok(Value::Text(text));
     }
+    if new.len() > old.len() {
+        print::bounded(text.len() + text.matches(old).count() * (new.len() - old.len()))?;
+    }
+    Ok(Value::Text(Cow::Owned(text.replace(old, new))))
 }
 
 pub(super) fn boolean(value: Value<'_>) -> Yield<'_> {
@@ -148,15 +146,4 @@ fn plain(text: &str, decimal: Mark) -> Option<String> {
         out.push_str(fraction);
     }
     Some(out)
-}
-
-pub(super) fn round(value: &Value<'_>, places: u32) -> Yield<'static> {
-    const TOO_LONG: Bad = Bad("the number needs more than 28 digits");
-    let exact = match value {
-        Value::Int(n) => Decimal::try_from_i128_with_scale(*n, 0).map_err(|_| TOO_LONG)?,
-        Value::Decimal(n) => *n,
-        Value::BigNumber(_) => return Err(TOO_LONG),
-        _ => return Err(WRONG_KIND),
-    };
-    Ok(Value::Decimal(exact.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero)))
 }

@@ -11,6 +11,7 @@ use crate::mapping::program::{Bad, Yield};
 
 const BAD_DATE: Bad = Bad("not a date of the expected form");
 const BAD_TIME: Bad = Bad("not a date and time of the expected form");
+const BAD_CLOCK: Bad = Bad("not a time of day of the expected form");
 
 /// How text is read, and the zone of times that have none.
 #[derive(Debug)]
@@ -22,13 +23,22 @@ pub(in crate::mapping) struct Form {
 
 impl Form {
     /// `None` when it is not a form: no part of a date in it, or a directive that does not exist.
-    pub(super) fn new(written: Option<&str>, zone: TimeZone) -> Option<Self> {
+    pub(in crate::mapping) fn new(written: Option<&str>, zone: TimeZone) -> Option<Self> {
         let Some(written) = written else { return Some(Self { format: None, zone }) };
         let format = if written.contains('%') { written.to_owned() } else { directives(written) };
         let sample = date(2024, 1, 31).at(10, 20, 30, 0);
         let printed = strtime::format(&format, &sample.to_zoned(TimeZone::UTC).ok()?).ok()?;
         let read = BrokenDownTime::parse(&format, &printed).ok()?;
         (read.to_date().ok()? == sample.date()).then_some(Self { format: Some(format), zone })
+    }
+
+    /// The same for times of day: `None` when there is no hour in it.
+    pub(super) fn of_times(written: Option<&str>, zone: TimeZone) -> Option<Self> {
+        let Some(written) = written else { return Some(Self { format: None, zone }) };
+        let format = if written.contains('%') { written.to_owned() } else { directives(written) };
+        let printed = strtime::format(&format, date(2024, 1, 31).at(10, 20, 30, 0)).ok()?;
+        let read = BrokenDownTime::parse(&format, &printed).ok()?;
+        (read.to_time().ok()?.hour() == 10).then_some(Self { format: Some(format), zone })
     }
 
     pub(super) fn date<'v>(&self, value: Value<'v>) -> Yield<'v> {
@@ -57,6 +67,23 @@ impl Form {
                 ("", _) => Ok(Value::Null),
                 (text, Some(format)) => self.formatted(format, text).map(Value::Timestamp),
                 (text, None) => instant(text, &self.zone).map(Value::Timestamp),
+            },
+            _ => Err(WRONG_KIND),
+        }
+    }
+
+    pub(super) fn time<'v>(&self, value: Value<'v>) -> Yield<'v> {
+        match value {
+            Value::Time(_) => Ok(value),
+            Value::DateTime(time) => Ok(Value::Time(time.time())),
+            Value::Timestamp(time) => Ok(Value::Time(self.zone.to_datetime(time).time())),
+            Value::Text(text) => match (text.trim(), &self.format) {
+                ("", _) => Ok(Value::Null),
+                (text, Some(format)) => {
+                    let read = BrokenDownTime::parse(format, text).and_then(|read| read.to_time());
+                    read.map(Value::Time).map_err(|_| BAD_CLOCK)
+                }
+                (text, None) => text.parse().map(Value::Time).map_err(|_| BAD_CLOCK),
             },
             _ => Err(WRONG_KIND),
         }

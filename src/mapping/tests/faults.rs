@@ -74,7 +74,7 @@ fn names() {
             &["doc.city: related rows come later: `doc.city`; `doc` is a column of this table: a value has no parts"],
         ),
         ("name | uper", &["uper: there is no filter `uper`; did you mean `upper`?"]),
-        ("doc | json('a')", &["json: there is no filter `json`; it is part of the language and comes later"]),
+        ("name | lookup('a')", &["lookup: there is no filter `lookup`; it is part of the language and comes later"]),
         (
             "nmae ~ (emial | uper)",
             &[
@@ -173,10 +173,37 @@ fn arguments() {
         ("at | date(zone='Paris')", &["'Paris': 'Paris' is no time zone; zones have names like 'Europe/Paris'"]),
         (
             "name | date('nonsense')",
-            &["'nonsense': not a form of dates; it is made of YYYY, MM, DD, HH, mm and ss, like 'DD/MM/YYYY'"],
+            &["'nonsense': not a form of dates or times; it is made of YYYY, MM, DD, HH, mm and ss, like 'DD/MM/YYYY'"],
         ),
         ("name | number(';')", &["';': the decimal mark is '.' or ','"]),
         ("name | replace('', 'x')", &["'': the text to replace is empty"]),
+        ("name | matches('(')", &["'(': not a pattern: unclosed group"]),
+        ("name | matches('a{1000}{1000}')", &["'a{1000}{1000}': the pattern is too big"]),
+        ("name | matches(email)", &["email: this argument must be written out: it cannot be computed from the row"]),
+        ("name | split('')", &["'': the separator is empty"]),
+        ("name | join(';')", &["name: `join` takes a list; this is text"]),
+        ("n | minor_units('EURO')", &["'EURO': 'EURO' is no currency; write its code of three letters, like 'EUR'"]),
+        ("n | minor_units(n)", &["n: a currency is text; this is an integer"]),
+        ("name | person('middle')", &["'middle': the part of a name is 'first' or 'last'"]),
+        ("name | hash('sha1')", &["'sha1': the digests are 'sha256', 'sha512' and 'md5'"]),
+        (
+            "name | time('DD')",
+            &["'DD': not a form of dates or times; it is made of YYYY, MM, DD, HH, mm and ss, like 'DD/MM/YYYY'"],
+        ),
+        ("doc | json(name)", &["name: a path is names in quotes, or a place in a list, written out"]),
+        (
+            "doc | json('a', as='nummer')",
+            &["'nummer': 'nummer' is nothing that a value is read as; did you mean `number`?"],
+        ),
+        ("tags | map", &["map: `map` needs its argument `filter`; it is written list | map('filter', its arguments)"]),
+        ("tags | map(upper)", &["upper: the table has no column `upper`; text is written in quotes: 'upper'"]),
+        ("tags | map('uper')", &["'uper': there is no filter `uper`; did you mean `upper`?"]),
+        (
+            "tags | map('map', 'upper')",
+            &["'map': `map` takes a filter's name in quotes; it is written list | map('filter', its arguments)"],
+        ),
+        ("tags | map('round')", &["tags: `round` takes an integer, a decimal; this is text"]),
+        ("name | map('upper')", &["name: `map` takes a list; this is text"]),
     ]);
 }
 

@@ -69,6 +69,23 @@ fn any_expression() -> impl Strategy<Value = String> {
         "datetime",
         "round",
         "hex",
+        "map",
+        "split",
+        "join",
+        "concat",
+        "lines",
+        "json",
+        "php",
+        "hash",
+        "base64",
+        "html_text",
+        "matches",
+        "person",
+        "slug",
+        "minor_units",
+        "abs",
+        "time",
+        "as",
         "é",
         "'",
         ".",
@@ -107,14 +124,22 @@ proptest! {
     }
 
     #[test]
-    fn filters_take_any_text(text: String, digits in "[-+0-9 ().,/xX;#]{0,30}") {
+    fn filters_take_any_text(
+        text: String,
+        digits in "[-+0-9 ().,/xX;#]{0,30}",
+        marks in "[<>/!a-d&;= \"'-]{0,40}",
+        packed_up in "[]\\[{}\":,;aOsibdN0-9.]{0,40}",
+    ) {
         let columns = columns();
         let filters = [
             "name | phone('FR')", "name | phone(name)", "name | email", "name | country", "name | date", "name | datetime",
             "name | date('DD/MM/YYYY')", "name | number", "name | number(',')", "name | bool", "name | title", "name | upper | lower",
-            "name | trim | truncate(3)", "name | replace('a', 'bb')",
+            "name | trim | truncate(3)", "name | replace('a', 'bb')", "name | html_text", "name | slug", "name | strip_accents",
+            "name | person('first')", "name | person('last')", "name | lines | concat(', ')", "name | split(' ') | map('number')",
+            "name | json('a.0', as='list')", "name | json([], as='number')", "name | php", "name | php('a', as='json')",
+            "name | time", "name | time('HH:mm')", "name | matches('^(a|b)+$')", "1 | minor_units(name)", "name | hash('md5') ~ name",
         ];
-        for cell in [&text, &digits] {
+        for cell in [&text, &digits, &marks, &packed_up] {
             let row = packed(&columns, &[("name", Some(cell))]);
             for filter in filters {
                 let _ = evaluated(filter, &columns, "UTC", row.as_cells());

@@ -8,8 +8,8 @@ use passerelle_change::{Column, FieldValue, TableName, Type, key};
 use super::super::{Desired, Mapping, MappingFault, ParentInfo, Record, Target};
 use super::{columns, packed};
 use crate::config::model::{
-    self, Delivery, Departure, Expr, Field, FieldMap, FieldSource, Guard, MapOther, OnBad, OnCollision, OnGone,
-    OnTruncate, Place,
+    self, Canary, Check, Delivery, Departure, Expr, Field, FieldMap, FieldSource, Guard, MapOther, Missing, OnBad,
+    OnCollision, OnGone, OnTruncate, Place,
 };
 
 fn place(start: usize, length: usize) -> Place {
@@ -22,7 +22,19 @@ fn expr(text: &str) -> Expr {
 
 fn field(name: &str, value: FieldSource) -> Field {
     let place = place(500, 5);
-    Field { name: name.into(), value, map: None, required: false, on_bad: OnBad::Omit, create_only: false, place }
+    Field {
+        name: name.into(),
+        value,
+        map: None,
+        required: false,
+        on_bad: OnBad::Omit,
+        create_only: false,
+        when: None,
+        on_create: None,
+        check: None,
+        missing: Missing::Omit,
+        place,
+    }
 }
 
 fn value(name: &str, text: &str) -> Field {
@@ -52,7 +64,13 @@ fn mapping(fields: Vec<Field>) -> model::Mapping {
         guard: Guard { share: 0.01, count: 50, within: Duration::from_hours(1) },
         delivery: Delivery::Realtime,
         freshness: Duration::from_mins(1),
+        quiet: None,
+        canary: Canary::default(),
+        observe: false,
         urgent: false,
+        owner: None,
+        purpose: None,
+        standard: Arc::default(),
         fields,
         place: place(0, 10),
     }
@@ -296,16 +314,86 @@ fn the_revision_is_of_the_outcome_and_stays() {
     same.freshness = Duration::from_secs(5);
     same.place = place(9, 9);
     assert_eq!(revision(&same), first);
-    let changes: [fn(&mut model::Mapping); 5] = [
+    let changes: [fn(&mut model::Mapping); 11] = [
         |config| config.key_value = expr("name"),
         |config| config.filter = Some(expr("active")),
         |config| config.deleted = Some(expr("active")),
         |config| config.fields[0].name = Arc::from("LastName"),
         |config| config.fields[0].required = true,
+        |config| config.fields[0].when = Some(expr("active")),
+        |config| config.fields[0].on_create = Some(FieldValue::Null),
+        |config| config.fields[0].check = Some(Check::Vat),
+        |config| config.fields[0].missing = Missing::Null,
+        |config| config.observe = true,
+        |config| config.canary.limit = Some(5),
     ];
     for change in changes {
         let mut changed = config.clone();
         change(&mut changed);
         assert_ne!(revision(&changed), first);
     }
+}
+
+#[test]
+fn a_field_is_left_out_where_its_condition_is_not_true() {
+    let locked = |required| Field { when: Some(expr("not is_company")), required, ..value("Name", "name") };
+    let name = |required, is_company, name| {
+        let cells = [("id", Some("1")), ("is_company", is_company), ("name", name)];
+        match desired(&mapping(vec![locked(required)]), &cells) {
+            Desired::Present(mut record) => record.fields.swap_remove(0).target,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(name(false, Some("f"), Some("Ada")), text("Ada"));
+    assert_eq!(name(false, Some("t"), Some("Ada")), Target::Omitted);
+    assert_eq!(name(false, None, Some("Ada")), Target::Omitted, "null is not true");
+    assert_eq!(name(true, Some("t"), None), Target::Omitted, "what is left out is not missing");
+    let absent = [("id", Some("1")), ("name", Some("Ada"))];
+    assert_eq!(record(&mapping(vec![locked(false)]), &absent).fields[0].target, Target::Absent);
+    assert_eq!(compile(&mapping(vec![locked(false)])).unwrap().columns().count(), 3, "its columns are captured");
+    let wrong = Field { when: Some(expr("name")), ..value("Name", "nam") };
+    assert_eq!(compile(&mapping(vec![wrong])).unwrap_err().len(), 2);
+}
+
+#[test]
+fn a_value_that_fails_its_check_is_bad() {
+    let checked = |on_bad, required| {
+        mapping(vec![Field { check: Some(Check::Siret), on_bad, required, ..value("Siret__c", "name") }])
+    };
+    let siret = |on_bad, required, siret| desired(&checked(on_bad, required), &[("id", Some("1")), ("name", siret)]);
+    let target = |desired| match desired {
+        Desired::Present(Record { mut fields, bad, .. }) => (fields.swap_remove(0).target, bad.len()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(target(siret(OnBad::Omit, false, Some("732 829 320 00074"))), (text("732 829 320 00074"), 0));
+    assert_eq!(target(siret(OnBad::Omit, false, Some("1"))), (Target::Omitted, 1));
+    assert_eq!(target(siret(OnBad::Null, false, Some("1"))), (NULL, 1));
+    assert_eq!(target(siret(OnBad::Omit, false, None)), (NULL, 0));
+    for (on_bad, required, code) in [(OnBad::Reject, false, "FIELD_BAD"), (OnBad::Omit, true, "FIELD_REQUIRED")] {
+        match siret(on_bad, required, Some("1")) {
+            Desired::Refused(refusal) => {
+                assert_eq!(refusal.code, code);
+                assert!(refusal.message.ends_with("not a SIRET"), "{}", refusal.message);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_standard_holds_where_nothing_is_said() {
+    let standard = model::Standard { country: Some("FR".into()), date: Some("DD/MM/YYYY".into()), empty_is_null: true };
+    let fields =
+        ["phone | phone", "phone | phone('GB')", "email | date", "email | date(zone='UTC')", "name | default('?')"];
+    let fields = fields.iter().enumerate().map(|(at, text)| value(&format!("F{at}"), text));
+    let config = model::Mapping { standard: Arc::new(standard), ..mapping(fields.collect()) };
+    let cells =
+        [("id", Some("1")), ("phone", Some("01 42 68 53 00")), ("email", Some("31/01/2024")), ("name", Some(" "))];
+    let targets: Vec<_> = record(&config, &cells).fields.into_iter().map(|field| field.target).collect();
+    let day = text("2024-01-31");
+    assert_eq!(targets, [text("+33142685300"), Target::Omitted, day.clone(), day, text("?")]);
+    assert_eq!(
+        record(&config, &[("id", Some("1")), ("phone", Some("")), ("email", None), ("name", Some("A"))]).bad,
+        []
+    );
 }

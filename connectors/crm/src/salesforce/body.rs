@@ -44,6 +44,12 @@ pub(super) fn body(writes: &[Write], references: &References) -> Vec<u8> {
     body
 }
 
+/// One write's record alone.
+pub(super) fn record(write: &Write, references: &References) -> String {
+    // As above: writing it does not fail.
+    serde_json::to_string(&Record { write, references }).unwrap_or_default()
+}
+
 struct Collection<'a> {
     writes: &'a [Write],
     references: &'a References,

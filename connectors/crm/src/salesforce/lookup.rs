@@ -46,6 +46,9 @@ pub struct Found {
 pub struct Described {
     /// The object's API name.
     pub name: String,
+    /// Its name for people.
+    #[serde(default)]
+    pub label: String,
     /// Whether records can be created by the user.
     #[serde(default)]
     pub createable: bool,
@@ -69,6 +72,9 @@ pub struct DescribedField {
     /// `string`, `double`, `reference`, `picklist`, …
     #[serde(rename = "type")]
     pub kind: String,
+    /// Its name for people.
+    #[serde(default)]
+    pub label: String,
     /// Characters, for text; 0 otherwise.
     #[serde(default)]
     pub length: u32,
@@ -99,12 +105,34 @@ pub struct DescribedField {
     /// Whether values that differ in case only are different.
     #[serde(default)]
     pub case_sensitive: bool,
+    /// Whether the org computes it: a formula or a roll-up.
+    #[serde(default)]
+    pub calculated: bool,
+    /// Whether the org numbers it.
+    #[serde(default)]
+    pub auto_number: bool,
+    /// For a picklist: whether other values than its own are refused.
+    #[serde(default)]
+    pub restricted_picklist: bool,
+    /// For a picklist: its values.
+    #[serde(default)]
+    pub picklist_values: Vec<PicklistValue>,
     /// For a lookup: the objects it may name.
     #[serde(default)]
     pub reference_to: Vec<String>,
     /// For a lookup: its relationship's name.
     #[serde(default)]
     pub relationship_name: Option<String>,
+}
+
+/// A value of a picklist.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PicklistValue {
+    /// As the API takes it.
+    pub value: String,
+    /// Whether it may still be chosen.
+    #[serde(default)]
+    pub active: bool,
 }
 
 impl DescribedField {
@@ -122,6 +150,17 @@ pub struct Identity {
     /// The user's name for signing in.
     #[serde(default)]
     pub preferred_username: String,
+}
+
+/// The objects of an org, as `GET /sobjects` tells them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Objects {
+    pub(super) sobjects: Vec<ObjectName>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ObjectName {
+    pub(super) name: String,
 }
 
 /// How many of the first keys fit one read.
@@ -306,11 +345,17 @@ mod tests {
     fn a_description_is_read() {
         let body = br#"{"name":"Contact","createable":true,"fields":[{"name":"LastName","type":"string","length":80,"nillable":false,
             "createable":true,"updateable":true,"defaultedOnCreate":false,"externalId":false,"referenceTo":[],"relationshipName":null},
-            {"name":"AccountId","type":"reference","nillable":true,"referenceTo":["Account"],"relationshipName":"Account"}]}"#;
+            {"name":"AccountId","type":"reference","nillable":true,"referenceTo":["Account"],"relationshipName":"Account"},
+            {"name":"Score__c","type":"picklist","calculated":true,"autoNumber":false,"restrictedPicklist":true,
+             "picklistValues":[{"value":"A","label":"a","active":true},{"value":"B","active":false}]}]}"#;
         let described: Described = parse(body, "description").expect("a description");
         assert!(described.createable && !described.deletable);
         assert!(described.fields[0].is_required() && !described.fields[1].is_required());
         assert_eq!(described.fields[1].relationship_name.as_deref(), Some("Account"));
+        let score = &described.fields[2];
+        assert!(score.calculated && score.restricted_picklist && !score.auto_number);
+        let values: Vec<_> = score.picklist_values.iter().map(|value| (value.value.as_str(), value.active)).collect();
+        assert_eq!(values, [("A", true), ("B", false)]);
     }
 
     proptest! {

@@ -1,0 +1,55 @@
+//! What the sources' catalogues say of the mapped tables.
+
+use std::collections::BTreeMap;
+
+use passerelle_change::{Column, ColumnId};
+use passerelle_postgres::catalog::{self, Catalog, TableFacts};
+
+use crate::config::Config;
+use crate::config::model::Mapping;
+use crate::mapping::ParentInfo;
+
+/// The catalogues that could be read.
+#[derive(Debug, Default)]
+pub struct Tables {
+    catalogs: BTreeMap<String, Catalog>,
+}
+
+impl Tables {
+    /// Keeps what was read of a source.
+    pub fn add(&mut self, source: &str, catalog: Catalog) {
+        self.catalogs.insert(source.to_owned(), catalog);
+    }
+
+    /// The table of a mapping; `None` where it is not there, or its source could not be asked.
+    pub fn table(&self, mapping: &Mapping) -> Option<&TableFacts> {
+        self.catalogs.get(&mapping.source)?.table(&mapping.table).ok()
+    }
+
+    /// The columns of a mapping's table.
+    pub fn columns(&self, mapping: &Mapping) -> Option<Vec<Column>> {
+        self.table(mapping).map(columns)
+    }
+
+    /// What a reference needs to know of its parents' mapping. Mappings are numbered by their place in `config`.
+    pub fn parent(&self, config: &Config, name: &str) -> Option<ParentInfo> {
+        let number = config.mappings.keys().position(|known| known.as_str() == name)?;
+        let mapping = config.mappings.get(name)?;
+        let table = self.table(mapping)?;
+        let key = table.row_key().ok()?.iter();
+        let key = key.filter_map(|name| Some((name.clone(), table.column(name).ok()?.ty.clone()))).collect();
+        Some(ParentInfo { mapping: number, key, key_field: mapping.key_field.clone() })
+    }
+}
+
+/// A table's columns as the mapping language knows them, numbered by their place: other numbers matter to the state alone.
+pub fn columns(table: &TableFacts) -> Vec<Column> {
+    let column = |(number, column): (usize, &catalog::ColumnFacts)| Column {
+        id: ColumnId(number as u32),
+        name: column.name.clone(),
+        ty: column.ty.clone(),
+        type_name: column.type_name.clone(),
+        nullable: column.nullable,
+    };
+    table.columns.iter().enumerate().map(column).collect()
+}

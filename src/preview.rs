@@ -1,0 +1,286 @@
+//! What rows of a mapping become, step by step, over live rows and without sending anything.
+//!
+//! The rows are read from the source as the stream would tell them ([`rows`]): the same text, under the same session
+//! settings. What comes of them is told by the same evaluation that delivery uses; the steps in between are shown beside
+//! it. Neither the daemon nor its state is asked: what is shown is the whole record, as it goes to a CRM that has none.
+
+mod evaluate;
+mod rows;
+
+use passerelle_change::{FieldValue, Refusal, Value};
+use passerelle_postgres::{Error, catalog, sql};
+
+use crate::config::Config;
+use crate::config::model::{self, FieldSource};
+use crate::mapping::{Mapping, MappingFault, Step};
+use crate::online::tables::{Tables, columns};
+use crate::source;
+use rows::{Reader, RowText, Shape};
+
+/// Rows that are looked at to find some that the mapping does not filter out.
+pub const MOST_LOOKED_AT: usize = 2_000;
+
+/// Which rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'w> {
+    /// The one with this row key (its parts joined by commas), or with this external key where that is a plain column.
+    Key(&'w str),
+    /// The first ones, in the order of their row keys, that `where` lets through.
+    First(usize),
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Preview {
+    /// The rows.
+    pub rows: Vec<RowView>,
+    /// Rows before and between them that `where` leaves out.
+    pub left_out: usize,
+    /// Whether there may be more rows that were not looked at.
+    pub more: bool,
+}
+
+/// A row and what comes of it.
+#[derive(Debug)]
+pub struct RowView {
+    /// Its row key, as it is printed.
+    pub row_key: String,
+    /// The columns that the mapping uses, and their values.
+    pub columns: Vec<Step>,
+    /// `where`.
+    pub filter: Option<Shown>,
+    /// `deleted`.
+    pub deleted: Option<Shown>,
+    /// The external key.
+    pub key: Shown,
+    /// The fields in the mapping's order.
+    pub fields: Vec<FieldView>,
+    /// What comes of it all.
+    pub outcome: Outcome,
+}
+
+/// An expression and what each of its steps gave.
+#[derive(Debug)]
+pub struct Shown {
+    /// As written.
+    pub expression: String,
+    /// At least one.
+    pub steps: Vec<Step>,
+}
+
+/// A field.
+#[derive(Debug)]
+pub struct FieldView {
+    /// Its name.
+    pub name: String,
+    /// `when`.
+    pub when: Option<Shown>,
+    /// The expression of its value or of its reference; `None` for a constant.
+    pub value: Option<Shown>,
+    /// Whether a map stands after the expression.
+    pub has_map: bool,
+    /// What a new record begins with instead.
+    pub on_create: Option<FieldValue>,
+    /// What comes of it; `None` where the row comes to no record.
+    pub fate: Option<Fate>,
+}
+
+/// What comes of a field.
+#[derive(Debug)]
+pub enum Fate {
+    /// It is sent.
+    Set(FieldValue),
+    /// It refers to another record.
+    Refers {
+        /// The parents' mapping.
+        mapping: String,
+        /// The parent's row key, as it is printed.
+        row_key: String,
+        /// The record, or why there is none.
+        parent: Result<FieldValue, String>,
+        /// What is done without it.
+        without: model::Missing,
+    },
+    /// Its value is bad.
+    Bad {
+        /// Why.
+        reason: &'static str,
+        /// Whether it is cleared for that, or left out.
+        cleared: bool,
+    },
+    /// `when` is not true.
+    LeftOut,
+    /// It needs a column that the stream does not carry.
+    Absent,
+}
+
+/// What comes of a row.
+#[derive(Debug)]
+pub enum Outcome {
+    /// This record is upserted.
+    Upsert {
+        /// The external key.
+        key: String,
+        /// The record as it stands in the request, as JSON.
+        record: String,
+    },
+    /// `where` leaves it out: `on_leave` says what becomes of a record that is there.
+    Left,
+    /// It is deleted softly: `on_delete` says what becomes of a record that is there.
+    Deleted,
+    /// It becomes a dead letter.
+    Refused(Refusal),
+    /// It needs columns that the stream does not carry.
+    Incomplete(Vec<String>),
+}
+
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    /// The table is not there.
+    #[error("table {0} is not in the database, or our user may not see it")]
+    NoTable(String),
+    /// No row has the key.
+    #[error("no row of {table} has the key {key}")]
+    NoRow {
+        /// The table.
+        table: String,
+        /// The key.
+        key: String,
+    },
+    /// The mapping does not fit its table.
+    #[error("the mapping does not fit its table")]
+    Mapping(Vec<MappingFault>),
+    /// The database.
+    #[error(transparent)]
+    Postgres(#[from] Error),
+}
+
+/// A mapping ready to be evaluated.
+struct Ready<'c> {
+    config: &'c model::Mapping,
+    compiled: Mapping,
+    shape: Shape,
+    time_zone: &'c str,
+}
+
+/// Reads rows of a mapping and evaluates them. Reads only; sends nothing.
+pub async fn preview(
+    config: &Config,
+    source: &model::Source,
+    mapping: &model::Mapping,
+    which: Which<'_>,
+) -> Result<Preview, PreviewError> {
+    let mut options = source::options(source);
+    "passerelle preview".clone_into(&mut options.application_name);
+    let client = sql::connect(&options).await?;
+    let of_source = config.mappings.values().filter(|other| other.source == source.name);
+    let names: Vec<_> = of_source.map(|other| other.table.clone()).collect();
+    let version = catalog::server_version(&client).await?;
+    let mut tables = Tables::default();
+    tables.add(&source.name, catalog::read(&client, &names).await?);
+    let reader = Reader::new(client).await?;
+    let ready = ready(config, &tables, source, mapping, version)?;
+    let (found, left_out, more) = match which {
+        Which::Key(key) => (vec![by_key(&reader, &ready, key).await?], 0, false),
+        Which::First(limit) => first(&reader, &ready, limit).await?,
+    };
+    let mut rows = Vec::with_capacity(found.len());
+    for row in &found {
+        let parents = parents(config, &tables, source, &reader, &ready, row, version).await?;
+        rows.push(evaluate::view(config, &ready, row, &parents));
+    }
+    Ok(Preview { rows, left_out, more })
+}
+
+fn ready<'c>(
+    config: &'c Config,
+    tables: &Tables,
+    source: &'c model::Source,
+    mapping: &'c model::Mapping,
+    version: u32,
+) -> Result<Ready<'c>, PreviewError> {
+    let no_table = || PreviewError::NoTable(mapping.table.to_string());
+    let facts = tables.table(mapping).ok_or_else(no_table)?;
+    let parent = |name: &str| tables.parent(config, name);
+    let compiled =
+        Mapping::compile(mapping, &columns(facts), &parent, &source.time_zone).map_err(PreviewError::Mapping)?;
+    let used: Vec<String> = compiled.columns().map(str::to_owned).collect();
+    let shape = Shape::new(facts, &used, version)?;
+    Ok(Ready { config: mapping, compiled, shape, time_zone: &source.time_zone })
+}
+
+async fn by_key(reader: &Reader, ready: &Ready<'_>, key: &str) -> Result<RowText, PreviewError> {
+    let parts: Vec<String> =
+        if ready.shape.key_columns() == 1 { vec![key.to_owned()] } else { key.split(',').map(str::to_owned).collect() };
+    if let Some(row) = reader.by_key(&ready.shape, &parts).await? {
+        return Ok(row);
+    }
+    let external = ready.config.key_value.text.trim();
+    if ready.shape.has(external)
+        && let Some(row) = reader.by_column(&ready.shape, external, key).await?
+    {
+        return Ok(row);
+    }
+    Err(PreviewError::NoRow { table: ready.config.table.to_string(), key: key.to_owned() })
+}
+
+/// The first rows that come to something; where none does, the first rows as they are.
+async fn first(reader: &Reader, ready: &Ready<'_>, limit: usize) -> Result<(Vec<RowText>, usize, bool), PreviewError> {
+    let (mut found, mut left) = (Vec::new(), Vec::new());
+    let mut left_out = 0;
+    let more = reader
+        .scan(&ready.shape, MOST_LOOKED_AT, |row| {
+            if evaluate::is_left(ready, &row) {
+                left_out += 1;
+                if left.len() < limit {
+                    left.push(row);
+                }
+            } else {
+                found.push(row);
+            }
+            found.len() < limit
+        })
+        .await?;
+    Ok(if found.is_empty() { (left, left_out, more) } else { (found, left_out, more) })
+}
+
+/// What the references of a row find: for each field that refers, by its place, the record or why there is none.
+type Parents = Vec<(usize, Result<FieldValue, String>)>;
+
+async fn parents(
+    config: &Config,
+    tables: &Tables,
+    source: &model::Source,
+    reader: &Reader,
+    child: &Ready<'_>,
+    row: &RowText,
+    version: u32,
+) -> Result<Parents, PreviewError> {
+    let mut found = Parents::new();
+    for (index, row_key) in evaluate::references(child, row) {
+        let Some(FieldSource::Reference { mapping, .. }) = child.config.fields.get(index).map(|field| &field.value)
+        else {
+            continue;
+        };
+        let Some(mapping) = config.mappings.get(mapping) else { continue };
+        found.push((
+            index,
+            match ready(config, tables, source, mapping, version) {
+                Ok(parent) => match reader.by_key(&parent.shape, &row_key).await? {
+                    Some(row) => evaluate::record_of(&parent, &row),
+                    None => Err(format!("there is no such row in {}", mapping.table)),
+                },
+                Err(PreviewError::Mapping(_)) => Err(format!("mapping {} has faults", mapping.name)),
+                Err(PreviewError::NoTable(table)) => Err(format!("there is no table {table}")),
+                Err(other @ (PreviewError::NoRow { .. } | PreviewError::Postgres(_))) => return Err(other),
+            },
+        ));
+    }
+    Ok(found)
+}
+
+/// A column's value, as it is shown.
+fn column_step(name: &str, value: Result<Value<'static>, &'static str>) -> Step {
+    Step { text: name.to_owned(), value }
+}

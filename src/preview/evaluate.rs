@@ -1,0 +1,153 @@
+//! A row to what is shown of it. Pure.
+
+use std::sync::Arc;
+
+use passerelle_change::{FieldValue, Refusal, Value, Write, WriteOp, key};
+use passerelle_crm::salesforce;
+
+use super::rows::RowText;
+use super::{Fate, FieldView, Outcome, Parents, Ready, RowView, Shown, column_step};
+use crate::config::Config;
+use crate::config::model::{Expr, Field, FieldSource, Missing};
+use crate::mapping::{Desired, Record, Step, Target, Trace};
+
+/// Whether `where` leaves the row out.
+pub(super) fn is_left(ready: &Ready<'_>, row: &RowText) -> bool {
+    ready.compiled.evaluate(row.cells.as_cells()) == Desired::Left
+}
+
+/// The references of a row: the field's place, and the parent's row key part by part.
+pub(super) fn references(ready: &Ready<'_>, row: &RowText) -> Vec<(usize, Vec<String>)> {
+    let Desired::Present(record) = ready.compiled.evaluate(row.cells.as_cells()) else { return Vec::new() };
+    let reference = |field: crate::mapping::Field| match field.target {
+        Target::Reference { row_key, .. } => {
+            let parts = key::parts(&row_key)?;
+            Some((field.index, parts.iter().map(key::KeyPart::to_text).collect()))
+        }
+        Target::Set(_) | Target::Absent | Target::Omitted => None,
+    };
+    record.fields.into_iter().filter_map(reference).collect()
+}
+
+/// The record that a parent's row comes to, or why to none.
+pub(super) fn record_of(parent: &Ready<'_>, row: &RowText) -> Result<FieldValue, String> {
+    match parent.compiled.evaluate(row.cells.as_cells()) {
+        Desired::Present(record) => {
+            Ok(FieldValue::Reference { key_field: parent.config.key_field.to_string(), key: record.key })
+        }
+        Desired::Left => Err("its `where` leaves that row out".to_owned()),
+        Desired::Deleted => Err("that row is deleted".to_owned()),
+        Desired::Incomplete { columns } => Err(format!("that row needs {}", columns.join(", "))),
+        Desired::Refused(refusal) => Err(format!("that row is a dead letter: {}", refusal.message)),
+    }
+}
+
+/// Everything that is shown of a row.
+pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &RowText, parents: &Parents) -> RowView {
+    let cells = row.cells.as_cells();
+    let mapping = ready.config;
+    let columns = ready.shape.columns().iter().map(|(id, name, ty)| {
+        let value = cells.get(*id).map_or(Ok(Value::Absent), |cell| Value::parse(ty, cell).map(Value::into_owned));
+        column_step(name, value.map_err(|bad| bad.reason))
+    });
+    let desired = ready.compiled.evaluate(cells);
+    let record = match &desired {
+        Desired::Present(record) => Some(record),
+        Desired::Left | Desired::Deleted | Desired::Incomplete { .. } | Desired::Refused(_) => None,
+    };
+    let fields = mapping.fields.iter().enumerate().map(|(index, field)| FieldView {
+        name: field.name.to_string(),
+        when: field.when.as_ref().map(|expr| shown(ready, row, expr)),
+        value: match &field.value {
+            FieldSource::Const(_) => None,
+            FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(shown(ready, row, expr)),
+        },
+        has_map: field.map.is_some(),
+        on_create: field.on_create.clone(),
+        fate: record.and_then(|record| fate(config, field, index, record, parents)),
+    });
+    let fields: Vec<FieldView> = fields.collect();
+    RowView {
+        row_key: row.key.clone(),
+        columns: columns.collect(),
+        filter: mapping.filter.as_ref().map(|expr| shown(ready, row, expr)),
+        deleted: mapping.deleted.as_ref().map(|expr| shown(ready, row, expr)),
+        key: shown(ready, row, &mapping.key_value),
+        outcome: outcome(ready, desired, &fields),
+        fields,
+    }
+}
+
+fn shown(ready: &Ready<'_>, row: &RowText, expr: &Expr) -> Shown {
+    let trace = Trace::of(&expr.text, ready.shape.typed(), ready.time_zone, &ready.config.standard);
+    let steps = trace.map(|trace| trace.run(row.cells.as_cells())).unwrap_or_default();
+    let unknown = || vec![Step { text: expr.text.clone(), value: Err("it cannot be shown step by step") }];
+    Shown { expression: expr.text.clone(), steps: if steps.is_empty() { unknown() } else { steps } }
+}
+
+fn fate(config: &Config, field: &Field, index: usize, record: &Record, parents: &Parents) -> Option<Fate> {
+    let target = &record.fields.iter().find(|known| known.index == index)?.target;
+    if let Some(bad) = record.bad.iter().find(|bad| bad.index == index) {
+        return Some(Fate::Bad { reason: bad.reason, cleared: *target == Target::Set(FieldValue::Null) });
+    }
+    Some(match target {
+        Target::Set(value) => Fate::Set(value.clone()),
+        Target::Absent => Fate::Absent,
+        Target::Omitted => Fate::LeftOut,
+        Target::Reference { mapping, row_key } => {
+            let found = parents.iter().find(|(of, _)| *of == index);
+            Fate::Refers {
+                mapping: config.mappings.keys().nth(*mapping).cloned().unwrap_or_default(),
+                row_key: key::printed(row_key),
+                parent: found.map_or_else(|| Err("it was not looked for".to_owned()), |(_, parent)| parent.clone()),
+                without: if field.required { Missing::Reject } else { field.missing },
+            }
+        }
+    })
+}
+
+fn outcome(ready: &Ready<'_>, desired: Desired, fields: &[FieldView]) -> Outcome {
+    let record = match desired {
+        Desired::Present(record) => record,
+        Desired::Left => return Outcome::Left,
+        Desired::Deleted => return Outcome::Deleted,
+        Desired::Incomplete { columns } => return Outcome::Incomplete(columns),
+        Desired::Refused(refusal) => return Outcome::Refused(refusal),
+    };
+    let mut sent = Vec::with_capacity(fields.len());
+    for (field, configured) in fields.iter().zip(&ready.config.fields) {
+        let value = match &field.fate {
+            Some(Fate::Set(value)) => field.on_create.clone().unwrap_or_else(|| value.clone()),
+            Some(Fate::Bad { cleared: true, .. }) => FieldValue::Null,
+            Some(Fate::Refers { parent: Ok(parent), .. }) => parent.clone(),
+            Some(Fate::Refers { parent: Err(why), without, mapping, .. }) => match without {
+                Missing::Omit => continue,
+                Missing::Null => FieldValue::Null,
+                Missing::Reject => {
+                    let message = format!("`{}` needs a record of mapping {mapping}: {why}", field.name);
+                    let fields = vec![field.name.clone()];
+                    return Outcome::Refused(Refusal { code: "PARENT_MISSING".into(), message, fields });
+                }
+            },
+            Some(Fate::Absent) => {
+                let absent = field.value.iter().flat_map(|shown| crate::mapping::columns(&shown.expression)).flatten();
+                return Outcome::Incomplete(absent.collect());
+            }
+            Some(Fate::Bad { cleared: false, .. } | Fate::LeftOut) | None => continue,
+        };
+        sent.push((Arc::clone(&configured.name), value));
+    }
+    let mapping = ready.config;
+    let write = Write {
+        object: Arc::clone(&mapping.object),
+        op: WriteOp::Upsert,
+        key_field: Arc::clone(&mapping.key_field),
+        key: FieldValue::Text(record.key.clone()),
+        crm_id: None,
+        fields: sent,
+    };
+    let is_reference = |field: &&Field| matches!(field.value, FieldSource::Reference { .. });
+    let name = |field: &Field| (mapping.object.to_string(), field.name.to_string());
+    let references = mapping.fields.iter().filter(is_reference).map(name);
+    Outcome::Upsert { key: record.key, record: salesforce::record_json(&write, references) }
+}
