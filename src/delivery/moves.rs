@@ -73,7 +73,9 @@ impl Engine<'_> {
             children.extend(store.children((parent.0, &parent.1), usize::MAX)?);
         }
         for child in children.into_iter().filter(|child| child != swapped.old && child != swapped.new) {
-            let since = store.waiting(child.0, &child.1)?.and_then(|waiting| waiting.since);
+            // What the child holds `delivered` back to, it goes on holding back.
+            let parked = store.parked(child.0, &child.1)?.and_then(|parked| parked.since);
+            let since = parked.or(store.waiting(child.0, &child.1)?.and_then(|waiting| waiting.since));
             batch.waiting(child.0, &child.1, None);
             batch.park(child.0, now_micros(), &child.1, &again(since))?;
             if let Some(link) = store.link(child.0, &child.1)? {
