@@ -21,6 +21,7 @@ pub struct Forecast {
 }
 
 /// The linger: 0 while the forecast of the day fits the budget, else as long as makes the calls last, at most the freshness.
+/// Whole milliseconds, rounded up: a linger cut short would spend more calls than there are.
 pub fn linger(forecast: &Forecast) -> Duration {
     let seconds = forecast.within.as_secs_f64();
     let needed = forecast.records_per_second.max(0.0) * forecast.calls_per_record.clamp(0.0, 1.0) * seconds;
@@ -30,8 +31,8 @@ pub fn linger(forecast: &Forecast) -> Duration {
     if forecast.calls_left == 0 {
         return forecast.freshness;
     }
-    let wanted = f64::from(forecast.lanes.max(1)) * seconds / forecast.calls_left as f64;
-    Duration::try_from_secs_f64(wanted).unwrap_or(Duration::MAX).min(forecast.freshness)
+    let wanted_ms = (f64::from(forecast.lanes.max(1)) * seconds * 1_000.0 / forecast.calls_left as f64).ceil();
+    Duration::try_from_secs_f64(wanted_ms / 1_000.0).unwrap_or(Duration::MAX).min(forecast.freshness)
 }
 
 #[cfg(test)]
@@ -64,6 +65,7 @@ mod tests {
         check(100, 1.0, 1, 60_000);
         check(0, 0.0, 1, 0);
         check(0, 0.1, 1, 60_000);
+        check(3_277_642_970_217_228_545, f64::MAX, 11_266_346, 1);
     }
 
     proptest! {
@@ -79,7 +81,7 @@ mod tests {
             prop_assert!(linger <= forecast.freshness);
             if !linger.is_zero() && linger < forecast.freshness {
                 let calls = f64::from(lanes.max(1)) * forecast.within.as_secs_f64() / linger.as_secs_f64();
-                prop_assert!(calls <= calls_left as f64 * 1.001);
+                prop_assert!(calls <= calls_left as f64 * (1.0 + 1e-6));
             }
         }
     }
