@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use passerelle_change::{Column, ColumnIds, TableId, TableName, TableSchema, Type};
 
 use crate::decode::WantedTable;
+use crate::publication::GENERATED_COLUMNS;
 use crate::types::DynamicType;
 use crate::{Error, sql};
 
@@ -42,6 +43,8 @@ pub struct TableFacts {
     pub identity_columns: Vec<String>,
     /// Its columns in order.
     pub columns: Vec<ColumnFacts>,
+    /// The replica identity of one of its partitions is FULL.
+    pub whole_partitions: bool,
     /// The planner's idea of how many rows it has.
     pub estimated_rows: u64,
 }
@@ -121,6 +124,17 @@ pub enum Generated {
     Stored,
     /// When the row is read. Never in the stream.
     Virtual,
+}
+
+impl Generated {
+    /// Whether a server of this version (`server_version_num`) can put such a column into the stream (PG-59).
+    pub fn is_streamed(self, server_version: u32) -> bool {
+        match self {
+            Self::No => true,
+            Self::Stored => server_version >= GENERATED_COLUMNS,
+            Self::Virtual => false,
+        }
+    }
 }
 
 impl Catalog {

@@ -18,6 +18,9 @@ pub(crate) use socket::Socket;
 /// For the name, TCP, TLS, startup and authentication together.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 
+/// At the end, for the server to close its side.
+const END_LIMIT: Duration = Duration::from_secs(1);
+
 /// Before the stream, no message of the server comes near this: notices and rows of a few names.
 const MAX_FRAME_BYTES: usize = 1 << 20;
 
@@ -167,11 +170,19 @@ impl Connection {
         tokio::time::timeout(limit, start).await.map_err(late)?
     }
 
-    /// Says goodbye, as far as the other side listens.
+    /// Says goodbye, as far as the other side listens, and waits a little until it has gone: its place among the
+    /// walsenders is free then.
     pub(crate) async fn end(mut self) {
         let mut out = BytesMut::new();
         frontend::terminate(&mut out);
-        let _ = self.write(&out).await;
+        let gone = async {
+            self.write(&out).await?;
+            loop {
+                self.inbound.clear();
+                self.read_some(1024).await?;
+            }
+        };
+        let _: Result<Result<(), Error>, _> = tokio::time::timeout(END_LIMIT, gone).await;
         let _ = self.socket.shutdown().await;
     }
 }

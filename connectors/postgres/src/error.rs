@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use passerelle_change::TableName;
 
-use crate::Lsn;
 use crate::wire::Malformed;
+use crate::{Lsn, OLDEST_VERSION};
 
 /// Who can do something about an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,6 +197,12 @@ pub enum Error {
         /// The exact statements, in order.
         statements: Vec<String>,
     },
+    /// The server is older than [`OLDEST_VERSION`](crate::OLDEST_VERSION).
+    #[error("PostgreSQL {}.{} is too old: version {} is the oldest that is supported", .version / 10_000, .version % 100, OLDEST_VERSION / 10_000)]
+    TooOld {
+        /// `server_version_num`.
+        version: u32,
+    },
     /// A mapped table is not there.
     #[error("there is no table {table}")]
     TableMissing {
@@ -219,6 +225,16 @@ pub enum Error {
         /// Why.
         why: &'static str,
         /// The statement that mends it.
+        remedy: String,
+    },
+    /// A server of this version cannot publish the table, or only so that the application can no longer write.
+    #[error("{table} cannot be published: {why}")]
+    NotPublishable {
+        /// The table.
+        table: TableName,
+        /// Why.
+        why: &'static str,
+        /// What mends it.
         remedy: String,
     },
     /// What `COPY` sent is not its text format, or not of the columns asked for.
@@ -255,10 +271,11 @@ impl Error {
             Self::MissingRights { statements, .. } => {
                 operator(&format!("let a superuser or the tables' owner run: {};", statements.join("; ")))
             }
+            Self::TooOld { .. } => operator("upgrade the server"),
             Self::TableMissing { .. } | Self::ColumnMissing { .. } => {
                 operator("correct the name in the mapping; `passerelle check --online` shows what is there")
             }
-            Self::NoRowKey { remedy, .. } => operator(remedy),
+            Self::NoRowKey { remedy, .. } | Self::NotPublishable { remedy, .. } => operator(remedy),
             Self::NoTls { .. } => operator("switch on ssl in postgresql.conf, or set `tls` of the source to `disable`"),
             Self::TlsHandshake { .. } => operator(
                 "set `tls_ca` to the authority that signed the server's certificate, and `host` to a name in it",

@@ -142,6 +142,9 @@ pub enum Start {
 /// Why nothing is started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryRefusal {
+    /// PG-43: a slot on a standby lives by what the primary sends and can be lost by what it removes.
+    #[error("this server is a standby: the log is followed on the primary alone")]
+    Standby,
     /// PG-08.
     #[error("this is another database cluster: its system identifier is {server}, the checkpoint belongs to {ours}")]
     OtherSystem {
@@ -282,6 +285,7 @@ impl HistoryRefusal {
     /// A word for status and metrics that never changes.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Standby => "standby",
             Self::OtherSystem { .. } => "other_system",
             Self::OtherDatabase { .. } => "other_database",
             Self::OtherTimeline { .. } => "other_timeline",
@@ -297,9 +301,9 @@ impl HistoryRefusal {
         }
     }
 
-    /// Whether it may pass by itself: the other reader may leave.
+    /// Whether it may pass by itself: the other reader may leave, the standby may be promoted.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::SlotActive { .. })
+        matches!(self, Self::SlotActive { .. } | Self::Standby)
     }
 
     /// The next safe command for the operator, a shell command or SQL.
@@ -313,6 +317,7 @@ impl HistoryRefusal {
             | Self::SlotReplaced { .. }
             | Self::SlotLost { .. }
             | Self::Gap { .. } => format!("passerelle recover {source}"),
+            Self::Standby => format!("set host in [source.{source}] to the primary"),
             Self::OtherSlot { ours, .. } => format!("set slot = \"{ours}\" in [source.{source}]"),
             Self::SlotNotOurs { slot } | Self::SlotUnusable { slot, .. } => format!(
                 "if nothing else uses it: SELECT pg_drop_replication_slot({}); else set another slot in [source.{source}]",
@@ -328,6 +333,9 @@ impl HistoryRefusal {
 /// Decides how to start. `slot` is the configured one, `us` our own `application_name`, by which a walsender that we
 /// left behind is known.
 pub fn verify(kept: Kept<'_>, facts: &ServerFacts, slot: &str, us: &str) -> Result<Start, HistoryRefusal> {
+    if facts.in_recovery {
+        return Err(HistoryRefusal::Standby);
+    }
     let Some(history) = kept.history else { return first_start(kept, facts, slot) };
     if history.slot != slot {
         return Err(HistoryRefusal::OtherSlot { ours: history.slot.clone(), configured: slot.to_owned() });

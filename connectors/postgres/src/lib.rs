@@ -30,6 +30,10 @@ pub mod tls;
 pub mod types;
 pub mod wire;
 
+/// The oldest server that can be followed, as `server_version_num`. Publications came with 10; `TRUNCATE` in them, and
+/// what we ask the catalogue, with 11.
+pub const OLDEST_VERSION: u32 = 110_000;
+
 pub use error::{Class, Error, ServerError};
 pub use lsn::Lsn;
 pub use options::{Options, TlsMode};

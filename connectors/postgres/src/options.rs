@@ -45,7 +45,7 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-/// Settings that decide how values are printed (PG-50). A role's or a database's own settings never show through: what
+/// Settings that decide how values are printed (PG-50) and what we are told. A role's or a database's own settings never show through: what
 /// the startup packet says goes before them.
 pub const SESSION: &[(&str, &str)] = &[
     ("client_encoding", "UTF8"),
@@ -58,6 +58,8 @@ pub const SESSION: &[(&str, &str)] = &[
     ("xmloption", "content"),
     // A name (`regclass`, `regtype`) is printed with its schema where the path does not lead to it.
     ("search_path", "pg_catalog"),
+    // That a publication is missing is only a warning from 18 on (PG-13).
+    ("client_min_messages", "warning"),
 ];
 
 impl Options {

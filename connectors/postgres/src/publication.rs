@@ -33,6 +33,8 @@ pub struct Publication {
     pub every_operation: bool,
     /// Changes of partitions go under the root's name.
     pub via_root: bool,
+    /// Where it names no columns of a table, it publishes the stored generated ones, too; from 18 on.
+    pub generated: bool,
     /// Tables that it names.
     pub tables: Vec<Published>,
 }
@@ -57,6 +59,8 @@ pub struct Wanted {
     pub columns: Option<BTreeSet<String>>,
     /// An ordinary table is published without tables that inherit from it.
     pub only: bool,
+    /// Stored generated columns are to be published with it (PG-59).
+    pub generated: bool,
 }
 
 /// What was done to a publication.
@@ -68,20 +72,25 @@ pub struct Changes {
 
 impl Wanted {
     /// The mapped columns of a table with those that the server demands: the row key and the replica identity. Under
-    /// REPLICA IDENTITY FULL it demands all.
+    /// REPLICA IDENTITY FULL, of the table or of one of its partitions, it demands all.
+    ///
+    /// What a server of this version cannot publish, or only so that it refuses updates to the application, is an error.
     pub fn new(facts: &TableFacts, mapped: &[String], server_version: u32) -> Result<Self, Error> {
         let needed = facts.needed(mapped)?;
-        let listed = server_version >= COLUMN_LISTS && facts.identity != ReplicaIdentity::Full;
-        let columns = needed.iter().filter(|column| match column.generated {
-            Generated::No => true,
-            Generated::Stored => server_version >= GENERATED_COLUMNS,
-            Generated::Virtual => false,
-        });
-        let names = columns.map(|column| column.name.clone()).chain(facts.identity_columns.iter().cloned());
+        if let Some((why, remedy)) = obstacle(facts, server_version)? {
+            return Err(Error::NotPublishable { table: facts.name.clone(), why, remedy });
+        }
+        let streamed: Vec<_> =
+            needed.iter().filter(|column| column.generated.is_streamed(server_version)).copied().collect();
+        let names = streamed.iter().map(|column| column.name.clone()).chain(facts.identity_columns.iter().cloned());
+        let columns = (server_version >= COLUMN_LISTS && !is_whole(facts)).then(|| names.collect());
+        let is_stored = |generated| server_version >= GENERATED_COLUMNS && generated == Generated::Stored;
         Ok(Self {
             table: facts.name.clone(),
-            columns: listed.then(|| names.collect()),
             only: matches!(facts.kind, TableKind::Ordinary),
+            generated: streamed.iter().any(|column| is_stored(column.generated))
+                || (columns.is_none() && facts.columns.iter().any(|column| is_stored(column.generated))),
+            columns,
         })
     }
 }
@@ -97,15 +106,17 @@ pub fn plan(current: Option<&Publication>, name: &str, wanted: &[Wanted], server
         return vec![format!(
             "CREATE PUBLICATION {}{tables} WITH ({})",
             sql::identifier(name),
-            options_clause(server_version)
+            options_clause(server_version, needs_generated(None, wanted))
         )];
     };
     let mut statements = Vec::new();
-    if !current.every_operation || (server_version >= VIA_ROOT && !current.via_root) {
+    let generated = needs_generated(Some(current), wanted);
+    let lacks = !current.every_operation || (server_version >= VIA_ROOT && !current.via_root);
+    if lacks || (generated && !current.generated) {
         statements.push(format!(
             "ALTER PUBLICATION {} SET ({})",
             sql::identifier(name),
-            options_clause(server_version)
+            options_clause(server_version, generated)
         ));
     }
     if !covers_everything(current, wanted) && !same_tables(current, wanted) {
@@ -167,9 +178,46 @@ fn tables_clause(wanted: &[Wanted], current: Option<&Publication>) -> String {
     wanted.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn options_clause(server_version: u32) -> String {
+fn options_clause(server_version: u32, generated: bool) -> String {
     let via_root = if server_version >= VIA_ROOT { ", publish_via_partition_root = true" } else { "" };
-    format!("publish = 'insert, update, delete, truncate'{via_root}")
+    let generated = if generated { ", publish_generated_columns = stored" } else { "" };
+    format!("publish = 'insert, update, delete, truncate'{via_root}{generated}")
+}
+
+/// Whether the publication has to be told to publish generated columns: those that a list names it publishes anyway.
+fn needs_generated(current: Option<&Publication>, wanted: &[Wanted]) -> bool {
+    let unlisted = current.is_some_and(|current| covers_everything(current, wanted));
+    wanted.iter().any(|wanted| wanted.generated && (unlisted || wanted.columns.is_none()))
+}
+
+/// The server allows no list of columns.
+fn is_whole(facts: &TableFacts) -> bool {
+    facts.identity == ReplicaIdentity::Full || facts.whole_partitions
+}
+
+/// Why a table cannot be published, and what mends it. An error where it has no row key.
+fn obstacle(facts: &TableFacts, server_version: u32) -> Result<Option<(&'static str, String)>, Error> {
+    if facts.kind == TableKind::Partitioned && server_version < VIA_ROOT {
+        let why = "it is partitioned, and before version 13 partitions are published one by one only";
+        return Ok(Some((why, "map its partitions, or upgrade the server".into())));
+    }
+    let table = sql::table(&facts.name);
+    let is_told = |name: &String| facts.column(name).is_ok_and(|column| column.generated.is_streamed(server_version));
+    if !facts.row_key()?.iter().all(is_told) {
+        let why = "a column of its key is generated, and this server does not tell it";
+        let remedy = format!(
+            "ALTER TABLE {table} REPLICA IDENTITY USING INDEX a unique index on columns that are not generated"
+        );
+        return Ok(Some((why, remedy)));
+    }
+    // From 18 on the server refuses updates where the replica identity takes in what it does not publish.
+    let is_virtual = facts.columns.iter().any(|column| column.generated == Generated::Virtual);
+    if is_virtual && is_whole(facts) && server_version >= GENERATED_COLUMNS {
+        let why = "its replica identity is FULL and a column is virtual: once it is published, the server refuses updates and deletes to the application";
+        let at = if facts.whole_partitions { "each of its partitions" } else { &table };
+        return Ok(Some((why, format!("ALTER TABLE {at} REPLICA IDENTITY DEFAULT"))));
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -185,7 +233,7 @@ mod tests {
     }
 
     fn wanted(table: &str, columns: &[&str]) -> Wanted {
-        Wanted { table: name(table), columns: Some(set(columns)), only: true }
+        Wanted { table: name(table), columns: Some(set(columns)), only: true, generated: false }
     }
 
     fn published(table: &str, columns: &[&str]) -> Published {
@@ -256,6 +304,21 @@ mod tests {
         check(&right(vec![filtered.clone()]), &[wanted("a", &["id"])], &[]);
         let expect = ["ALTER PUBLICATION \"p\" SET TABLE ONLY \"public\".\"a\" (\"id\", \"x\") WHERE ((id > 5))"];
         check(&right(vec![filtered]), &[wanted("a", &["id", "x"])], &expect);
+    }
+
+    #[test]
+    fn pg_59_generated_columns_are_published_where_no_list_names_them() {
+        let listed = Wanted { generated: true, ..wanted("a", &["id", "twice"]) };
+        let whole = Wanted { columns: None, ..listed.clone() };
+        let set = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true, publish_generated_columns = stored";
+        check(&right(vec![published("a", &["id", "twice"])]), std::slice::from_ref(&listed), &[]);
+        let all_columns = right(vec![Published { columns: None, ..published("a", &[]) }]);
+        check(&all_columns, std::slice::from_ref(&whole), &[&format!("ALTER PUBLICATION \"p\" SET ({set})")]);
+        check(&Publication { generated: true, ..all_columns }, std::slice::from_ref(&whole), &[]);
+        let all_tables = Publication { all_tables: true, ..right(vec![]) };
+        check(&all_tables, &[listed], &[&format!("ALTER PUBLICATION \"p\" SET ({set})")]);
+        let made = plan(None, "p", &[whole], 180_000);
+        assert_eq!(made, [format!("CREATE PUBLICATION \"p\" FOR TABLE ONLY \"public\".\"a\" WITH ({set})")]);
     }
 
     #[test]

@@ -179,6 +179,13 @@ pub(crate) fn of_stream(error: ServerError, slot: &str, publication: &str) -> Er
     }
 }
 
+/// From 18 on a publication that is not there is a warning and no error, and its changes are passed over (PG-13):
+/// `skipped loading publication "…"`. To us it is the same error, before anything after it is acknowledged.
+pub(crate) fn of_notice(notice: &ServerError, publication: &str) -> Option<Error> {
+    let is_skipped = notice.code == "55000" && notice.message.contains(publication);
+    is_skipped.then(|| Error::PublicationMissing { publication: publication.to_owned() })
+}
+
 /// "… is active for PID 4711", in whatever language.
 fn last_number(text: &str) -> Option<i32> {
     text.rsplit(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())?.parse().ok()
@@ -213,6 +220,14 @@ mod tests {
         assert!(matches!(named("58P01"), Error::SlotLost { .. }));
         assert!(matches!(named("55000"), Error::SlotLost { .. }));
         assert!(matches!(named("57P01"), Error::Server(_)));
+    }
+
+    #[test]
+    fn pg_13_a_publication_that_is_passed_over_is_missing() {
+        let skipped = server("55000", "skipped loading publication \"p \"1\"\"");
+        assert!(matches!(of_notice(&skipped, "p \"1\""), Some(Error::PublicationMissing { .. })));
+        assert!(of_notice(&server("01000", "skipped loading publication \"p\""), "p").is_none());
+        assert!(of_notice(&server("55000", "something else"), "p1").is_none());
     }
 
     #[test]

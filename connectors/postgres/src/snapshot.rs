@@ -10,8 +10,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::{Generated, TableFacts, TableKind, server_version};
-use crate::publication::GENERATED_COLUMNS;
+use crate::catalog::{TableFacts, TableKind, server_version};
 use crate::{Error, Options, sql};
 use copy::{Columns, Lines};
 
@@ -85,11 +84,7 @@ impl Reader {
 
     /// Whether the stream carries the column: what it never carries would be of one age for ever (PG-59).
     fn is_streamed(&self, facts: &TableFacts, name: &str) -> bool {
-        match facts.column(name).map(|column| column.generated) {
-            Ok(Generated::No) => true,
-            Ok(Generated::Stored) => self.server_version >= GENERATED_COLUMNS,
-            Ok(Generated::Virtual) | Err(_) => false,
-        }
+        facts.column(name).is_ok_and(|column| column.generated.is_streamed(self.server_version))
     }
 }
 

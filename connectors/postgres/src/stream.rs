@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Connection, OwnedFrame, push_copy_done};
 use crate::decode::Decoder;
-use crate::replication::of_stream;
+use crate::replication::{of_notice, of_stream};
 use crate::wire::{self, Copied, MAX_FRAME_BYTES, Malformed};
 use crate::{Error, Lsn};
 use ledger::Ledger;
@@ -242,6 +242,9 @@ impl Reader {
                 b'E' => return Err(of_stream(wire::server_error(frame.body), &self.slot, &self.publication)),
                 b'N' => {
                     let notice = wire::server_error(frame.body);
+                    if let Some(error) = of_notice(&notice, &self.publication) {
+                        return Err(error);
+                    }
                     tracing::debug!(slot = self.slot, code = notice.code, "{}", notice.message);
                 }
                 b'S' => {}

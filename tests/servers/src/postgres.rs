@@ -17,7 +17,8 @@ use install::Install;
 use process::Process;
 
 /// A running server: superuser `postgres` without a password on 127.0.0.1 and on a Unix socket, `wal_level = logical`,
-/// encoding UTF8, locale C. Ends, with its folder, when it is dropped.
+/// passwords kept as SCRAM (before version 14 not the default), encoding UTF8, locale C. Ends, with its folder, when it
+/// is dropped.
 #[derive(Debug)]
 pub struct PgServer {
     process: Option<Process>,
@@ -114,7 +115,7 @@ impl Builder {
     fn configuration(&self, server: &PgServer) -> String {
         let mut text = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\n\
-             wal_level = logical\nmax_connections = 50\nshared_buffers = 32MB\njit = off\n\
+             wal_level = logical\npassword_encryption = 'scram-sha-256'\nmax_connections = 50\nshared_buffers = 32MB\njit = off\n\
              log_min_messages = warning\nlog_line_prefix = '%m [%p] %a '\nfsync = {}\n",
             server.port,
             server.socket_dir().display(),

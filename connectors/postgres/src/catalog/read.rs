@@ -6,15 +6,19 @@ use passerelle_change::TableName;
 use tokio_postgres::{Client, Row};
 
 use super::{Catalog, ColumnFacts, Generated, Persistence, ReplicaIdentity, TableFacts, TableKind};
-use crate::Error;
 use crate::types::{DynamicKind, DynamicType, FIRST_DYNAMIC_OID, describe};
+use crate::{Error, OLDEST_VERSION};
 
 /// A domain over a domain over …: deeper than this nobody nests, and a catalogue that says so is damaged.
 const MAX_TYPE_DEPTH: u32 = 32;
 
-/// Reads what is known of these tables, whatever they are. Those that are not there are left out.
+/// Reads what is known of these tables, whatever they are. Those that are not there are left out. [`Error::TooOld`] where
+/// the server is.
 pub async fn read(client: &Client, names: &[TableName]) -> Result<Catalog, Error> {
     let version = server_version(client).await?;
+    if version < OLDEST_VERSION {
+        return Err(Error::TooOld { version });
+    }
     let schemas: Vec<&str> = names.iter().map(|name| name.schema.as_str()).collect();
     let tables: Vec<&str> = names.iter().map(|name| name.name.as_str()).collect();
     let rows = client.query(TABLES, &[&schemas, &tables]).await?;
@@ -66,7 +70,12 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relispartitio
            WITH RECURSIVE tree(oid) AS (
                SELECT c.oid UNION ALL SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
            ) SELECT sum(greatest(leaf.reltuples, 0)) FROM tree JOIN pg_class leaf ON leaf.oid = tree.oid
-       ) ELSE greatest(c.reltuples, 0) END::int8
+       ) ELSE greatest(c.reltuples, 0) END::int8,
+       c.relkind = 'p' AND EXISTS (
+           WITH RECURSIVE tree(oid) AS (
+               SELECT c.oid UNION ALL SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
+           ) SELECT FROM tree JOIN pg_class leaf ON leaf.oid = tree.oid
+             WHERE leaf.relkind = 'r' AND leaf.relreplident = 'f')
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(schema, name, at)
 JOIN pg_namespace n ON n.nspname = w.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
@@ -146,6 +155,7 @@ fn table(
         primary_key,
         identity_columns,
         columns,
+        whole_partitions: row.try_get(8)?,
         estimated_rows: row.try_get::<_, i64>(7)?.cast_unsigned(),
     })
 }

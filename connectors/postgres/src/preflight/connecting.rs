@@ -3,6 +3,10 @@
 use super::Finding;
 use crate::{Class, Error, Options, ServerError, sql};
 
+/// Before version 14 a server keeps new passwords as md5, which the method of our line of `pg_hba.conf` does not take;
+/// while the connection fails, nobody knows its version.
+const SCRAM: &str = "SET password_encryption = 'scram-sha-256'; ";
+
 /// The finding of a failed connection.
 pub(super) fn finding(options: &Options, error: &Error) -> Finding {
     match error {
@@ -13,6 +17,10 @@ pub(super) fn finding(options: &Options, error: &Error) -> Finding {
             "poolers such as PgBouncer and RDS Proxy do not pass on the replication protocol",
         )
         .mended_by("set `host` and `port` of the source to the server itself"),
+        Error::TooOld { .. } => {
+            let title = format!("{} is too old", options.address());
+            Finding::fault("version", title, error.to_string()).mended_by("upgrade the server")
+        }
         other => {
             let finding = Finding::fault("connect", format!("cannot connect to {}", options.address()), told(other));
             match other.class() {
@@ -33,13 +41,13 @@ fn of_server(options: &Options, error: &ServerError) -> Finding {
         }
         "28000" if error.message.contains("does not exist") => {
             fault("role", format!("there is no role {}", options.user))
-                .mended_by(format!("CREATE ROLE {user} LOGIN REPLICATION PASSWORD '…';"))
+                .mended_by(format!("{SCRAM}CREATE ROLE {user} LOGIN REPLICATION PASSWORD '…';"))
         }
         "28000" if error.message.contains("log in") => {
             fault("role", format!("{} may not log in", options.user)).mended_by(format!("ALTER ROLE {user} LOGIN;"))
         }
         "28P01" => fault("password", format!("the password of {} is wrong", options.user))
-            .mended_by(format!("correct `password` of the source, or: ALTER ROLE {user} PASSWORD '…';")),
+            .mended_by(format!("correct `password` of the source, or: {SCRAM}ALTER ROLE {user} PASSWORD '…';")),
         "3D000" => fault("database", format!("there is no database {}", options.database))
             .mended_by("correct `database` of the source"),
         "42501" => fault("role", format!("{} may not connect as it must", options.user)).mended_by(format!(
@@ -148,7 +156,7 @@ mod tests {
             "28000",
             "role \"erp-sync\" does not exist",
             "role",
-            "CREATE ROLE \"erp-sync\" LOGIN REPLICATION PASSWORD '…';",
+            "SET password_encryption = 'scram-sha-256'; CREATE ROLE \"erp-sync\" LOGIN REPLICATION PASSWORD '…';",
         );
         check("3D000", "database \"odoo\" does not exist", "database", "correct `database` of the source");
     }

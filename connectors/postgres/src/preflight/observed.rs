@@ -52,15 +52,16 @@ pub(super) struct Rights {
     pub(super) owner: bool,
     /// A policy would hide rows from us.
     pub(super) rows_hidden: bool,
-    /// Partitions whose changes the log cannot tell apart.
-    pub(super) leaves_without_identity: Vec<String>,
+    /// Partitions whose changes the log cannot tell apart, each with the replica identity that mends it.
+    pub(super) leaves_without_identity: Vec<(String, &'static str)>,
 }
 
 impl Observed {
     pub(super) async fn read(client: &Client, request: &Request<'_>) -> Result<Self, Error> {
-        let server = history::facts(client, request.slot).await?;
         let names: Vec<TableName> = request.tables.iter().map(|(name, _)| name.clone()).collect();
+        // First: of a server that is too old nothing else can be asked.
         let catalog = catalog::read(client, &names).await?;
+        let server = history::facts(client, request.slot).await?;
         let other_names = match names.iter().find(|name| catalog.table(name).is_err()) {
             Some(missing) => catalog::names_like(client, missing).await?,
             None => Vec::new(),
@@ -171,7 +172,9 @@ async fn rights(client: &Client, catalog: &Catalog, version: u32) -> Result<Hash
     if version >= publication::VIA_ROOT {
         for row in client.query(LEAVES, &[&oids]).await? {
             let Some(rights) = rights.get_mut(&row.try_get(0)?) else { continue };
-            rights.leaves_without_identity.push(row.try_get(1)?);
+            // FULL alone would do for all, but then the server allows no list of columns.
+            let identity = if row.try_get(2)? { "DEFAULT" } else { "FULL" };
+            rights.leaves_without_identity.push((row.try_get(1)?, identity));
         }
     }
     Ok(rights)
@@ -183,7 +186,9 @@ WITH RECURSIVE tree(root, oid) AS (
     SELECT oid, oid FROM pg_class WHERE oid = ANY($1::oid[]) AND relkind = 'p'
     UNION ALL SELECT tree.root, i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
 )
-SELECT tree.root, format('%I.%I', n.nspname, c.relname) FROM tree
+SELECT tree.root, format('%I.%I', n.nspname, c.relname),
+       EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary AND x.indisvalid)
+FROM tree
 JOIN pg_class c ON c.oid = tree.oid AND c.relkind = 'r'
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relreplident = 'n'

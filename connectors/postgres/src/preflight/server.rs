@@ -5,8 +5,6 @@ use super::{Finding, Request};
 use crate::history::{Alarm, alarm};
 use crate::{Options, sql};
 
-/// pgoutput and its publications came with 10; what we ask the catalogue came with 11.
-const OLDEST_VERSION: u32 = 110_000;
 /// A transaction open for longer keeps the slot's creation waiting (PG-10).
 const LONG_TRANSACTION_SECONDS: i64 = 300;
 /// A limit on kept log below this is soon used up by a night without us.
@@ -15,7 +13,7 @@ const LITTLE_WAL_BYTES: u64 = 4 << 30;
 /// Everything about the server, in the order in which it is mended.
 pub(super) fn findings(observed: &Observed, options: &Options, request: &Request<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.extend(version(observed));
+    findings.extend(standby(observed));
     findings.extend(log_level(observed));
     findings.extend(slots(observed));
     findings.extend(senders(observed));
@@ -28,15 +26,11 @@ pub(super) fn findings(observed: &Observed, options: &Options, request: &Request
     findings
 }
 
-fn version(observed: &Observed) -> Option<Finding> {
-    let version = observed.server.version;
-    if version < OLDEST_VERSION {
-        let title = format!("PostgreSQL {}.{} is too old", version / 10_000, version % 100);
-        return Some(Finding::fault("version", title, "version 11 is the oldest that is supported"));
-    }
+/// PG-43: from 16 on a standby can decode its log, but what the primary removes can end a slot there.
+fn standby(observed: &Observed) -> Option<Finding> {
     observed.server.in_recovery.then(|| {
-        Finding::fault("standby", "this server is a standby", "its log can be followed on the primary alone")
-            .mended_by("set `host` of the source to the primary")
+        let detail = "passerelle follows the log on the primary alone: a slot on a standby can be lost by what the primary removes";
+        Finding::fault("standby", "this server is a standby", detail).mended_by("set `host` of the source to the primary")
     })
 }
 

@@ -7,7 +7,7 @@ use passerelle_change::TableName;
 use super::observed::{Observed, Rights};
 use super::{Finding, Request};
 use crate::catalog::{Generated, Persistence, TableFacts, TableKind};
-use crate::publication::{self, GENERATED_COLUMNS, Wanted};
+use crate::publication::{self, Wanted};
 use crate::{Class, Error, Options, sql};
 
 /// A name further away than this is no misspelling.
@@ -32,7 +32,15 @@ pub(super) fn findings(observed: &Observed, options: &Options, request: &Request
         let rights = observed.rights.get(&facts.oid).cloned().unwrap_or_default();
         findings.extend(leaves(facts, &rights));
         findings.extend(reading(facts, mapped, &rights, options));
-        wanted.extend(Wanted::new(facts, mapped, observed.server.version));
+        match Wanted::new(facts, mapped, observed.server.version) {
+            Ok(table) => wanted.push(table),
+            Err(Error::NotPublishable { why, remedy, .. }) => {
+                let title = format!("{} cannot be published", facts.name);
+                findings.push(Finding::fault("unpublishable", title, why).mended_by(format!("{remedy};")));
+            }
+            // A column that is missing, a table without a key: found above.
+            Err(_) => {}
+        }
     }
     // What is wrong with the tables is mended first: then what is to be published is known.
     if wanted.len() == request.tables.len() {
@@ -86,14 +94,16 @@ fn columns(facts: &TableFacts, mapped: &[String], version: u32) -> Vec<Finding> 
     for name in mapped {
         match facts.column(name).map(|column| column.generated) {
             Err(_) => findings.push(missing_column(facts, name)),
-            Ok(Generated::No) => {}
-            Ok(Generated::Stored) if version >= GENERATED_COLUMNS => {}
+            Ok(generated) if generated.is_streamed(version) => {}
             // PG-59.
-            Ok(Generated::Stored | Generated::Virtual) => findings.push(Finding::fault(
-                "generated",
-                format!("{}.{name} is a generated column", facts.name),
-                "this server does not tell its changes: compute it in the mapping from the columns it is made of",
-            )),
+            Ok(generated) => {
+                let kind = if generated == Generated::Virtual { "virtual generated" } else { "generated" };
+                findings.push(Finding::fault(
+                    "generated",
+                    format!("{}.{name} is a {kind} column", facts.name),
+                    "this server does not tell its changes: compute it in the mapping from the columns it is made of",
+                ));
+            }
         }
     }
     findings
@@ -113,8 +123,8 @@ fn leaves(facts: &TableFacts, rights: &Rights) -> Option<Finding> {
     let list = &rights.leaves_without_identity;
     (!list.is_empty()).then(|| {
         let title = format!("{} has {} partitions whose rows cannot be told apart", facts.name, list.len());
-        let mend: Vec<_> =
-            list.iter().take(20).map(|leaf| format!("ALTER TABLE {leaf} REPLICA IDENTITY FULL;")).collect();
+        let mend = |(leaf, identity): &(String, &str)| format!("ALTER TABLE {leaf} REPLICA IDENTITY {identity};");
+        let mend: Vec<_> = list.iter().take(20).map(mend).collect();
         Finding::fault(
             "row_key",
             title,

@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 use passerelle_change::TableName;
 use tokio_postgres::{Client, Row};
 
-use super::{COLUMN_LISTS, Publication, Published, VIA_ROOT};
+use super::{COLUMN_LISTS, GENERATED_COLUMNS, Publication, Published, VIA_ROOT};
 use crate::Error;
 
 /// The publication of that name as it is; `None` where there is none.
 pub async fn current(client: &Client, name: &str, server_version: u32) -> Result<Option<Publication>, Error> {
     let via_root = if server_version >= VIA_ROOT { "pubviaroot" } else { "true" };
+    let generated = if server_version >= GENERATED_COLUMNS { "pubgencols = 's'" } else { "false" };
     let head = client
         .query_opt(
             &format!(
-                "SELECT oid, puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate, {via_root} \
+                "SELECT oid, puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate, {via_root}, {generated} \
                  FROM pg_publication WHERE pubname = $1"
             ),
             &[&name],
@@ -26,6 +27,7 @@ pub async fn current(client: &Client, name: &str, server_version: u32) -> Result
         all_tables: head.try_get(1)?,
         every_operation: head.try_get(2)?,
         via_root: head.try_get(3)?,
+        generated: head.try_get(4)?,
         schemas: Vec::new(),
         tables: tables(client, oid, server_version).await?,
     };

@@ -1,6 +1,7 @@
 use passerelle_change::{ColumnIds, TableId, Type};
 use passerelle_postgres::catalog::{self, Generated, Persistence, ReplicaIdentity, TableKind};
 use passerelle_postgres::{Class, Error};
+use passerelle_test_servers::PgServer;
 
 use crate::rig::{Rig, name, strings};
 
@@ -65,13 +66,17 @@ async fn pg_18_the_row_key_is_what_every_change_tells() {
 
 #[tokio::test]
 async fn pg_24_types_are_named_as_the_server_prints_them() {
-    let rig = Rig::new(
-        "create schema \"My Shop\"; create type mood as enum ('sad', 'it''s ok', 'happy'); alter type mood add value 'new' before 'sad';
+    let server = PgServer::start().expect("PostgreSQL starts");
+    // A scale beyond the precision, or below zero, came with 15.
+    let scaled = if server.major_version() >= 15 { "numeric(3,-2)" } else { "numeric(3,2)" };
+    let rig = Rig::of(
+        server,
+        &format!("create schema \"My Shop\"; create type mood as enum ('sad', 'it''s ok', 'happy'); alter type mood add value 'new' before 'sad';
          create domain \"My Shop\".price as numeric(10,2); create domain gross as \"My Shop\".price check (value > 0);
          create type pair as (a int, b text);
          create table t (id bigint primary key, a numeric(12,3), b varchar(40), c char(5), d timestamptz(3), e timestamp, f time(2), g interval day to second(2),
             h int[], i varchar(10)[], j mood, k mood[], l \"My Shop\".price, m gross, n gross[], o pair, p bit(3), q jsonb, r uuid, s \"char\", t name,
-            u money, v inet, w int4range, x numeric(3,-2), y xml, z tsvector, aa float4, ab float8, ac bytea, ad timetz, ae bool, af box, ag oid, ah pg_lsn)",
+            u money, v inet, w int4range, x {scaled}, y xml, z tsvector, aa float4, ab float8, ac bytea, ad timetz, ae bool, af box, ag oid, ah pg_lsn)"),
     );
     let facts = rig.facts("t").await;
     // The server is the oracle: with an empty search path it prints what we make up from oid and typmod.
@@ -114,10 +119,17 @@ async fn a_schema_has_the_mapped_columns_and_the_key_in_the_tables_order() {
 
 #[tokio::test]
 async fn pg_59_generated_columns_are_known() {
-    let rig = Rig::new("create table t (id int primary key, a int, twice int generated always as (a * 2) stored)");
-    let facts = rig.facts("t").await;
-    assert_eq!(facts.column("twice").expect("it is there").generated, Generated::Stored);
-    assert_eq!(facts.column("a").expect("it is there").generated, Generated::No);
+    let rig = Rig::new("create table t (id int primary key, a int)");
+    // Stored ones came with 12, virtual ones with 18.
+    let known = [("stored", 12, Generated::Stored), ("virtual", 18, Generated::Virtual)];
+    for (kind, since, generated) in known {
+        let add = format!("alter table t add {kind} int generated always as (a * 2) {kind}");
+        assert_eq!(rig.server.psql("postgres", &add).is_ok(), rig.major() >= since, "{kind}");
+        if rig.major() >= since {
+            assert_eq!(rig.facts("t").await.column(kind).expect("it is there").generated, generated);
+        }
+    }
+    assert_eq!(rig.facts("t").await.column("a").expect("it is there").generated, Generated::No);
 }
 
 #[tokio::test]

@@ -42,6 +42,21 @@ impl Rig {
         rig
     }
 
+    /// The server's major version.
+    pub(crate) fn major(&self) -> u32 {
+        self.server.major_version()
+    }
+
+    /// A list of columns in a publication, where the server knows that: from 15 on.
+    pub(crate) fn columns(&self, list: &'static str) -> &'static str {
+        if self.major() >= 15 { list } else { "" }
+    }
+
+    /// That partitions are published under their root's name, where the server knows that: from 13 on.
+    pub(crate) fn via_root(&self) -> &'static str {
+        if self.major() >= 13 { "with (publish_via_partition_root)" } else { "" }
+    }
+
     /// Runs statements as the superuser.
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.server.psql("postgres", sql).expect(sql)

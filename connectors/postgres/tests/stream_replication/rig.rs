@@ -45,10 +45,9 @@ impl Rig {
         server.psql("postgres", sql).unwrap();
         let wanted: Vec<_> = tables.iter().zip(1..).map(|(table, id)| wanted(table, id)).collect();
         let names: Vec<_> = wanted.iter().map(|table| format!("\"{}\"", table.name.name)).collect();
-        let publish = format!(
-            "create publication \"Tail \"\"1\"\"\" for table {} with (publish_via_partition_root = true)",
-            names.join(", ")
-        );
+        // Roots are published from 13 on.
+        let via_root = if server.major_version() >= 13 { "with (publish_via_partition_root = true)" } else { "" };
+        let publish = format!("create publication \"Tail \"\"1\"\"\" for table {} {via_root}", names.join(", "));
         server.psql("postgres", &publish).unwrap();
         let mut replication = Replication::connect(&options(&server)).await.unwrap();
         let slot = replication.create_slot(SLOT, SlotKind::Durable, Duration::from_secs(5)).await.unwrap();

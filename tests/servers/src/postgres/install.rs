@@ -8,10 +8,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::spawn::RunAs;
 
+/// Names the folder of the server's programs, where it is not the newest one installed.
+const CHOSEN: &str = "PASSERELLE_PG_BIN";
+/// Without these a folder holds no server.
+const SERVER_PROGRAMS: [&str; 2] = ["postgres", "initdb"];
+
 /// One installed PostgreSQL.
 #[derive(Clone, Debug)]
 pub(super) struct Install {
     bin: PathBuf,
+    /// Where `psql` is: beside the server, or of another version, which speaks with every server.
+    clients: PathBuf,
     /// What `postgres --version` prints.
     version: String,
 }
@@ -19,30 +26,38 @@ pub(super) struct Install {
 impl Install {
     /// The one that `PASSERELLE_PG_BIN` names, else the newest one found.
     pub(super) fn find() -> Result<Self> {
-        if let Some(bin) = std::env::var_os("PASSERELLE_PG_BIN") {
-            let bin = PathBuf::from(bin);
-            return Self::at(&bin)
-                .with_context(|| format!("PASSERELLE_PG_BIN={} holds no PostgreSQL server", bin.display()));
+        if let Some(bin) = std::env::var_os(CHOSEN).map(PathBuf::from) {
+            let wrong = || format!("{CHOSEN}={} is no PostgreSQL to start servers from", bin.display());
+            return Self::at(&bin).with_context(wrong);
         }
-        let newest = candidates().iter().filter_map(|bin| Self::at(bin)).max_by_key(Self::major);
-        newest.context(
-            "no PostgreSQL server found in /usr/lib/postgresql/*/bin, by pg_config or in PATH; \
-             install one (Debian: apt-get install postgresql) or set PASSERELLE_PG_BIN to its bin folder",
-        )
+        let newest = candidates().iter().filter_map(|bin| Self::at(bin).ok()).max_by_key(Self::major);
+        newest.with_context(|| {
+            format!(
+                "no PostgreSQL server found in /usr/lib/postgresql/*/bin, by pg_config or in PATH; \
+                 install one (Debian: apt-get install postgresql) or set {CHOSEN} to its bin folder"
+            )
+        })
     }
 
-    fn at(bin: &Path) -> Option<Self> {
-        if !["postgres", "initdb", "psql"].iter().all(|program| bin.join(program).is_file()) {
-            return None;
+    fn at(bin: &Path) -> Result<Self> {
+        if let Some(missing) = SERVER_PROGRAMS.iter().find(|program| !bin.join(program).is_file()) {
+            bail!("there is no {missing} in it");
         }
-        let printed = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
-        let version = String::from_utf8(printed.stdout).ok()?.trim().to_owned();
-        Some(Self { bin: bin.to_owned(), version })
+        let printed = Command::new(bin.join("postgres")).arg("--version").output().context("postgres does not run")?;
+        if !printed.status.success() {
+            bail!("postgres --version fails: {}", String::from_utf8_lossy(&printed.stderr).trim());
+        }
+        let version = String::from_utf8(printed.stdout).context("postgres --version prints no text")?.trim().to_owned();
+        let has_psql = |folder: &PathBuf| folder.join("psql").is_file();
+        let clients = std::iter::once(bin.to_owned()).chain(candidates()).find(has_psql);
+        let clients = clients.context("there is no psql, neither in it nor installed")?;
+        Ok(Self { bin: bin.to_owned(), clients, version })
     }
 
-    /// One of its programs.
+    /// One of its programs; one that is not beside the server is that of the clients.
     pub(super) fn program(&self, name: &str) -> PathBuf {
-        self.bin.join(name)
+        let beside = self.bin.join(name);
+        if beside.is_file() { beside } else { self.clients.join(name) }
     }
 
     /// The major version, 15 for 15.18.
@@ -95,7 +110,7 @@ impl Install {
             .arg("--pgdata")
             .arg(data)
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"])
-            .args(["--no-sync", "--no-instructions"])
+            .arg("--no-sync")
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .output()
@@ -130,4 +145,29 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         bail!("cannot copy {}: {}", from.display(), String::from_utf8_lossy(&done.stderr));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a folder with these programs in it, each a script.
+    fn refused(programs: &[(&str, &str)]) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, script) in programs {
+            let file = folder.path().join(name);
+            std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("it is written");
+            let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&file, runs).expect("it is set");
+        }
+        format!("{:#}", Install::at(folder.path()).expect_err("it is no server"))
+    }
+
+    #[test]
+    fn a_folder_without_a_server_says_what_is_wrong() {
+        assert_eq!(refused(&[]), "there is no postgres in it");
+        assert_eq!(refused(&[("postgres", "true")]), "there is no initdb in it");
+        let broken = refused(&[("postgres", "echo 'no libpq' >&2; exit 127"), ("initdb", "true")]);
+        assert_eq!(broken, "postgres --version fails: no libpq");
+    }
 }
