@@ -138,7 +138,8 @@ fn slot_query(version: u32) -> String {
     let invalidation = if version >= 170_000 {
         "s.invalidation_reason".to_owned()
     } else {
-        from(160_000, "CASE WHEN s.conflicting THEN 'conflicting' END", "NULL::text")
+        // 16 says so of every slot that is invalid, whatever the reason.
+        from(160_000, "CASE WHEN s.conflicting AND s.wal_status <> 'lost' THEN 'conflicting' END", "NULL::text")
     };
     format!(
         "SELECT s.plugin::text, s.database::text, s.temporary, s.active_pid, a.application_name, \

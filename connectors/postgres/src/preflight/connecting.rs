@@ -37,7 +37,7 @@ fn of_server(options: &Options, error: &ServerError) -> Finding {
     match error.code.as_str() {
         "28000" if error.message.contains("pg_hba.conf") => {
             fault("pg_hba", format!("pg_hba.conf does not let {} in", options.user))
-                .mended_by(format!("{}\nthen: SELECT pg_reload_conf();", hba_line(options, &error.message)))
+                .mended_by(format!("{}\n{}", hba_line(options, &error.message), hba_then(&error.message)))
         }
         "28000" if error.message.contains("does not exist") => {
             fault("role", format!("there is no role {}", options.user))
@@ -80,6 +80,15 @@ fn hba_line(options: &Options, message: &str) -> String {
             let bits = if address.contains(':') { 128 } else { 32 };
             format!("{kind} {database} {user} {address}/{bits} scram-sha-256")
         }
+    }
+}
+
+/// The first line that fits counts.
+fn hba_then(message: &str) -> &'static str {
+    if message.contains("rejects") {
+        "above the line that rejects it; then: SELECT pg_reload_conf();"
+    } else {
+        "then: SELECT pg_reload_conf();"
     }
 }
 

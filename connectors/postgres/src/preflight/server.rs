@@ -155,16 +155,15 @@ fn retention(observed: &Observed) -> Vec<Finding> {
             .mended_by("ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();"),
         ),
         Some(_) => {}
-        None => findings.push(
-            Finding::warning(
-                "wal_keep",
-                "max_slot_wal_keep_size does not limit what slots keep",
-                "while we are away for long, the log fills the database's disk",
-            )
-            .mended_by(
-                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); (version 13 and later)",
-            ),
-        ),
+        None => {
+            let detail = "while we are away for long, the log fills the database's disk";
+            findings.push(if observed.settings.contains_key("max_slot_wal_keep_size") {
+                Finding::warning("wal_keep", "max_slot_wal_keep_size does not limit what slots keep", detail)
+                    .mended_by("ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();")
+            } else {
+                Finding::warning("wal_keep", "before version 13 nothing limits what slots keep", detail)
+            });
+        }
     }
     if let Some(seconds) = observed.number("idle_replication_slot_timeout").filter(|&seconds| seconds > 0) {
         findings.push(

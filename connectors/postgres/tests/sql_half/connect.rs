@@ -26,7 +26,7 @@ async fn pg_50_the_session_is_pinned_against_the_roles_own_settings() {
         .expect("it answers");
     let values: Vec<String> = (0..7).map(|at| row.get(at)).collect();
     let want =
-        ["2024-01-02 03:04:05+00", "\\xdead", "0.30000000000000004", "1 day", "UTF8", "pg_catalog", "passerelle erp"];
+        ["2024-01-02 03:04:05+00", "\\xdead", rig.three_tenths(), "1 day", "UTF8", "pg_catalog", "passerelle erp"];
     assert_eq!(values, want);
 }
 

@@ -107,12 +107,14 @@ async fn pg_08_another_cluster_and_another_database_are_refused() {
 async fn pg_08_a_promoted_server_is_refused() {
     let mut rig = Rig::new("");
     let (history, point) = begin(&rig).await;
-    std::fs::write(rig.server.data_dir().join("standby.signal"), "").expect("it is written");
-    rig.server.restart().expect("it starts as a standby");
+    rig.become_standby();
     let standby = facts(&rig).await;
     assert!(standby.in_recovery);
     // PG-43: a slot may be there, from 16 on.
     assert_eq!(code(decide(&history, point, &standby)), "standby");
+    if rig.major() < 12 {
+        return; // it is promoted by a file there
+    }
     rig.sql("select pg_promote()");
     let promoted = facts(&rig).await;
     assert_eq!((promoted.timeline, promoted.in_recovery, promoted.switches.len()), (2, false, 1));

@@ -37,6 +37,13 @@ async fn a_ready_server_has_no_faults() {
     let found = check(&rig.options("postgres"), &[("customers", &["name"])]).await;
     assert_eq!(faults(&found), [""; 0]);
     assert_eq!(codes(&found, Severity::Warning), ["wal_keep"]);
+    // The setting came with 13.
+    let statement = found[0].remedy.as_deref().unwrap_or_default();
+    assert_eq!(!statement.is_empty(), rig.major() >= 13);
+    for statement in statement.split_inclusive(';') {
+        rig.sql(statement);
+    }
+    assert_eq!(check(&rig.options("postgres"), &[("customers", &["name"])]).await.is_empty(), rig.major() >= 13);
 }
 
 #[tokio::test]
@@ -219,8 +226,7 @@ async fn rows_that_a_policy_hides_are_found_before_the_load() {
 #[tokio::test]
 async fn pg_43_a_standby_is_refused() {
     let mut rig = Rig::new(CUSTOMERS);
-    std::fs::write(rig.server.data_dir().join("standby.signal"), "").expect("it is written");
-    rig.server.restart().expect("it starts as a standby");
+    rig.become_standby();
     assert_eq!(faults(&check(&rig.options("postgres"), &[("customers", &["name"])]).await), ["standby"]);
 }
 

@@ -57,6 +57,19 @@ impl Rig {
         if self.major() >= 13 { "with (publish_via_partition_root)" } else { "" }
     }
 
+    /// Starts the server again as a standby of nobody.
+    pub(crate) fn become_standby(&mut self) {
+        let (file, text) =
+            if self.major() >= 12 { ("standby.signal", "") } else { ("recovery.conf", "standby_mode = on\n") };
+        std::fs::write(self.server.data_dir().join(file), text).expect("it is written");
+        self.server.restart().expect("it starts as a standby");
+    }
+
+    /// What `0.1::float8 + 0.2` is printed as: as short as can be since 12, with three digits more than are certain before.
+    pub(crate) fn three_tenths(&self) -> &'static str {
+        if self.major() >= 12 { "0.30000000000000004" } else { "0.300000000000000044" }
+    }
+
     /// Runs statements as the superuser.
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.server.psql("postgres", sql).expect(sql)

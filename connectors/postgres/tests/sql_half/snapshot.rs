@@ -123,9 +123,11 @@ async fn pg_27_partitions_are_loaded_through_the_root_and_heirs_are_not() {
 
 #[tokio::test]
 async fn pg_59_generated_columns_are_left_out_where_the_stream_has_none() {
-    let rig = Rig::new(
-        "create table t (id int primary key, a int, twice int generated always as (a * 2) stored); insert into t values (1, 2)",
-    );
+    let rig = Rig::new("create table t (id int primary key, a int); insert into t values (1, 2)");
+    if rig.major() < 12 {
+        return; // there are none
+    }
+    rig.sql("alter table t add twice int generated always as (a * 2) stored");
     let got = loaded(&rig, "t", &["a", "twice"]).await;
     let names: Vec<_> = got[0].1.iter().map(|(name, _)| name.as_str()).collect();
     let expected: &[&str] = if rig.server.major_version() >= 18 { &["id", "a", "twice"] } else { &["id", "a"] };
