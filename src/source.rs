@@ -217,8 +217,11 @@ impl Source {
     ) -> Result<(passerelle_postgres::stream::Stream, Vec<load::LoadTask>), Ended> {
         let options = options(&self.config);
         let client = sql::connect(&options).await.map_err(Ended::Failed)?;
-        let facts = history::facts(&client, &self.config.slot).await.map_err(Ended::Failed)?;
+        let mut facts = history::facts(&client, &self.config.slot).await.map_err(Ended::Failed)?;
         let kept_history = self.history()?;
+        if facts.switches.is_empty() && kept_history.as_ref().is_some_and(|kept| kept.timeline != facts.timeline) {
+            facts.switches = history::switches(&options, facts.timeline).await.map_err(Ended::Failed)?;
+        }
         let acknowledged = self.store.acknowledged(self.id)?.as_ref().and_then(|at| Lsn::try_from(at).ok());
         let checkpoint = self.store.checkpoint(self.id)?.filter(|_| kept_history.is_some());
         let resume = resume.filter(|_| checkpoint.is_some());

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Lsn;
 
-pub use facts::{facts, slot_facts};
+pub use facts::{facts, slot_facts, switches};
 pub use retention::{Alarm, HeldBy, Retention, alarm, held_by, retention};
 
 /// What the state keeps of the server whose log it follows.

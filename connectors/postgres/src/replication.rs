@@ -15,6 +15,9 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// Starting may have to read much log before the server answers.
 const START_LIMIT: Duration = Duration::from_mins(2);
 
+/// Slots that are kept over a failover came with 17.
+const FAILOVER: u32 = 170_000;
+
 /// What the server does when it is not told (its default).
 const DEFAULT_WAL_SENDER_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -80,7 +83,16 @@ impl Replication {
             .ok_or(Malformed("an answer to IDENTIFY_SYSTEM that cannot be read"))?)
     }
 
-    /// Makes a logical slot for pgoutput and exports its snapshot. Waits at most `wait` for each transaction that was
+    /// The history file of a timeline, as the server has it: which timelines led to it, and where each ended.
+    pub async fn timeline_history(&mut self, timeline: u32) -> Result<String, Error> {
+        let command = format!("TIMELINE_HISTORY {timeline}");
+        let rows = self.connection.query(&command, "TIMELINE_HISTORY", COMMAND_LIMIT).await?;
+        let content = rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).flatten();
+        Ok(content.ok_or(Malformed("an answer to TIMELINE_HISTORY that cannot be read"))?)
+    }
+
+    /// Makes a logical slot for pgoutput and exports its snapshot. One for good is marked, where the server knows that,
+    /// to be kept over a failover: standbys that synchronise slots have it, too (PG-44). Waits at most `wait` for each transaction that was
     /// open before (PG-10), then ends with [`Error::SlotBlocked`], leaving no slot behind.
     pub async fn create_slot(&mut self, name: &str, kind: SlotKind, wait: Duration) -> Result<CreatedSlot, Error> {
         // statement_timeout has no effect on the command, lock_timeout has.
@@ -90,7 +102,11 @@ impl Replication {
             SlotKind::Durable => "",
             SlotKind::Temporary => " TEMPORARY",
         };
-        let export = if self.server_version() >= 150_000 { "(SNAPSHOT 'export')" } else { "EXPORT_SNAPSHOT" };
+        let export = match (kind, self.server_version()) {
+            (SlotKind::Durable, FAILOVER..) => "(SNAPSHOT 'export', FAILOVER)",
+            (_, 150_000..) => "(SNAPSHOT 'export')",
+            (_, _) => "EXPORT_SNAPSHOT",
+        };
         let command = format!("CREATE_REPLICATION_SLOT {}{temporary} LOGICAL \"pgoutput\" {export}", identifier(name));
         // It may wait for three generations of transactions.
         let answer = self.connection.query(&command, "creating the replication slot", wait * 3 + COMMAND_LIMIT).await;

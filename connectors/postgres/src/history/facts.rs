@@ -5,7 +5,8 @@ use tokio_postgres::{Client, Row};
 
 use super::retention::{OpenTransaction, OtherSlot};
 use super::{Reader, ServerFacts, SlotFacts, Switch};
-use crate::{Error, Lsn};
+use crate::replication::Replication;
+use crate::{Error, Lsn, Options};
 
 /// Reads the server's facts, and those of the slot of that name.
 pub async fn facts(client: &Client, slot: &str) -> Result<ServerFacts, Error> {
@@ -36,7 +37,7 @@ pub async fn facts(client: &Client, slot: &str) -> Result<ServerFacts, Error> {
         version,
         in_recovery: row.try_get(5)?,
         head: lsn(&row, 6).unwrap_or_default(),
-        switches: switches(client, timeline).await,
+        switches: readable_switches(client, timeline).await,
         max_slot_wal_keep_bytes: row.try_get::<_, Option<i64>>(8)?.map(i64::cast_unsigned),
         slot: slot_facts(client, version, slot).await?,
     })
@@ -104,9 +105,24 @@ pub(super) async fn oldest_transaction(client: &Client) -> Result<Option<OpenTra
     Ok(Some(OpenTransaction { pid: row.try_get(0)?, since: Micros(row.try_get(1)?) }))
 }
 
-/// Where the timelines before `timeline` ended, from the server's history file. Reading it needs
-/// `pg_read_server_files`; without that right the answer is none, and a change of timeline a refusal.
-async fn switches(client: &Client, timeline: u32) -> Vec<Switch> {
+/// Where the timelines before `timeline` ended, over a replication connection: the right `REPLICATION` is enough, and
+/// [`facts`] may have none for want of another. None where the server has no history file.
+pub async fn switches(options: &Options, timeline: u32) -> Result<Vec<Switch>, Error> {
+    let mut replication = Replication::connect(options).await?;
+    let history = replication.timeline_history(timeline).await;
+    replication.close().await;
+    match history {
+        Ok(text) => Ok(parse_switches(&text)),
+        Err(Error::Server(error)) => {
+            tracing::debug!(%error, "the server tells no history of its timeline");
+            Ok(Vec::new())
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// The same from the server's file. Reading it needs a right that few have; without it the answer is none.
+async fn readable_switches(client: &Client, timeline: u32) -> Vec<Switch> {
     if timeline <= 1 {
         return Vec::new();
     }

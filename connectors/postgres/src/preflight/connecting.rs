@@ -35,10 +35,11 @@ fn of_server(options: &Options, error: &ServerError) -> Finding {
     let user = sql::identifier(&options.user);
     let fault = |code, title: String| Finding::fault(code, title, error.message.clone());
     match error.code.as_str() {
-        "28000" if error.message.contains("pg_hba.conf") => {
-            fault("pg_hba", format!("pg_hba.conf does not let {} in", options.user))
-                .mended_by(format!("{}\n{}", hba_line(options, &error.message), hba_then(&error.message)))
-        }
+        "28000" if error.message.contains("pg_hba.conf") => fault(
+            "pg_hba",
+            format!("pg_hba.conf does not let {} in", options.user),
+        )
+        .mended_by(format!("{}\n{}", hba_line(options, &error.message), hba_then(&error.message))),
         "28000" if error.message.contains("does not exist") => {
             fault("role", format!("there is no role {}", options.user))
                 .mended_by(format!("{SCRAM}CREATE ROLE {user} LOGIN REPLICATION PASSWORD '…';"))

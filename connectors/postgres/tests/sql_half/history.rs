@@ -104,8 +104,8 @@ async fn pg_08_another_cluster_and_another_database_are_refused() {
 }
 
 #[tokio::test]
-async fn pg_08_a_promoted_server_is_refused() {
-    let mut rig = Rig::new("");
+async fn pg_08_pg_44_a_promoted_server_is_refused_unless_the_slot_is_kept_over_a_failover() {
+    let mut rig = Rig::new("create role erp login replication");
     let (history, point) = begin(&rig).await;
     rig.become_standby();
     let standby = facts(&rig).await;
@@ -119,7 +119,20 @@ async fn pg_08_a_promoted_server_is_refused() {
     let promoted = facts(&rig).await;
     assert_eq!((promoted.timeline, promoted.in_recovery, promoted.switches.len()), (2, false, 1));
     assert!(promoted.switches[0].at >= point);
-    assert_eq!(code(decide(&history, point, &promoted)), "other_timeline");
+    // REPLICATION alone is enough to learn where the timeline ended.
+    let options = rig.options("erp");
+    let seen = history::facts(&rig.client("erp").await, "erp").await.expect("they are read");
+    assert_eq!(seen.switches, []);
+    assert_eq!(history::switches(&options, promoted.timeline).await.expect("they are told"), promoted.switches);
+    assert_eq!(history::switches(&options, 7).await.expect("there is no such timeline"), []);
+    // From 17 on our slot is marked to be kept.
+    let want = if rig.major() >= 17 { "fits" } else { "other_timeline" };
+    assert_eq!(code(decide(&history, point, &promoted)), want);
+    let beyond = Lsn(promoted.switches[0].at.0 + 1);
+    assert_eq!(
+        code(decide(&history, beyond, &promoted)),
+        if beyond > promoted.head { "ahead_of_server" } else { "other_timeline" }
+    );
 }
 
 #[tokio::test]

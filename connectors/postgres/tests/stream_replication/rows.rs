@@ -205,6 +205,8 @@ async fn pg_50_settings_of_the_role_do_not_show_through() {
     let (lines, _) = tail.transactions(1).await;
     // As short as can be since 12; before, with three digits more than are certain.
     let sum = if rig.server.major_version() >= 12 { "0.30000000000000004" } else { "0.300000000000000044" };
-    let want = format!("full t 1 d='2024-01-02' ts='2024-01-02 03:04:05.06+00' i='1 mon -2 days +03:04:05' f='{sum}' b='\\xdead'");
+    let want = format!(
+        "full t 1 d='2024-01-02' ts='2024-01-02 03:04:05.06+00' i='1 mon -2 days +03:04:05' f='{sum}' b='\\xdead'"
+    );
     assert_eq!(lines[2], want);
 }
