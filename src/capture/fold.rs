@@ -101,7 +101,14 @@ impl Fold {
                     match event {
                         Event::Row(row) => into.loaded(table, batch.bytes(row.key), &load, batch.cells(row)),
                         Event::Schema(schema) => self.schema(&mut into, schema),
-                        Event::Begin { .. } | Event::Truncate(_) | Event::End { .. } | Event::Idle { .. } => {}
+                        Event::Begin { .. }
+                        | Event::Truncate(_)
+                        | Event::End { .. }
+                        | Event::Undo { .. }
+                        | Event::Suspect { .. }
+                        | Event::Prepared { .. }
+                        | Event::Decided { .. }
+                        | Event::Idle { .. } => {}
                     }
                 }
             }
@@ -137,6 +144,10 @@ impl Fold {
             }
             Event::Schema(schema) => self.schema(into, schema),
             Event::End { position, committed_at } => self.end(position, *committed_at)?,
+            // PostgreSQL's log says none of these; what says them has to be spooled first.
+            Event::Undo { .. } | Event::Suspect { .. } | Event::Prepared { .. } | Event::Decided { .. } => {
+                return Err(CaptureError::OutOfStep("a change that is not final"));
+            }
             Event::Idle { position } => {
                 if self.between_transactions() {
                     into.acknowledged(self.source, position);

@@ -59,6 +59,39 @@ pub enum Event {
         /// When it was committed, by the source's clock.
         committed_at: Micros,
     },
+    /// Of the row and truncate events of the open transaction only the first `kept` happened: the log took back what
+    /// came after them (a savepoint, or a rollback of what was handed on already).
+    Undo {
+        /// How many stay.
+        kept: u64,
+    },
+    /// What is held of a table, or of one row of it, can't be trusted from here on: something happened that the log does
+    /// not say. It has to be read again from the source.
+    Suspect {
+        /// The table.
+        table: TableId,
+        /// The encoded key of the row; the whole table otherwise.
+        key: Option<Span>,
+        /// Why, for people: one of a few, without values.
+        why: &'static str,
+    },
+    /// The open transaction ended undecided (a distributed one): its changes are held under a name, over restarts too,
+    /// until a [`Event::Decided`] names it.
+    Prepared {
+        /// The name, in the batch's arena.
+        name: Span,
+        /// The position after it.
+        position: Position,
+        /// When, by the source's clock.
+        committed_at: Micros,
+    },
+    /// Inside a transaction: the changes that are held under this name happened now, or never.
+    Decided {
+        /// The name, in the batch's arena.
+        name: Span,
+        /// They happened.
+        committed: bool,
+    },
     /// The log up to `position` carried nothing for us, and no transaction is open.
     Idle {
         /// The head of the log as the server has sent it.
@@ -89,6 +122,16 @@ impl Batch {
     pub fn push(&mut self, event: Event) {
         self.rows += usize::from(matches!(event, Event::Row(_)));
         self.events.push(event);
+    }
+
+    /// Drops the events from the `first` on that are not to be kept. What they packed stays in the arena.
+    pub fn retain_from(&mut self, first: usize, mut keep: impl FnMut(&Event) -> bool) {
+        let mut at = 0;
+        self.events.retain(|event| {
+            at += 1;
+            at <= first || keep(event)
+        });
+        self.rows = self.events.iter().filter(|event| matches!(event, Event::Row(_))).count();
     }
 
     /// Lets `write` append to the arena and returns the span of what it wrote.

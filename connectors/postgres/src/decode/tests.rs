@@ -74,6 +74,7 @@ fn print(batch: &Batch) -> String {
             let cells = [1, 2, 3].map(|id| cell(row, id)).join(" ");
             format!("{:?} {}{was}: {cells}", row.op, key::printed(batch.bytes(row.key)))
         }
+        other => panic!("{other:?}"),
     };
     batch.events().iter().map(line).collect::<Vec<_>>().join("; ")
 }

@@ -23,6 +23,9 @@ impl Printer {
             Event::Begin { .. } => "begin".into(),
             Event::End { .. } => "end".into(),
             Event::Idle { .. } => "idle".into(),
+            other @ (Event::Undo { .. } | Event::Suspect { .. } | Event::Prepared { .. } | Event::Decided { .. }) => {
+                panic!("{other:?}")
+            }
             Event::Truncate(table) => format!("truncate {}", self.tables[table]),
             Event::Row(row) => self.row(batch, row),
             Event::Schema(schema) => {
