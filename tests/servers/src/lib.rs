@@ -5,6 +5,7 @@
 //! not installed, starting one fails and says what to install: tests fail then, they do not skip.
 //!
 //! - [`postgres`]: PostgreSQL 11 and later;
+//! - [`mariadb`]: MariaDB, the one that is installed;
 //! - [`daemon`]: passerelle itself;
 //! - [`tls`]: a throw-away certificate authority.
 //!
@@ -15,8 +16,11 @@
 //! version. What differs between versions the tests know: each asserts what the version at hand is to do.
 
 pub mod daemon;
+pub mod mariadb;
 pub mod postgres;
 mod spawn;
 pub mod tls;
+mod wait;
 
+pub use mariadb::MariadbServer;
 pub use postgres::{Builder, PgServer, StopMode};

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::spawn::RunAs;
 use crate::tls::Certificates;
+use crate::wait::wait_until;
 use install::Install;
 use process::Process;
 
@@ -242,7 +243,7 @@ impl PgServer {
     pub fn reload(&self) -> Result<()> {
         let before = self.psql("postgres", "select pg_conf_load_time()")?;
         self.psql("postgres", "select pg_reload_conf()")?;
-        process::wait_until("the server to read its configuration", || {
+        wait_until("the server to read its configuration", || {
             Ok(self.psql("postgres", "select pg_conf_load_time()")? != before)
         })
     }

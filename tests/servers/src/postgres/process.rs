@@ -2,18 +2,13 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::StopMode;
 use crate::spawn;
-
-/// Longer than any healthy server needs on a busy machine.
-const LIMIT: Duration = Duration::from_mins(1);
-/// Between two looks. There is nothing to subscribe to.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+use crate::wait::{signal_to, wait_until};
 
 /// A postmaster.
 #[derive(Debug)]
@@ -81,31 +76,11 @@ impl Process {
     }
 }
 
-/// Looks until `done`, or fails after the limit.
-#[allow(clippy::disallowed_methods)] // The server tells nobody when it is ready; the limit is above.
-pub(super) fn wait_until(what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
-    let start = Instant::now();
-    while !done()? {
-        if start.elapsed() > LIMIT {
-            bail!("waited {LIMIT:?} for {what}");
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Ok(())
-}
-
 /// The postmaster writes its state into the eighth line of its lock file, its process id into the first.
 fn is_ready(data: &Path, pid: u32) -> bool {
     let Ok(lock) = std::fs::read_to_string(data.join("postmaster.pid")) else { return false };
     let mut lines = lock.lines();
     lines.next() == Some(&pid.to_string()) && lines.nth(6).is_some_and(|state| state.trim() == "ready")
-}
-
-fn signal_to(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // It may have ended by itself.
-        let _ = kill_process(pid, signal);
-    }
 }
 
 fn children_of(parent: u32) -> Vec<u32> {
