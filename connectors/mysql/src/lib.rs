@@ -1,7 +1,27 @@
 //! MySQL (5.6 and later) and MariaDB (10.2 and later) as a source: the pure half. No I/O, no clock.
 //!
 //! - [`wire`]: events from the bytes of the binary log, rows as places in them;
-//! - [`value`]: the canonical text of a column from its bytes.
+//! - [`value`]: the canonical text of a column from its bytes, and [`types`]: what a column holds;
+//! - [`catalog`]: what the log does not say of a table, filled in by whoever asks the server;
+//! - [`decode`]: events to [`passerelle_change::Event`]s, group by group;
+//! - [`gtid`] and [`position`]: places in the log, as the servers print them.
+//!
+//! Invariants that live here:
+//! - a cell is the same text from either server and from PostgreSQL, where the datum is the same ([`value`]);
+//! - what cannot be decoded is neither dropped nor null: its cell is refused by whoever reads it ([`value`]), and a table
+//!   whose rows cannot be told apart or whose columns do not fit is said to be suspect, no other with it ([`decode`]);
+//! - a position is the end of a group; what the log takes back is taken back ([`decode`]);
+//! - no byte from a server makes any of it panic, or allocate by a number that the server made up ([`wire`]);
+//! - no cell value is in an [`Error`].
 
+pub mod catalog;
+pub mod decode;
+pub mod error;
+pub mod gtid;
+pub mod position;
+pub mod types;
 pub mod value;
 pub mod wire;
+
+pub use error::{Class, Error};
+pub use position::{Gtids, LogPosition};

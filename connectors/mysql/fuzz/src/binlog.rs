@@ -3,4 +3,5 @@
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     passerelle_mysql::wire::read_everything(bytes);
+    passerelle_mysql::decode::read_everything(bytes);
 });
