@@ -16,7 +16,7 @@ mod row;
 mod statement;
 mod table;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use passerelle_change::{Batch, ColumnIds, Event, Micros, TableId, TableName, TableSchema};
@@ -83,7 +83,7 @@ pub struct Decoder {
     known: KnownTables,
     ids: Arc<Mutex<ColumnIds>>,
     /// The tables of the open statement; those that nobody wants are `None`.
-    mapped: HashMap<u64, Option<usize>>,
+    mapped: BTreeMap<u64, Option<usize>>,
     /// Those of them that have had rows.
     with_rows: BTreeSet<u64>,
     group: Option<Group>,
@@ -123,7 +123,7 @@ impl Decoder {
             wanted,
             known,
             ids,
-            mapped: HashMap::new(),
+            mapped: BTreeMap::new(),
             with_rows: BTreeSet::new(),
             group: None,
             payload: None,
@@ -176,7 +176,8 @@ impl Decoder {
         self.known.insert(name.clone(), known);
         for (wanted, slot) in self.wanted.iter().zip(&mut self.slots) {
             if wanted.name == *name {
-                (slot.stale, slot.table) = (false, None);
+                // The statement that is open goes on as it was described.
+                (slot.stale, slot.raw) = (false, Box::default());
             }
         }
     }

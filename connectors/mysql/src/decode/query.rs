@@ -129,7 +129,7 @@ impl Decoder {
     /// Its columns may be others: what the catalogue said is not true any more.
     fn changed(&mut self, at: usize) {
         if let Some(slot) = self.slots.get_mut(at) {
-            (slot.stale, slot.table) = (true, None);
+            (slot.stale, slot.raw) = (true, Box::default());
         }
     }
 

@@ -375,6 +375,17 @@ fn my_38_a_table_that_was_changed_is_read_again() {
 }
 
 #[test]
+fn what_the_catalogue_says_counts_from_the_next_statement_on() {
+    let mut log = Log::new();
+    let row = [1, 0, 0, 0, 0, 0, 1, 0, 2, 3, 0, 1, 0, 0, 0, 5, 0, 0, 0];
+    log.query("BEGIN").event(19, &[TABLE, NAMES].concat());
+    let name = TableName { schema: "shop".into(), name: "t".into() };
+    log.decoder.know(&name, KnownTable::default());
+    log.event(23, &row);
+    assert!(log.hand_on().contains(&"Full 1: 5".to_owned()));
+}
+
+#[test]
 fn my_79_names_by_the_servers_rule() {
     for (names_ignore_case, want) in [(false, 0), (true, 1)] {
         let mut decoder = decoder("C", &["v"], Settings { names_ignore_case, ..Settings::default() });
