@@ -40,6 +40,14 @@ pub enum Input {
         /// The rows, as [`passerelle_change::Op::Full`].
         batch: Batch,
     },
+    /// Rows that were fetched by their keys, and that the checkpoint has passed: they fill what is absent, and change
+    /// nothing else.
+    Fetched {
+        /// Their table.
+        table: TableId,
+        /// The rows, as [`passerelle_change::Op::Full`].
+        batch: Batch,
+    },
     /// How far a load is.
     Load {
         /// The table.

@@ -11,6 +11,7 @@
 
 pub mod board;
 mod connections;
+pub mod growth;
 mod health;
 mod metrics;
 pub mod model;

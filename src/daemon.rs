@@ -10,13 +10,13 @@ mod requests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::Timestamp;
 use passerelle_change::ColumnIds;
 use passerelle_crm::limiter::DayRecord;
-use passerelle_crm::{Auth, Limiter, Limits, Moment, Salesforce, SalesforceOptions};
+use passerelle_crm::{Limiter, Limits, Moment, Salesforce};
 use passerelle_postgres::Class;
 use passerelle_postgres::stream::Progress;
 use passerelle_state::{Gate, MappingId, SourceId, Store};
@@ -27,12 +27,14 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::{Capture, Durable, gate_for};
 use crate::config::{Fault, Faults, Files, Loaded, model};
 use crate::control::board::{Board, Entry};
+use crate::control::growth::Growth;
 use crate::control::model::{DaemonState, SourceState};
 use crate::control::request::{self, Handle};
 use crate::control::server::{self, Server};
 use crate::delivery::{Client, Command, Delivery, LaneSetup, SourceView};
 use crate::mapping::MappingFault;
 use crate::source::{self, CompiledMapping, SetupFault, Source, chain};
+use crate::wanted::Wanted;
 
 /// Inputs between the connector and capture.
 const INPUTS: usize = 4;
@@ -45,6 +47,7 @@ struct ReadySource {
     config: model::Source,
     gate: Arc<Gate>,
     durable: watch::Receiver<Durable>,
+    wanted: Arc<Wanted>,
     mappings: Vec<CompiledMapping>,
 }
 
@@ -57,6 +60,8 @@ struct Shared {
     stop: CancellationToken,
     /// Delivery outlives the sources a little, so that what is under way is settled.
     stop_delivery: CancellationToken,
+    /// A source is to be set up anew.
+    outdated: CancellationToken,
 }
 
 /// What runs, and ends the daemon when it fails.
@@ -65,6 +70,8 @@ type Pipelines = JoinSet<anyhow::Result<()>>;
 /// Why the pipelines ended in good order.
 enum End {
     Stopped,
+    /// The same configuration again.
+    SetUpAnew,
     Reload(Box<Loaded>),
 }
 
@@ -85,6 +92,7 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> anyhow::Result<()> {
     // Not under systemd, or an old one: nothing is lost.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
+    let forecast = tokio::spawn(forecast_disk(Arc::clone(&store), Arc::clone(&board), daemon.disk_budget_bytes));
     let result = configurations(loaded, &store, &board, &stop, inbox, &path).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     store.sync()?;
@@ -92,6 +100,7 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> anyhow::Result<()> {
     serving.await.context("the status socket")?;
     signals.iter().for_each(tokio::task::JoinHandle::abort);
     watchdog.abort();
+    forecast.abort();
     result
 }
 
@@ -123,12 +132,16 @@ async fn configurations(
             daemon: config.daemon.clone(),
             stop: stop.child_token(),
             stop_delivery: CancellationToken::new(),
+            outdated: CancellationToken::new(),
         });
         match pipelines(&loaded, &shared, &mut inbox, path).await? {
             End::Stopped => return Ok(()),
-            End::Reload(next) => loaded = *next,
+            End::SetUpAnew => {}
+            End::Reload(next) => {
+                loaded = *next;
+                tracing::info!(config_hash = loaded.config.hash, "the configuration was read again");
+            }
         }
-        tracing::info!(config_hash = loaded.config.hash, "the configuration was read again");
     }
 }
 
@@ -156,6 +169,7 @@ async fn pipelines(
     let result = loop {
         tokio::select! {
             () = shared.stop.cancelled() => break Ok(End::Stopped),
+            () = shared.outdated.cancelled() => break Ok(End::SetUpAnew),
             Some(set_up) = setups.join_next() => match set_up? {
                 Ok(Some((source, pipeline))) => {
                     desk.know(&source);
@@ -198,7 +212,8 @@ fn source_faults(faults: Vec<MappingFault>, files: Files) -> Faults {
 
 type SourcePipeline = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
-/// Reads a source's catalogue, again and again until it can be read; `None` when the daemon stops before.
+/// Reads a source's catalogue, or takes it as it was read last where the database is away. Neither is to be had before
+/// the first start: then it is read again and again until it can be; `None` when the daemon stops before.
 async fn set_up(
     shared: Arc<Shared>,
     config: model::Source,
@@ -215,6 +230,11 @@ async fn set_up(
                     Class::Fatal => return Err(SetupFault::Postgres(error)),
                 };
                 let text = chain(&error);
+                let kept = source::prepare_remembered(&config, id, &mappings, &shared.store, &shared.ids)?;
+                if let Some((tables, compiled)) = kept {
+                    tracing::warn!(source = %config.name, error = %text, "the source can't be reached: its tables are taken as they were last seen");
+                    return start(&shared, config, id, Arc::new(tables), compiled).map(Some);
+                }
                 tracing::warn!(source = %config.name, error = %text, "the source can't be set up yet");
                 shared.board.source(&config.name, |source| {
                     source.kind = "postgres".into();
@@ -242,6 +262,7 @@ fn start(
     mappings: Vec<CompiledMapping>,
 ) -> Result<(ReadySource, SourcePipeline), SetupFault> {
     let store = Arc::clone(&shared.store);
+    tables.remember(id, &store)?;
     let gate = Arc::new(gate_for(&store, mappings.iter().map(|mapping| mapping.id))?);
     let mut lanes: BTreeMap<_, Vec<MappingId>> = BTreeMap::new();
     for mapping in &mappings {
@@ -266,6 +287,7 @@ fn start(
         durable: publish,
         cancel: CancellationToken::new(),
     };
+    let wanted = Arc::new(Wanted::default());
     let source = Source {
         config: config.clone(),
         id,
@@ -276,8 +298,10 @@ fn start(
         capture: input,
         durable: durable.clone(),
         progress: Arc::new(Progress::default()),
+        wanted: Arc::clone(&wanted),
         disk_budget_bytes: shared.daemon.disk_budget_bytes,
         cancel: shared.stop.clone(),
+        outdated: shared.outdated.clone(),
     };
     let name = config.name.clone();
     let pipeline = Box::pin(async move {
@@ -288,7 +312,7 @@ fn start(
         captured.with_context(|| format!("the capture of {name}"))?;
         ran.with_context(|| format!("source {name}"))
     });
-    Ok((ReadySource { id, config, gate, durable, mappings }, pipeline))
+    Ok((ReadySource { id, config, gate, durable, wanted, mappings }, pipeline))
 }
 
 /// Begins the delivery of every CRM whose sources are all known, once.
@@ -350,6 +374,7 @@ fn delivery(
             id: mapping.id,
             source_index: index,
             table: mapping.table,
+            columns: mapping.columns.clone(),
             object_id: shared.store.object_id(&crm.name, &mapping.config.object)?,
             config: Arc::clone(&mapping.config),
             mapping: Arc::clone(&mapping.mapping),
@@ -361,6 +386,7 @@ fn delivery(
         id: source.id,
         gate: Arc::clone(&source.gate),
         durable: source.durable.clone(),
+        wanted: Arc::clone(&source.wanted),
         has_passed: source::has_passed,
     });
     let configs = mappings.iter().map(|(_, mapping)| &*mapping.config);
@@ -383,26 +409,14 @@ fn client<'c>(
     mappings: impl Iterator<Item = &'c model::Mapping>,
     limiter: &Arc<Limiter>,
 ) -> anyhow::Result<Client> {
-    let auth = match crm.auth.clone() {
-        model::Auth::Token { token } => Auth::Token { token },
-        model::Auth::Jwt { client_id, username, private_key, audience, token_url } => {
-            Auth::Jwt { client_id, username, private_key, audience, token_url }
-        }
-        model::Auth::ClientCredentials { client_id, client_secret, token_url } => {
-            Auth::ClientCredentials { client_id, client_secret, token_url }
-        }
-    };
     match crm.kind {
         model::CrmKind::Salesforce => {
-            let mut options = SalesforceOptions::new(crm.url.clone(), auth);
+            let mut options = crate::crm::salesforce(crm, limiter);
             for mapping in mappings {
                 let references =
                     mapping.fields.iter().filter(|field| matches!(field.value, model::FieldSource::Reference { .. }));
                 options.references.extend(references.map(|field| (mapping.object.to_string(), field.name.to_string())));
             }
-            options.limiter = Some(Arc::clone(limiter));
-            options.http.proxy.clone_from(&crm.proxy);
-            options.http.ca.clone_from(&crm.ca);
             Ok(Client::Salesforce(Salesforce::new(options).with_context(|| format!("crm {}", crm.name))?))
         }
     }
@@ -445,6 +459,19 @@ async fn reload_on_signal(handle: Handle) {
             Ok(done) => done.lines.iter().for_each(|line| tracing::info!("reload: {line}")),
             Err(fault) => tracing::error!(hint = fault.hint, "nothing was reloaded: {}", fault.message),
         }
+    }
+}
+
+/// When the state will have grown to its budget, by how it has grown lately.
+async fn forecast_disk(store: Arc<Store>, board: Arc<Board>, budget_bytes: u64) {
+    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    let mut size = Growth::default();
+    loop {
+        tick.tick().await;
+        let bytes = store.size_bytes_recently();
+        size.note(Instant::now(), bytes as f64);
+        let full_in = size.until(budget_bytes.saturating_sub(bytes) as f64);
+        board.daemon(|daemon| daemon.disk_full_in_seconds = full_in.map(|left| left.as_secs()));
     }
 }
 

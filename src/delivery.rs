@@ -28,6 +28,7 @@ mod report;
 mod requests;
 mod round;
 mod settle;
+mod suspicion;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

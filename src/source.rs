@@ -3,8 +3,10 @@
 //! [`setup`] reads the catalogue and compiles the mappings against it. [`Source::run`] then keeps a stream open: it
 //! checks the server's history, makes the slot on the first start, reads the tables through the slot's own snapshot
 //! ([`load`]), and connects again whenever the connection ends. What was handed to capture is durable before it
-//! connects again, so that nothing is folded twice and nothing older over something newer.
+//! connects again, so that nothing is folded twice and nothing older over something newer. Beside the stream, [`fetch`]
+//! reads single rows that the log gave in part.
 
+mod fetch;
 mod load;
 mod publish;
 mod setup;
@@ -27,9 +29,10 @@ use crate::capture::{Durable, Input};
 use crate::config::model;
 use crate::control::board::Board;
 use crate::control::model::{LastError, SourceState, TableState, TableStatus};
+use crate::wanted::Wanted;
 
 pub use publish::refresh;
-pub use setup::{CompiledMapping, SetupFault, Tables, prepare};
+pub use setup::{CompiledMapping, SetupFault, Tables, prepare, prepare_remembered};
 
 /// The first wait after a connection that failed; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -59,10 +62,14 @@ pub struct Source {
     pub durable: watch::Receiver<Durable>,
     /// How far its stream is.
     pub progress: Arc<Progress>,
+    /// Rows that delivery can't do without, and that the log gave in part.
+    pub wanted: Arc<Wanted>,
     /// How much disk the state may take, in bytes.
     pub disk_budget_bytes: u64,
     /// Ends it.
     pub cancel: CancellationToken,
+    /// Told when the tables are not as they were remembered: the source has ended, and is to be set up anew.
+    pub outdated: CancellationToken,
 }
 
 /// Why a source ends for good.
@@ -85,6 +92,8 @@ enum Ended {
     Stopped,
     /// Connect again.
     Failed(Error),
+    /// The tables are not what they were set up for.
+    Outdated,
     /// The history does not fit: nothing is read until it does.
     Refused(history::HistoryRefusal),
     /// For good.
@@ -140,6 +149,8 @@ impl Source {
             Arc::clone(&self.progress),
         ));
         let _stop_ticker = tokio_util::task::AbortOnDropHandle::new(ticker);
+        let fetching = tokio::spawn(fetch::Fetching::of(&self).run());
+        let _stop_fetching = tokio_util::task::AbortOnDropHandle::new(fetching);
         self.show_tables()?;
         loop {
             if self.is_paused()? {
@@ -149,6 +160,11 @@ impl Source {
                 let began = tokio::time::Instant::now();
                 match self.connection(&mut failures).await {
                     Ended::Stopped => {}
+                    Ended::Outdated => {
+                        tracing::info!(source = %self.config.name, "the tables have changed since they were last seen: the source is set up anew");
+                        self.outdated.cancel();
+                        return Ok(());
+                    }
                     Ended::Fatal(error) => return Err(error),
                     Ended::Refused(refusal) => self.refused(&refusal).await,
                     Ended::Failed(error) => {
@@ -217,6 +233,9 @@ impl Source {
     ) -> Result<(passerelle_postgres::stream::Stream, Vec<load::LoadTask>), Ended> {
         let options = options(&self.config);
         let client = sql::connect(&options).await.map_err(Ended::Failed)?;
+        if !self.tables.are_current(&client).await.map_err(Ended::Failed)? {
+            return Err(Ended::Outdated);
+        }
         let mut facts = history::facts(&client, &self.config.slot).await.map_err(Ended::Failed)?;
         let kept_history = self.history()?;
         if facts.switches.is_empty() && kept_history.as_ref().is_some_and(|kept| kept.timeline != facts.timeline) {
@@ -324,7 +343,10 @@ impl Source {
             });
             if !whole {
                 let load = self.next_load(table.id, columns)?;
-                self.store.set_load(table.id, &load)?;
+                // What an earlier load brought goes on being delivered while the rest is read.
+                if !known.is_some_and(|load| matches!(load.stage, LoadStage::Loaded { .. })) {
+                    self.store.set_load(table.id, &load)?;
+                }
                 wanted.push((table, load));
             }
         }
@@ -348,7 +370,7 @@ impl Source {
             Err(Ended::Failed(error)) => {
                 tracing::warn!(source = %self.config.name, error = %chain(&error), "a load can't begin yet");
             }
-            Err(Ended::Stopped | Ended::Refused(_) | Ended::Fatal(_)) => {}
+            Err(Ended::Stopped | Ended::Outdated | Ended::Refused(_) | Ended::Fatal(_)) => {}
         }
     }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use passerelle_change::{Batch, Cells, ColumnId, Event, Micros, Op, Position, RowChange, Seq, TableId, TableSchema};
 use passerelle_state::{
-    CaptureBatch, Checkpoint, Gate, Generation, MappingId, Move, OpenTransaction, Row, RowBuf, SourceId, StateError,
-    Store,
+    CaptureBatch, Checkpoint, Gate, Generation, MappingId, Move, OpenTransaction, Row, RowBuf, SourceId, Standing,
+    StateError, Store,
 };
 
 use super::writer::{Turn, Writer};
@@ -112,16 +112,14 @@ impl Fold {
                     }
                 }
             }
+            Input::Fetched { table, batch } => into = self.fetched(into, table, &batch, writer).await?,
             Input::Load { table, load } => into.load(table, &load),
             Input::Begin(checkpoint) => self.start_at(checkpoint),
             Input::Reconnecting(reply) => {
-                let (store, gate) = (into.store(), into.gate());
-                let stamped = self.hand_over(into, writer.turn().await?);
-                writer.settled().await?;
+                into = self.written(into, writer).await?;
                 self.reconnecting();
                 // Whoever asked has gone: the daemon stops.
                 let _ = reply.send(self.position.clone());
-                into = CaptureBatch::begin(store, gate, self.between_transactions(), stamped);
             }
         }
         Ok(into)
@@ -210,12 +208,8 @@ impl Fold {
         let (old_key, key) = (batch.bytes(old_span), batch.bytes(row.key));
         let reads = row.op == Op::Partial && !self.is_replayed();
         if reads {
-            let (store, gate) = (into.store(), into.gate());
-            // The old row may be in this batch: write what there is, then read. This row is not counted yet: what is
-            // written says up to where a replay skips.
-            let stamped = self.hand_over(into, writer.turn().await?);
-            writer.settled().await?;
-            into = CaptureBatch::begin(store, gate, false, stamped);
+            // This row is not counted yet: what is written says up to where a replay skips.
+            into = self.written(into, writer).await?;
         }
         let Some(at) = self.step()? else { return Ok(into) };
         let mut new = RowBuf::from(Row::changed(row.op, self.seq, batch.cells(row)));
@@ -233,6 +227,39 @@ impl Fold {
         into.moved(self.source, self.seq, &Move { table: row.table, old: old_key.to_vec(), new: key.to_vec() });
         self.enqueue(&mut into, row.table, key, at);
         Ok(into)
+    }
+
+    /// Fills what rows lack with what was fetched of them. Not a change: they are no newer by it.
+    async fn fetched<'s>(
+        &mut self,
+        into: CaptureBatch<'s>,
+        table: TableId,
+        batch: &Batch,
+        writer: &Writer,
+    ) -> Result<CaptureBatch<'s>, CaptureError> {
+        let mut into = self.written(into, writer).await?;
+        for event in batch.events() {
+            let Event::Row(fetched) = event else { continue };
+            let key = batch.bytes(fetched.key);
+            let store = into.store();
+            if let Some(row) = store.row_now(table, key)?.filter(|row| row.standing != Standing::Gone) {
+                let whole = row.completed_by(&Row::changed(Op::Full, Seq::ZERO, batch.cells(fetched)));
+                into.put_row(table, key, &whole.as_row());
+            }
+        }
+        Ok(into)
+    }
+
+    /// Everything up to here is written, so that it can be read.
+    async fn written<'s>(
+        &mut self,
+        batch: CaptureBatch<'s>,
+        writer: &Writer,
+    ) -> Result<CaptureBatch<'s>, CaptureError> {
+        let (store, gate) = (batch.store(), batch.gate());
+        let stamped = self.hand_over(batch, writer.turn().await?);
+        writer.settled().await?;
+        Ok(CaptureBatch::begin(store, gate, self.between_transactions(), stamped))
     }
 
     fn schema(&mut self, into: &mut CaptureBatch<'_>, schema: &TableSchema) {

@@ -176,6 +176,35 @@ fn pg_14_a_key_change_keeps_what_the_log_left_out() {
 }
 
 #[test]
+fn fetched_rows_fill_what_is_absent_and_nothing_else() {
+    let running = Running::start(&folder());
+    let mut batch = Batch::new();
+    begin(&mut batch, 16);
+    row(&mut batch, 1, Op::Partial, &[(1, "newer")], None);
+    row(&mut batch, 2, Op::Gone, &[], None);
+    end(&mut batch, 16);
+    begin(&mut batch, 32);
+    row(&mut batch, 3, Op::Partial, &[(1, "half a transaction")], None);
+    running.send(batch);
+    let mut fetched = Batch::new();
+    for key in 1..=4 {
+        row(&mut fetched, key, Op::Full, &[(1, "read"), (2, "filled")], None);
+    }
+    running.input.blocking_send(Input::Fetched { table: TABLE, batch: fetched }).expect("capture runs");
+    let mut rest = Batch::new();
+    row(&mut rest, 1, Op::Partial, &[(2, "newest")], None);
+    end(&mut rest, 32);
+    running.send(rest);
+    running.settle();
+    assert_eq!(running.row(1), Some((Standing::Full, 4, "newer newest".into())));
+    assert_eq!(running.row(2), Some((Standing::Gone, 2, String::new())), "a row that is gone stays gone");
+    assert_eq!(running.row(3), Some((Standing::Full, 3, "half a transaction filled".into())), "and is no newer by it");
+    assert_eq!(running.row(4), None, "nobody asked for it");
+    assert_eq!(running.checkpoint().position, Position::new("0/20"));
+    running.stop();
+}
+
+#[test]
 fn pg_03_idle_log_is_acknowledged_and_is_no_checkpoint() {
     let running = Running::start(&folder());
     let mut batch = Batch::new();

@@ -11,6 +11,9 @@ use super::{Failure, Global, print_json, stdout_paint};
 use crate::control::model::{CrmState, CrmStatus, DaemonState, MappingState, MappingStatus};
 use crate::control::model::{SourceState, SourceStatus, Status, TableState, Window};
 
+/// What is forecast for later than this, in seconds, is not worth a line: a day.
+const SOON: u64 = 86_400;
+
 /// Reads and prints the status.
 pub(super) async fn status(global: &Global) -> Result<(), Failure> {
     let client = Client::new(global)?;
@@ -153,7 +156,7 @@ fn notes(status: &Status, now: Timestamp) -> Vec<Note> {
         let text = "its files have changed since they were read".to_owned();
         notes.push(note(Tone::Warning, "configuration", text, Some("passerelle check && passerelle reload")));
     }
-    if let Some(seconds) = status.daemon.disk_full_in_seconds {
+    if let Some(seconds) = status.daemon.disk_full_in_seconds.filter(|&seconds| seconds < SOON) {
         let text = format!("the disk budget is reached in {}", span(seconds as f64));
         notes.push(note(Tone::Warning, "state", text, None));
     }

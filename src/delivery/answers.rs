@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use passerelle_change::key::printed;
 use passerelle_change::{Outcome, RequestError, RetryScope, WriteOp};
 use passerelle_crm::Moment;
 use passerelle_state::{Hold, MappingId, StateError};
@@ -16,6 +17,8 @@ use crate::failpoint;
 
 /// After a fault that a person has to mend, one request is tried this often.
 const OPERATOR_WAIT: Duration = Duration::from_secs(30);
+/// While a record is looked for that the CRM's server fails at, the waits are no longer than this.
+const SEARCH_WAIT: Duration = Duration::from_secs(1);
 
 impl Engine<'_> {
     /// A request has come back.
@@ -35,6 +38,9 @@ impl Engine<'_> {
                 if staged.is_empty() {
                     // The org was asked for, and is the one that is expected.
                     self.expect_org = None;
+                }
+                if let Some(one) = staged.first() {
+                    self.requests.suspicions.served(&one.plan.write.object, staged.len());
                 }
                 self.outcomes(staged, answer.outcomes)?;
             }
@@ -105,7 +111,19 @@ impl Engine<'_> {
             }
             RequestError::Transient { .. } => {
                 self.limiter.served(None, Moment::now());
-                self.back_off(Duration::from_millis(250));
+                let (mut most, mut alone) = (LONGEST_WAIT, false);
+                if let Some(one) = staged.first() {
+                    let object = &one.plan.write.object;
+                    let is_last = self.requests.suspicions.failed(object, staged.len());
+                    alone = staged.len() == 1 && (is_last || one.entry.goes_alone());
+                    if self.requests.suspicions.is_searching(object) {
+                        most = SEARCH_WAIT;
+                    }
+                }
+                self.back_off(Duration::from_millis(250), most);
+                if alone {
+                    return self.suspect(staged, &text);
+                }
             }
             RequestError::Operator { hint, .. } => {
                 self.limiter.served(None, Moment::now());
@@ -124,9 +142,24 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Full jitter below a bound that doubles.
-    fn back_off(&mut self, first: Duration) {
-        let bound = first.saturating_mul(1 << self.failures.min(10)).min(LONGEST_WAIT);
+    /// The server failed at a record alone: it is set aside, and what else there is goes on.
+    fn suspect(&mut self, staged: Vec<Staged>, text: &str) -> Result<(), StateError> {
+        let accepted = self.records_total > self.records_before_suspect;
+        self.records_before_suspect = self.records_total;
+        let mut notes = Notes::new(self.store, now_micros(), None);
+        for one in staged {
+            let Some(&index) = self.by_id.get(&one.lane) else { continue };
+            let lane = &mut self.lanes[index];
+            notes.position = self.sources[lane.source_index].durable.borrow().position.clone();
+            tracing::warn!(crm = self.name, mapping = %lane.config.name, record = %printed(&one.entry.row_key), error = %text, "the CRM fails at a record; it is tried alone");
+            notes.suspect(lane, &one.entry, &one.plan, text.to_owned(), accepted)?;
+        }
+        self.write(&mut notes)
+    }
+
+    /// Full jitter below a bound that doubles, up to `most`.
+    fn back_off(&mut self, first: Duration, most: Duration) {
+        let bound = first.saturating_mul(1 << self.failures.min(10)).min(most);
         self.failures += 1;
         self.not_before = Some(Instant::now() + bound.mul_f64(rand::random_range(0.1..1.0)));
     }

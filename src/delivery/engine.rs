@@ -17,6 +17,7 @@ use crate::capture::Durable;
 use crate::config::model;
 use crate::control::board::Board;
 use crate::mapping::Mapping;
+use crate::wanted::Wanted;
 
 /// The wait after a failed request doubles up to this.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -31,6 +32,8 @@ pub struct LaneSetup {
     pub source_index: usize,
     /// Its table.
     pub table: TableId,
+    /// The columns that a load of the table brings, by id.
+    pub columns: Vec<u32>,
     /// The number of its object.
     pub object_id: u32,
     /// As configured.
@@ -51,6 +54,8 @@ pub struct SourceView {
     pub gate: Arc<Gate>,
     /// What is durable.
     pub durable: watch::Receiver<Durable>,
+    /// Where rows are asked for that came in part.
+    pub wanted: Arc<Wanted>,
     /// Whether the first position is at or past the second: the connector's own comparison.
     pub has_passed: fn(&Position, &Position) -> bool,
 }
@@ -105,6 +110,8 @@ pub(super) struct Engine<'s> {
     pub held: bool,
     pub records_total: u64,
     pub throttled_total: u64,
+    /// `records_total` when the CRM's server failed at a record alone last.
+    pub records_before_suspect: u64,
     pub linger: Duration,
     /// Something could be sent: what capture makes durable is looked at at once.
     pub listens: bool,
@@ -128,9 +135,7 @@ impl Delivery {
         let now = Instant::now();
         let mut lanes = Vec::new();
         for setup in self.lanes.drain(..) {
-            let ids = (setup.id, setup.table, setup.object_id);
-            let (index, needs, children) = (setup.source_index, setup.needs, setup.has_children);
-            lanes.push(Lane::new(&store, ids, index, setup.config, setup.mapping, needs, children, now_micros())?);
+            lanes.push(Lane::new(&store, setup, now_micros())?);
         }
         let mut engine = Engine {
             name: &self.name,
@@ -152,6 +157,7 @@ impl Delivery {
             held: false,
             records_total: 0,
             throttled_total: 0,
+            records_before_suspect: 0,
             linger: Duration::ZERO,
             listens: true,
             recent: (now, 0, 0),

@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use passerelle_change::{Micros, Seq, TableId};
 use passerelle_state::{
-    Cursor, Figures, Generation, Load, LoadStage, MappingId, Parked, ParkedRow, Queued, RowBuf, Since, StateError,
-    Store, View,
+    Cursor, Figures, Generation, Load, LoadStage, MappingId, Parked, ParkedRow, ParkedWhy, Queued, RowBuf, Since,
+    StateError, Store, View,
 };
 
+use super::engine::LaneSetup;
 use super::guard::DeletionGuard;
 use super::now_micros;
 use super::reach::{self, Reach};
 use crate::config::model;
+use crate::control::growth::Growth;
 use crate::mapping::Mapping;
 
 /// Rows of one mapping in hand at once: bounds the memory, and keeps one mapping from holding up the others.
@@ -53,6 +55,11 @@ impl Entry {
         }
     }
 
+    /// The CRM's server failed at it, so nobody is to share its request.
+    pub(super) fn goes_alone(&self) -> bool {
+        matches!(&self.origin, Origin::Parked { parked, .. } if parked.why == ParkedWhy::Suspected)
+    }
+
     /// The queue entry behind it.
     pub(super) fn queued(&self) -> Option<Queued> {
         match self.origin {
@@ -73,6 +80,8 @@ pub(super) struct Lane {
     pub mapping: Arc<Mapping>,
     pub guard: DeletionGuard,
     pub figures: Figures,
+    /// Rows that were settled, for the forecast.
+    pub settled: Growth,
     /// Mappings whose fields refer to this one.
     pub has_children: bool,
     /// Tables that must be loaded before this mapping is delivered: its own and its parents'.
@@ -80,6 +89,10 @@ pub(super) struct Lane {
     pub loaded: bool,
     /// The newest load of its table that is delivered.
     load: u32,
+    /// The columns that a load of the table brings, by id.
+    columns: Vec<u32>,
+    /// That load lacks some of them: another is to come, and all rows are looked at then.
+    awaits_columns: bool,
     /// The last TRUNCATE of its table that the view shows.
     pub truncated: Option<Seq>,
     /// Why nothing of it is delivered.
@@ -123,18 +136,8 @@ struct Scan {
 }
 
 impl Lane {
-    #[expect(clippy::too_many_arguments, reason = "the parts of a lane, each once")]
-    pub(super) fn new(
-        store: &Store,
-        ids: (MappingId, TableId, u32),
-        source_index: usize,
-        config: Arc<model::Mapping>,
-        mapping: Arc<Mapping>,
-        needs: Vec<TableId>,
-        has_children: bool,
-        now: u64,
-    ) -> Result<Self, StateError> {
-        let (id, table, object_id) = ids;
+    pub(super) fn new(store: &Store, setup: LaneSetup, now: u64) -> Result<Self, StateError> {
+        let LaneSetup { id, source_index, table, columns, object_id, config, mapping, needs, has_children } = setup;
         let next_run = match &config.delivery {
             model::Delivery::Realtime => None,
             model::Delivery::Every(_) => Some(now),
@@ -151,6 +154,7 @@ impl Lane {
             object_id,
             guard: DeletionGuard::new(config.guard, store.deletions(id)?),
             figures: store.figures(id)?,
+            settled: Growth::default(),
             reach: Reach::new(&config),
             config,
             mapping,
@@ -158,6 +162,8 @@ impl Lane {
             needs,
             loaded: false,
             load: 0,
+            columns,
+            awaits_columns: false,
             truncated: None,
             held: None,
             paused: false,
@@ -325,7 +331,10 @@ impl Lane {
     /// Begins the scan that a load, a new revision or a TRUNCATE calls for, if it is not done.
     pub(super) fn begin_scan(&mut self, store: &Store, load: &Load, newest: Seq) -> Result<(), StateError> {
         let truncated = self.truncated.unwrap_or_default();
-        self.load = load.number;
+        if self.load != load.number {
+            self.load = load.number;
+            self.awaits_columns = !self.columns.iter().all(|id| load.columns.contains(id));
+        }
         let revision = self.revision();
         if let Some(scan) = &self.scan
             && scan.cursor.revision == revision
@@ -350,6 +359,11 @@ impl Lane {
         let (after, ended) = (cursor.after.clone(), cursor.done);
         self.scan = Some(Scan { cursor, chunks: VecDeque::new(), next: 0, after, ended });
         Ok(())
+    }
+
+    /// Whether a row that lacks columns is to be asked for: one of a scan is looked at again when the columns are loaded.
+    pub(super) fn fetches(&self, entry: &Entry) -> bool {
+        !(self.awaits_columns && matches!(entry.origin, Origin::Scan { .. }))
     }
 
     /// Rows of a scan are still to come or in hand.

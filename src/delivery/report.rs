@@ -48,7 +48,8 @@ impl Engine<'_> {
             crm.retry_at = retry_at;
             crm.last_error = error;
         });
-        for lane in &self.lanes {
+        for lane in &mut self.lanes {
+            lane.settled.note(now, (lane.figures.delivered + lane.figures.unchanged) as f64);
             let state = match () {
                 () if lane.paused => MappingState::Paused,
                 () if lane.held.is_some() => MappingState::Held,
@@ -99,6 +100,10 @@ impl Engine<'_> {
             })?;
             self.board.mapping(&lane.config.name, |mapping| {
                 mapping.pending = Some(pending);
+                // What is not counted to its end can't be divided.
+                let drained_in = (pending < EXACT).then(|| lane.settled.until(pending as f64)).flatten();
+                mapping.drained_in_seconds =
+                    if pending == 0 { Some(0.0) } else { drained_in.map(|left| left.as_secs_f64()) };
                 mapping.waiting_parent = Some(waiting);
                 mapping.oldest_pending_at = since;
                 mapping.dead_letters = Some(dead);

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::SharedClient;
 use super::lane::Entry;
 use super::prepare::Plan;
+use super::suspicion::Suspicions;
 
 /// The vendor's most records a request; the client says how many of them fit by their size.
 pub(super) const MOST_RECORDS: usize = 200;
@@ -50,7 +51,7 @@ pub(super) type Rows = HashMap<MappingId, HashMap<Vec<u8>, RecordId>>;
 #[derive(Default)]
 pub(super) struct Requests {
     bins: BTreeMap<Form, VecDeque<Staged>>,
-    /// Parts of a refused batch: each goes alone.
+    /// Parts of a refused batch, and records that go alone.
     split: VecDeque<Vec<Staged>>,
     busy: HashSet<RecordId>,
     /// Of these, the ones whose external key changes.
@@ -58,6 +59,8 @@ pub(super) struct Requests {
     /// How many writes on their way name a record by its external key.
     named: HashMap<RecordId, usize>,
     rows: Rows,
+    /// Objects whose requests the CRM's server fails at.
+    pub suspicions: Suspicions,
     flying: JoinSet<Answered>,
 }
 
@@ -88,12 +91,17 @@ impl Requests {
 
     /// A request's worth of one form is staged.
     pub(super) fn has_full_bin(&self) -> bool {
-        !self.split.is_empty() || self.bins.values().any(|bin| bin.len() >= MOST_RECORDS)
+        let is_full = |(form, bin): (&Form, &VecDeque<Staged>)| bin.len() >= self.suspicions.most(&form.object);
+        !self.split.is_empty() || self.bins.iter().any(is_full)
     }
 
     /// Stages a write.
     pub(super) fn stage(&mut self, lane: MappingId, entry: Entry, plan: Plan) {
         self.hold(lane, &entry, &plan);
+        if entry.goes_alone() {
+            self.split.push_back(vec![Staged { lane, entry, plan, since: Instant::now() }]);
+            return;
+        }
         let form = Form {
             op: plan.write.op,
             object: Arc::clone(&plan.write.object),
@@ -141,7 +149,7 @@ impl Requests {
         };
         let (form, bin) = self.bins.iter_mut().filter(|(_, bin)| !bin.is_empty()).min_by_key(rank)?;
         let form = form.clone();
-        let mut staged: Vec<Staged> = bin.drain(..bin.len().min(MOST_RECORDS)).collect();
+        let mut staged: Vec<Staged> = bin.drain(..bin.len().min(self.suspicions.most(&form.object))).collect();
         let writes: Vec<Write> = staged.iter().map(|staged| staged.plan.write.clone()).collect();
         let fits = client.records_per_request(&writes).max(1);
         for back in staged.drain(fits.min(staged.len())..).rev() {

@@ -294,7 +294,14 @@ impl Engine<'_> {
                 notes.wait(lane, &entry, parent, &parents)?;
                 Ok(true)
             }
+            Verdict::Park(ParkedWhy::Incomplete) if !lane.fetches(&entry) => {
+                notes.done(lane, &entry)?;
+                Ok(false)
+            }
             Verdict::Park(why) => {
+                if why == ParkedWhy::Incomplete {
+                    self.sources[lane.source_index].wanted.ask(lane.table, &entry.row_key);
+                }
                 notes.park(lane, &entry, why)?;
                 Ok(false)
             }

@@ -196,6 +196,27 @@ impl<'s> Notes<'s> {
         self.batch.park(lane.id, due, &entry.row_key, &parked)
     }
 
+    /// The CRM's server failed at the row alone. It counts as an attempt if something else was `accepted` since that
+    /// happened last: else nobody knows that the server is up.
+    pub(super) fn suspect(
+        &mut self,
+        lane: &mut Lane,
+        entry: &Entry,
+        plan: &Plan,
+        text: String,
+        accepted: bool,
+    ) -> Result<(), StateError> {
+        let attempts = entry.attempts() + u32::from(accepted);
+        if attempts > MOST_ATTEMPTS {
+            let refusal = Refusal { code: "SERVER_ERROR".into(), message: text, fields: Vec::new() };
+            return self.refused(lane, entry, plan, refusal);
+        }
+        let due = self.now.saturating_add(delay_micros(ParkedWhy::Suspected, attempts));
+        let parked = Parked { seq: Seq::ZERO, attempts, since: entry.since.clone(), why: ParkedWhy::Suspected };
+        self.done(lane, entry)?;
+        self.batch.park(lane.id, due, &entry.row_key, &parked)
+    }
+
     /// The row is not sent before it is due, and then only as it was at `seq`. What it holds back, it goes on holding back.
     pub(super) fn set_aside(
         &mut self,
@@ -549,8 +570,9 @@ fn delay_micros(why: ParkedWhy, attempts: u32) -> u64 {
     let bound = match why {
         ParkedWhy::Again | ParkedWhy::Quiet => return 0,
         ParkedWhy::KeyTaken | ParkedWhy::Children => doubled(5_000, 2_000_000),
-        ParkedWhy::Retry => doubled(500_000, 30_000_000),
-        ParkedWhy::Incomplete => doubled(1_000_000, 60_000_000),
+        ParkedWhy::Retry | ParkedWhy::Suspected => doubled(500_000, 30_000_000),
+        // It is being fetched.
+        ParkedWhy::Incomplete => doubled(250_000, 60_000_000),
         // Until someone lets them go.
         ParkedWhy::Guarded | ParkedWhy::LeftOut => return NEVER,
     };

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use passerelle_change::RequestError;
-use passerelle_crm::http::HttpOptions;
 use passerelle_crm::limiter::DayRecord;
 use passerelle_crm::salesforce::{Described, SalesforceError};
-use passerelle_crm::{Acquire, Auth, Limiter, Limits, Moment, Permit, Salesforce, SalesforceOptions};
+use passerelle_crm::{Acquire, Limiter, Limits, Moment, Permit, Salesforce};
 
 use crate::config::model;
 
@@ -98,12 +97,7 @@ async fn salesforce(crm: &model::Crm, objects: &BTreeSet<&str>) -> Result<Org, A
         reserve: 0.0,
     };
     let limiter = Arc::new(Limiter::new(&limits, DayRecord::default(), Moment::now()));
-    let options = SalesforceOptions {
-        limiter: Some(Arc::clone(&limiter)),
-        http: HttpOptions { proxy: crm.proxy.clone(), ca: crm.ca.clone(), ..HttpOptions::default() },
-        ..SalesforceOptions::new(crm.url.clone(), auth(crm.auth.clone()))
-    };
-    let client = Salesforce::new(options)?;
+    let client = Salesforce::new(crate::crm::salesforce(crm, &limiter))?;
     if let Some(expected) = &crm.expect_org {
         let _permit = permit(&limiter).await?;
         let found = client.identity().await?.organization_id;
@@ -140,18 +134,6 @@ async fn permit(limiter: &Limiter) -> Result<Permit, AskError> {
             // Kept nowhere: it is the vendor who counts these calls.
             Acquire::NeedsDayReservation(reservation) => drop(limiter.reserved(&reservation, Moment::now())),
             Acquire::Exhausted { .. } => return Err(AskError::Exhausted),
-        }
-    }
-}
-
-fn auth(auth: model::Auth) -> Auth {
-    match auth {
-        model::Auth::Token { token } => Auth::Token { token },
-        model::Auth::Jwt { client_id, username, private_key, audience, token_url } => {
-            Auth::Jwt { client_id, username, private_key, audience, token_url }
-        }
-        model::Auth::ClientCredentials { client_id, client_secret, token_url } => {
-            Auth::ClientCredentials { client_id, client_secret, token_url }
         }
     }
 }

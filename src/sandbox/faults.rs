@@ -43,6 +43,8 @@ pub enum FaultKind {
     RejectBatch,
     /// One record is refused with UNABLE_TO_LOCK_ROW.
     LockRow,
+    /// 500 UNKNOWN_EXCEPTION for the whole call, for a record in it. Nothing is written.
+    FailBatch,
 }
 
 /// A fault, as it is asked for. In JSON: `{"kind": "reject_record", "object": "Contact", "key": "17", "times": 2}`.
@@ -236,9 +238,12 @@ impl Faults {
                 | Kind::CutBefore
                 | Kind::Hang => true,
                 Kind::Unauthorized => token <= active.tokens_before,
-                Kind::CutAfterWrite | Kind::HangAfterWrite | Kind::RejectRecord | Kind::RejectBatch | Kind::LockRow => {
-                    false
-                }
+                Kind::CutAfterWrite
+                | Kind::HangAfterWrite
+                | Kind::RejectRecord
+                | Kind::RejectBatch
+                | Kind::FailBatch
+                | Kind::LockRow => false,
             };
             concerns && is_for(fault, object)
         })?;
@@ -269,6 +274,7 @@ impl Faults {
             | Kind::HangAfterWrite
             | Kind::RejectRecord
             | Kind::RejectBatch
+            | Kind::FailBatch
             | Kind::LockRow => Before::Cut,
         })
     }
@@ -289,10 +295,13 @@ impl Faults {
         }
         let fault = self.fire(now, |active| {
             let fault = &active.fault;
-            fault.kind == FaultKind::RejectBatch
+            matches!(fault.kind, FaultKind::RejectBatch | FaultKind::FailBatch)
                 && is_for(fault, Some(object))
                 && fault.key.as_deref().is_none_or(&holds)
         })?;
+        if fault.kind == FaultKind::FailBatch {
+            return Some(Refusal::new(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred."));
+        }
         let code = fault.code_or("JSON_PARSER_ERROR");
         Some(Refusal::new(400, &code, "The HTTP entity body is required, but this one could not be read"))
     }

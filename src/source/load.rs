@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use passerelle_change::{Batch, Position, TableId, TableSchema};
 use passerelle_postgres::catalog::TableFacts;
-use passerelle_postgres::snapshot::Reader;
+use passerelle_postgres::snapshot::{Reader, Rows};
 use passerelle_postgres::{Error, Options};
 use passerelle_state::{Load, LoadStage};
 use tokio::sync::mpsc;
@@ -80,7 +80,7 @@ impl LoadTask {
         let (send, batches) = mpsc::channel(BATCHES);
         let shared = Arc::new(load.clone());
         let forwarding = self.forward(batches, &shared, facts, schema.table);
-        let copying = async move { self.reader.copy(facts, schema, &send, &self.cancel).await };
+        let copying = async move { self.reader.copy(facts, schema, Rows::All, &send, &self.cancel).await };
         let (rows, ()) = tokio::join!(copying, forwarding);
         let rows = rows?;
         let done = Load { stage: LoadStage::Loaded { high: self.high.clone(), rows }, ..load.clone() };

@@ -1,7 +1,7 @@
 //! What a source publishes: figures at intervals, the server's own at a reading.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use passerelle_change::{Micros, Position};
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::capture::Durable;
 use crate::config::model;
 use crate::control::board::Board;
+use crate::control::growth::Growth;
 use crate::control::model::{HeldBy, Offset, OpenTransaction, PostgresOffsets, SourceState, WalHeldBy, WalHolder};
 
 /// Publishes what is known without asking, twice a second.
@@ -25,6 +26,7 @@ pub(super) async fn ticker(
 ) {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut lag = Growth::default();
     loop {
         tick.tick().await;
         let durable = durable.borrow().clone();
@@ -34,6 +36,9 @@ pub(super) async fn ticker(
         let behind = reached.map(|reached| server.bytes_since(reached));
         let is_behind = behind.is_some_and(|bytes| bytes > 0);
         let committed = time(durable.committed_at);
+        if let Some(bytes) = behind {
+            lag.note(Instant::now(), bytes as f64);
+        }
         board.source(&name, |source| {
             source.last_contact_at = progress.last_contact().and_then(time);
             source.last_change_at = committed;
@@ -61,6 +66,11 @@ pub(super) async fn ticker(
             offsets.acknowledged = Offset { value: at(progress.acknowledged()), committed_at: None };
             offsets.lag.capture_bytes = Some(server.bytes_since(received));
             offsets.lag.durable_bytes = behind;
+            if let Some(postgres) = &mut offsets.postgres {
+                // As long as we keep up, the server's log is let go of as it grows.
+                let lost_in = postgres.safe_wal_bytes.and_then(|bytes| lag.until(bytes as f64));
+                postgres.lost_in_seconds = lost_in.map(|left| left.as_secs());
+            }
         });
     }
 }
@@ -79,7 +89,8 @@ pub async fn refresh(
     if let Ok(Ok((facts, kept))) = asked {
         board.offsets(&config.name, |offsets| {
             offsets.server.value = Some(facts.head.to_string());
-            offsets.postgres = Some(postgres(config, &facts, kept));
+            let lost_in_seconds = offsets.postgres.as_ref().and_then(|before| before.lost_in_seconds);
+            offsets.postgres = Some(PostgresOffsets { lost_in_seconds, ..postgres(config, &facts, kept) });
         });
     }
     Ok(())

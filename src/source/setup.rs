@@ -1,6 +1,10 @@
 //! From the configuration and the catalogue to what is captured and what is delivered.
+//!
+//! What was read of the catalogue is kept in the state: a daemon that starts while the database is away delivers what is
+//! pending by it. The first connection compares.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use passerelle_change::{ColumnIds, TableId, TableName, TableSchema, Type};
@@ -9,6 +13,7 @@ use passerelle_postgres::decode::WantedTable;
 use passerelle_postgres::types::DynamicType;
 use passerelle_postgres::{Error, publication, sql};
 use passerelle_state::{MappingId, SourceId, StateError, Store};
+use tokio_postgres::Client;
 
 use crate::config::model::{self, FieldSource};
 use crate::mapping::{self, Mapping, MappingFault, ParentInfo};
@@ -23,6 +28,10 @@ pub struct Tables {
     /// Types that are not built in, by oid.
     pub types: HashMap<u32, DynamicType>,
     loading: Mutex<HashSet<TableId>>,
+    /// What they were set up by.
+    catalog: Catalog,
+    /// It is what the last run read, and nobody has looked since.
+    is_remembered: AtomicBool,
 }
 
 /// A captured table.
@@ -46,6 +55,8 @@ pub struct CompiledMapping {
     pub config: Arc<model::Mapping>,
     /// Its table.
     pub table: TableId,
+    /// The columns of its table that are loaded, by id.
+    pub columns: Vec<u32>,
     /// Compiled.
     pub mapping: Arc<Mapping>,
     /// The mappings it refers to.
@@ -73,6 +84,25 @@ impl Tables {
         self.all.iter().map(wanted).collect()
     }
 
+    /// Keeps the catalogue for a start without the database.
+    pub fn remember(&self, source: SourceId, store: &Store) -> Result<(), StateError> {
+        if self.is_remembered.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        store.set_catalog(source, &serde_json::to_string(&self.catalog).unwrap_or_default())
+    }
+
+    /// Looks, once, whether a catalogue that was remembered is as it was.
+    pub(super) async fn are_current(&self, client: &Client) -> Result<bool, Error> {
+        if !self.is_remembered.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let names: Vec<TableName> = self.catalog.tables.iter().map(|table| table.name.clone()).collect();
+        let agrees = catalog::read(client, &names).await?.agrees_with(&self.catalog);
+        self.is_remembered.store(!agrees, Ordering::Relaxed);
+        Ok(agrees)
+    }
+
     pub(super) fn is_loading(&self, table: TableId) -> bool {
         self.loading.lock().unwrap_or_else(PoisonError::into_inner).contains(&table)
     }
@@ -87,7 +117,7 @@ impl Tables {
     }
 }
 
-/// Reads the catalogue of a source and compiles its mappings. All faults of the mappings come out at once.
+/// Reads the catalogue of a source, and compiles its mappings. All faults of the mappings come out at once.
 pub async fn prepare(
     config: &model::Source,
     id: SourceId,
@@ -102,6 +132,28 @@ pub async fn prepare(
     let tables = tables(&catalog, id, mapped, mappings, store, ids)?;
     let compiled = compile(config, mappings, &tables, &catalog, store)?;
     Ok((tables, compiled))
+}
+
+/// The same by the catalogue as it was read last; `None` where the mappings want more than was known then.
+pub fn prepare_remembered(
+    config: &model::Source,
+    id: SourceId,
+    mappings: &[Arc<model::Mapping>],
+    store: &Store,
+    ids: &Mutex<ColumnIds>,
+) -> Result<Option<(Tables, Vec<CompiledMapping>)>, StateError> {
+    let kept = store.catalog(id)?.and_then(|text| serde_json::from_str::<Catalog>(&text).ok());
+    let (Some(catalog), Ok(mapped)) = (kept, columns_by_table(mappings)) else { return Ok(None) };
+    let prepared = tables(&catalog, id, mapped, mappings, store, ids).and_then(|tables| {
+        let compiled = compile(config, mappings, &tables, &catalog, store)?;
+        Ok((Tables { is_remembered: true.into(), ..tables }, compiled))
+    });
+    match prepared {
+        Ok(prepared) => Ok(Some(prepared)),
+        Err(SetupFault::State(error)) => Err(error),
+        // Only the database as it is now can say whether that is right.
+        Err(SetupFault::Mappings(_) | SetupFault::Postgres(_)) => Ok(None),
+    }
 }
 
 fn columns_by_table(
@@ -151,7 +203,14 @@ fn tables(
     if !faults.is_empty() {
         return Err(SetupFault::Mappings(faults));
     }
-    Ok(Tables { all, wanted, types: catalog.types.clone(), loading: Mutex::default() })
+    Ok(Tables {
+        all,
+        wanted,
+        types: catalog.types.clone(),
+        loading: Mutex::default(),
+        catalog: catalog.clone(),
+        is_remembered: false.into(),
+    })
 }
 
 fn compile(
@@ -187,6 +246,7 @@ fn compile(
                 id: numbers[&mapping.name.to_string()],
                 config: Arc::clone(mapping),
                 table: table.id,
+                columns: table.schema.columns.iter().map(|column| column.id.0).collect(),
                 mapping: Arc::new(ready),
                 parents: parents(mapping, &numbers),
             }),

@@ -13,6 +13,10 @@ use crate::lanes::Gate;
 use crate::rows::Row;
 use crate::store::{Durability, Family, Store};
 
+/// Room that a batch begins with, in bytes: more than most come to, so that none is copied as it grows. What is not used
+/// takes no memory.
+const CAPACITY: usize = 6 << 20;
+
 /// One batch of capture's: everything in it becomes durable at once, or nothing.
 pub struct CaptureBatch<'s> {
     store: &'s Store,
@@ -47,7 +51,7 @@ impl<'s> CaptureBatch<'s> {
         Self {
             store,
             gate,
-            batch: WriteBatch::default(),
+            batch: WriteBatch::with_capacity_bytes(CAPACITY),
             generations: gate.begin_batch(between_transactions),
             stamped,
             key: Vec::with_capacity(64),

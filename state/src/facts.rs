@@ -171,6 +171,8 @@ pub enum ParkedWhy {
     Quiet,
     /// The mapping leaves it out for now, and it feeds a record.
     LeftOut,
+    /// The CRM's server failed at it alone: it goes alone until it is taken.
+    Suspected,
 }
 
 /// A record that the CRM refuses for good.

@@ -56,6 +56,7 @@ pub(crate) enum Kind {
     Deletions = 28,
     Figures = 29,
     ParkedAt = 34,
+    Catalog = 35,
     // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.
 }
 

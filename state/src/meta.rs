@@ -97,6 +97,16 @@ impl Store {
         self.put(Family::Meta, &Key::new(Kind::History).u32(source.0).done(), &history, Durability::Synced)
     }
 
+    /// What the connector last read of the source's catalogue, opaque here.
+    pub fn catalog(&self, source: SourceId) -> Result<Option<String>, StateError> {
+        self.meta(Kind::Catalog, source.0)
+    }
+
+    /// Keeps it.
+    pub fn set_catalog(&self, source: SourceId, catalog: &str) -> Result<(), StateError> {
+        self.put(Family::Meta, &Key::new(Kind::Catalog).u32(source.0).done(), &catalog, Durability::Synced)
+    }
+
     /// The load of a table.
     pub fn load(&self, table: TableId) -> Result<Option<Load>, StateError> {
         self.meta(Kind::Load, table.0)

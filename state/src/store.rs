@@ -17,8 +17,8 @@ use crate::error::StateError;
 use crate::keys::{Key, Kind};
 use crate::rows;
 
-/// The format of the keys written today.
-const FORMAT: u32 = 1;
+/// The format of what is written today. 2: rows may be parked as suspected, and catalogues are kept.
+const FORMAT: u32 = 2;
 const MIB: usize = 1 << 20;
 
 /// The families of the store.
@@ -233,6 +233,8 @@ impl Store {
         match self.get::<u32>(Family::Meta, &key)? {
             None => self.put(Family::Meta, &key, &FORMAT, Durability::Synced),
             Some(found) if found > FORMAT => Err(StateError::Newer { found, known: FORMAT }),
+            // Everything that was ever written is read; what is written from now on an older program does not know.
+            Some(found) if found < FORMAT => self.put(Family::Meta, &key, &FORMAT, Durability::Synced),
             Some(_) => Ok(()),
         }
     }
@@ -258,6 +260,17 @@ pub(crate) fn read<T: DeserializeOwned>(key: &[u8], value: &[u8]) -> Result<T, S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_of_an_older_passerelle_opens_and_is_one_of_today() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::new(Kind::Format).done();
+        let store = Store::open(folder.path()).unwrap();
+        store.put(Family::Meta, &key, &1_u32, Durability::Synced).unwrap();
+        drop(store);
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!(store.get::<u32>(Family::Meta, &key).unwrap(), Some(FORMAT));
+    }
 
     #[test]
     fn a_state_of_a_newer_passerelle_is_refused_and_left_as_it_is() {

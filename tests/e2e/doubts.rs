@@ -1,12 +1,13 @@
 //! Keys that are changing, or whose change was never answered: nobody else takes them, and who refers to the record finds
 //! it all the same.
 
+use passerelle::sandbox::{Fault, FaultKind};
 use serde_json::json;
 
 use crate::daemon::is_failpoint;
 use crate::records::given;
 use crate::table::mapping;
-use crate::world::{LIMIT, World};
+use crate::world::{LIMIT, World, lsn};
 
 const TABLES: &str = "
     create table account (id int primary key, code text, name text);
@@ -122,4 +123,37 @@ async fn a_child_that_does_not_follow_its_parent_to_another_row_key_points_nowhe
     world.settled().await;
     let child = [("LastName", json!("Cid")), ("AccountId", json!("-> a1"))];
     world.expect("Contact", &given([("c1", &child)])).await;
+}
+
+/// The child is tried again because its parent moved; until the CRM takes it, its change is not delivered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_is_set_aside_holds_delivered_back_also_when_its_parent_moves() {
+    let world = with_two().await;
+    world.crm().inject(Fault::new(FaultKind::LockRow).object("Contact")).unwrap();
+    let refused = || world.crm().active_faults().first().map_or(0, |fault| fault.fired);
+    let refused_since = async |before: u64| {
+        world.until("the child to be refused", async || (refused() > before).then_some(())).await;
+    };
+    world.sql("update contact set name = 'Cy' where id = 1");
+    let changed = lsn(&world.sql("select pg_current_wal_insert_lsn()"));
+    refused_since(0).await;
+    world.sql("update account set id = 101, name = 'Adele' where id = 1");
+    world
+        .until("the parent to be written", async || {
+            world.crm().record("Account", "Erp_Id__c", "a1").filter(|ada| ada.fields["Name"] == "Adele")
+        })
+        .await;
+    let before = refused();
+    refused_since(before + 1).await;
+    world.captured().await;
+    let delivered = async || {
+        let offsets = world.get("/v1/offsets").await?;
+        let source = &offsets["sources"][0];
+        Some((lsn(source["delivered"]["value"].as_str()?), source["delivered_held_by"][0]["mapping"].clone()))
+    };
+    let (at, held_by) = world.until("the offsets", delivered).await;
+    assert!(at < changed && held_by == "contacts", "{at:X} {changed:X} {held_by}");
+    world.crm().clear_faults();
+    world.settled().await;
+    world.until("delivered to pass it", async || delivered().await.filter(|(at, _)| *at >= changed)).await;
 }

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 #![allow(clippy::await_holding_refcell_ref, reason = "one task a test")]
 
+mod absent;
+mod away;
 mod chaos;
 mod daemon;
 mod doubts;
@@ -11,6 +13,7 @@ mod machine_stops;
 mod online;
 mod orphans;
 mod outage;
+mod poison;
 mod preview;
 mod records;
 mod refusals;

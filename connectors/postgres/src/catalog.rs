@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 use passerelle_change::{Column, ColumnIds, TableId, TableName, TableSchema, Type};
 
+use serde::{Deserialize, Serialize};
+
 use crate::decode::WantedTable;
 use crate::publication::GENERATED_COLUMNS;
 use crate::types::DynamicType;
@@ -16,7 +18,7 @@ use crate::{Error, sql};
 pub use read::{dynamic_types, names_like, read, server_version};
 
 /// What was read of some tables.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
     /// The tables that are there, in the order asked for.
     pub tables: Vec<TableFacts>,
@@ -25,7 +27,7 @@ pub struct Catalog {
 }
 
 /// A table, or what else goes by such a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableFacts {
     /// Its oid.
     pub oid: u32,
@@ -50,7 +52,7 @@ pub struct TableFacts {
 }
 
 /// A column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnFacts {
     /// Its name.
     pub name: String,
@@ -71,7 +73,7 @@ pub struct ColumnFacts {
 }
 
 /// What goes by a table's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TableKind {
     /// An ordinary table.
     Ordinary,
@@ -90,7 +92,7 @@ pub enum TableKind {
 }
 
 /// Whether a table's changes are logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Persistence {
     /// They are.
     Logged,
@@ -101,7 +103,7 @@ pub enum Persistence {
 }
 
 /// What the log carries of a row before the change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReplicaIdentity {
     /// The primary key, where there is one.
     Default,
@@ -116,7 +118,7 @@ pub enum ReplicaIdentity {
 }
 
 /// Whether a column is computed from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Generated {
     /// It is not.
     No,
@@ -142,6 +144,12 @@ impl Catalog {
     pub fn table(&self, name: &TableName) -> Result<&TableFacts, Error> {
         let found = self.tables.iter().find(|table| table.name == *name);
         found.ok_or_else(|| Error::TableMissing { table: name.clone() })
+    }
+
+    /// Whether it says the same of tables and types as another that was read earlier or later. Estimates differ.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let facts = |table: &TableFacts| TableFacts { estimated_rows: 0, ..table.clone() };
+        self.types == other.types && self.tables.iter().map(facts).eq(other.tables.iter().map(facts))
     }
 }
 

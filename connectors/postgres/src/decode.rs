@@ -276,7 +276,7 @@ fn tell(transaction: &mut Option<Transaction>, batch: &mut Batch) -> Result<(), 
 }
 
 /// An insert or update: what is not sent (PG-15) is taken from the row before where that is whole (PG-16), else the
-/// change is partial.
+/// change is partial, as it is where the table on the wire lacks a wanted column.
 fn upsert(
     table: &Table,
     new: Row<'_>,
@@ -285,7 +285,7 @@ fn upsert(
     batch: &mut Batch,
 ) -> Result<RowChange, Error> {
     let whole = old.filter(|_| old_is_full);
-    let mut op = Op::Full;
+    let mut op = if table.is_whole { Op::Full } else { Op::Partial };
     let cells = batch.pack(|out| {
         for &(column, id) in &table.cells {
             match (new.field(column), whole) {

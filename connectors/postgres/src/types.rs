@@ -2,9 +2,10 @@
 //! the same id from both.
 
 use passerelle_change::Type;
+use serde::{Deserialize, Serialize};
 
 /// A type that the server made up after it was installed: its oid means something on that server only (PG-24).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DynamicType {
     /// Its schema.
     pub schema: String,
@@ -15,7 +16,7 @@ pub struct DynamicType {
 }
 
 /// What a [`DynamicType`] is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DynamicKind {
     /// `CREATE TYPE … AS ENUM`.
     Enum {

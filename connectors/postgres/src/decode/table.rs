@@ -19,6 +19,9 @@ pub(super) struct Table {
     pub(super) width: usize,
     /// Columns by their place in the row, and the cells they become.
     pub(super) cells: Vec<(usize, ColumnId)>,
+    /// Every wanted column is on the wire. One is not where the publication did not have it yet when the change was
+    /// made, or the table has lost it: what is known of it stays.
+    pub(super) is_whole: bool,
     /// The parts of the key in order.
     pub(super) key: Vec<KeyColumn>,
     /// The `R` it was made from.
@@ -74,6 +77,7 @@ impl Table {
             id: wanted.table,
             name: wanted.name.clone(),
             width,
+            is_whole: wanted.columns.iter().all(|name| columns.iter().any(|column| column.name == *name)),
             cells,
             key: key(wanted, relation.identity, &found)?,
             raw: raw.into(),

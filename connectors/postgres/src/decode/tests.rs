@@ -123,6 +123,25 @@ fn a_key_that_is_unchanged_and_not_sent_is_in_the_row_before() {
 }
 
 #[test]
+fn a_row_without_a_wanted_column_is_partial() {
+    let wanted = |name: &str| WantedTable {
+        table: TableId(1),
+        name: TableName { schema: "public".into(), name: "t".into() },
+        columns: ["id", "name", name].map(str::to_owned).into(),
+        key: vec!["id".into()],
+    };
+    for (column, op) in [("long", Op::Full), ("mapped_since", Op::Partial)] {
+        let mut decoder = Decoder::new(vec![wanted(column)], HashMap::new(), Arc::default());
+        let mut batch = Batch::new();
+        for message in [begin(), relation("t", b'd'), row(b'I', &["N 1 a b"])] {
+            decoder.message(&message, &mut batch).unwrap();
+        }
+        let Some(Event::Row(row)) = batch.events().last() else { panic!("no row") };
+        assert_eq!(row.op, op, "with {column} mapped");
+    }
+}
+
+#[test]
 fn transactions_without_anything_for_us_produce_nothing() {
     let (mut decoder, mut batch) = (decoder(), Batch::new());
     for message in [begin(), relation("other", b'd'), row(b'I', &["N 1 a b"]), commit(9)] {

@@ -1,7 +1,7 @@
 use passerelle_change::{Batch, ColumnIds, Event, Op, TableId, TableSchema};
 use passerelle_postgres::catalog::TableFacts;
-use passerelle_postgres::snapshot::{BATCH_BYTES, Reader};
-use passerelle_postgres::{Error, sql};
+use passerelle_postgres::snapshot::{BATCH_BYTES, Reader, Rows};
+use passerelle_postgres::{Error, Lsn, sql};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -15,10 +15,19 @@ async fn schema(rig: &Rig, table: &str, columns: &[&str]) -> (TableFacts, TableS
 
 /// Everything that a reader sees of a table.
 async fn load(reader: &Reader, facts: &TableFacts, schema: &TableSchema) -> Result<(u64, Vec<Batch>), Error> {
+    read(reader, facts, schema, Rows::All).await
+}
+
+async fn read(
+    reader: &Reader,
+    facts: &TableFacts,
+    schema: &TableSchema,
+    which: Rows<'_>,
+) -> Result<(u64, Vec<Batch>), Error> {
     let (batches, mut inbox) = mpsc::channel(1);
     let cancel = CancellationToken::new();
     let copied = async {
-        let copied = reader.copy(facts, schema, &batches, &cancel).await;
+        let copied = reader.copy(facts, schema, which, &batches, &cancel).await;
         drop(batches);
         copied
     };
@@ -61,6 +70,52 @@ async fn pg_11_it_sees_what_the_slot_begins_with_and_nothing_later() {
     replication.identify_system().await.expect("it answers");
     let late = Reader::open(&rig.options("postgres"), Some(&created.snapshot)).await.expect_err("it is gone");
     assert!(matches!(late, Error::SnapshotGone), "{late:?}");
+}
+
+#[tokio::test]
+async fn rows_are_fetched_by_their_keys_whatever_is_in_them() {
+    let rig = Rig::new(
+        r"create table t (shop text, at timestamptz, raw bytea, n numeric(8,2), name text, primary key (shop, at, raw, n));
+          insert into t values
+            ('it''s', '2024-02-29 12:00:00.000001+00', '\x00ff', 1.50, 'one'), (E'a\\b\t', '-infinity', '', -2, 'two'),
+            (' x', '0044-03-15 BC', '\x5c', 0, 'three'), ('rest', now(), '', 0, 'four');
+          create table plain (id int8 primary key, name text); insert into plain select n, 'n' || n from generate_series(1, 500) n",
+    );
+    let reader = Reader::open(&rig.options("postgres"), None).await.expect("it opens");
+    for (table, columns, wanted) in [("t", ["shop", "at", "raw", "n", "name"].as_slice(), 3), ("plain", &["name"], 200)]
+    {
+        let (facts, schema) = schema(&rig, table, columns).await;
+        let all = load(&reader, &facts, &schema).await.expect("it loads").1;
+        let keys = all.iter().flat_map(|batch| {
+            batch.events().iter().filter_map(|event| match event {
+                Event::Row(row) => Some(batch.bytes(row.key).to_vec()),
+                _ => None,
+            })
+        });
+        let mut keys: Vec<Vec<u8>> = keys.take(wanted).collect();
+        let mut gone = keys[0].clone();
+        gone.truncate(1);
+        keys.push(gone);
+        let (count, fetched) = read(&reader, &facts, &schema, Rows::Of(&keys)).await.expect("they are read");
+        let (mut fetched, mut all) = (rows(&fetched), rows(&all));
+        all.truncate(wanted);
+        fetched.sort();
+        all.sort();
+        assert_eq!((count, fetched), (wanted as u64, all), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_seen_has_been_told_when_the_log_has_passed_it() {
+    let rig = Rig::new("create table t (id int primary key, name text)");
+    let now = || rig.sql("select pg_current_wal_insert_lsn()").parse::<Lsn>().expect("a position");
+    let before = now();
+    rig.sql("set synchronous_commit = off; insert into t values (1, 'not flushed yet')");
+    let reader = Reader::open(&rig.options("postgres"), None).await.expect("it opens");
+    let (facts, schema) = schema(&rig, "t", &["name"]).await;
+    assert_eq!(load(&reader, &facts, &schema).await.expect("it loads").0, 1);
+    let seen = reader.seen_up_to().await.expect("a position");
+    assert!(before < seen && seen <= now(), "{before} {seen} {}", now());
 }
 
 #[tokio::test]
@@ -144,7 +199,7 @@ async fn it_ends_when_told_to_and_when_nobody_receives() {
     let cancel = CancellationToken::new();
     let reader = Reader::open(&rig.options("postgres"), None).await.expect("it opens");
     let told = within(async {
-        tokio::join!(reader.copy(&facts, &schema, &batches, &cancel), async {
+        tokio::join!(reader.copy(&facts, &schema, Rows::All, &batches, &cancel), async {
             inbox.recv().await.expect("a batch");
             cancel.cancel();
         })
@@ -159,7 +214,7 @@ async fn it_ends_when_told_to_and_when_nobody_receives() {
 
     drop(inbox);
     let reader = Reader::open(&rig.options("postgres"), None).await.expect("it opens");
-    let unheard = within(reader.copy(&facts, &schema, &batches, &CancellationToken::new())).await;
+    let unheard = within(reader.copy(&facts, &schema, Rows::All, &batches, &CancellationToken::new())).await;
     assert!(matches!(unheard, Err(Error::Cancelled)));
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use passerelle_change::{Batch, ColumnIds, Event, TableId, TableSchema};
 use passerelle_postgres::decode::Decoder;
-use passerelle_postgres::snapshot::Reader;
+use passerelle_postgres::snapshot::{Reader, Rows};
 use passerelle_postgres::{catalog, stream};
 use passerelle_test_servers::PgServer;
 use tokio::sync::{mpsc, watch};
@@ -167,7 +167,7 @@ async fn sn_09_stream_and_snapshot_agree_on_every_type() {
     let schema = facts.schema(TableId(1), &columns, &mut ids.lock().expect("nobody panicked")).expect("it is right");
     let reader = Reader::open(&rig.options("hostile"), None).await.expect("it opens");
     let (batches, mut inbox) = mpsc::channel(64);
-    reader.copy(&facts, &schema, &batches, &CancellationToken::new()).await.expect("it loads");
+    reader.copy(&facts, &schema, Rows::All, &batches, &CancellationToken::new()).await.expect("it loads");
     drop(batches);
     let mut loaded = Vec::new();
     while let Some(batch) = inbox.recv().await {
