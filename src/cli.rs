@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::Value;
 
+use crate::config;
 use crate::control::Done;
 use crate::demo::{self, DemoArgs};
 use crate::logging;
@@ -102,6 +103,8 @@ enum Verb {
     Demo(DemoArgs),
     /// Run a local CRM to try mappings on
     Sandbox(SandboxArgs),
+    /// Print the configuration's JSON Schema, for editors
+    Schema,
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -151,6 +154,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             logging::start(global.log_format, global.log.as_deref())?;
             tokio::runtime::Runtime::new()?.block_on(sandbox::run(args)).map_err(Failure::Other)
         }
+        Verb::Schema => print(&config::schema()),
         Verb::Completions { shell } => pages::completions(&mut Cli::command(), shell),
         Verb::Man { folder } => pages::man(Cli::command(), &folder),
     }
@@ -243,7 +247,7 @@ fn stdout_paint() -> Paint {
 
 /// Colours are for a terminal whose user has not said no (<https://no-color.org>).
 fn coloured(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
+    config::fault::takes_colours(stream)
 }
 
 #[cfg(test)]
@@ -281,6 +285,7 @@ mod tests {
             "passerelle reload",
             "passerelle demo --seconds 30 --port 8081",
             "passerelle sandbox --listen 127.0.0.1:0",
+            "passerelle schema",
             "passerelle completions bash",
         ] {
             check(line, true);

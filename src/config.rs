@@ -3,9 +3,13 @@
 //! Invariants:
 //! - What [`load`] returns needs no interpretation: defaults are filled in, names refer to what exists. Only expressions
 //!   are still text; `mapping` compiles them against the catalogue, and its faults are shown in the same form ([`Fault`]).
-//! - An unknown key is a fault: nothing that somebody wrote is passed over.
+//! - An unknown key is a fault: nothing that somebody wrote is passed over. Each key is known once (`keys.rs`): what the
+//!   reader takes, the JSON Schema and the tables of `docs/` come from there.
 //! - No fault, log line or `Debug` output shows a secret.
-//! - Nothing outside is touched, except that secrets are read.
+//! - Nothing outside is touched, except that secrets and the files of lookups are read.
+
+// A default is read with a lifetime of its own, which `Found::bool` would fix; the lint does not see it.
+#![allow(clippy::redundant_closure_for_method_calls)]
 
 mod crm;
 mod daemon;
@@ -14,13 +18,17 @@ mod escapes;
 pub mod fault;
 pub(crate) mod field;
 mod files;
+mod keys;
+mod lookup;
 mod mapping;
 mod mask;
 pub mod model;
 mod nearest;
+mod not_toml;
 mod references;
 mod render;
 pub(crate) mod schedule;
+mod schema;
 mod secret;
 mod section;
 mod source;
@@ -44,11 +52,33 @@ pub use fault::{Fault, Faults, Severity, print};
 pub use files::Files;
 pub use model::Config;
 pub use nearest::nearest;
+pub use schema::schema;
 
+use keys::{Form, Key, Keys, NAMES};
 use mapping::Names;
 use model::{Place, Standard};
 use section::{Context, Found, Section};
 use tree::{Entry, Table, Value};
+
+/// The tables of the configuration. Each may stand in another file, so none has to be there.
+static KEYS: Keys = Keys::all(&[
+    Key::or("daemon", Form::Table(&daemon::KEYS), "{}", "the daemon's own settings"),
+    Key::or("standard", Form::Table(&standard::KEYS), "{}", "what holds in every mapping"),
+    Key::maybe("lookup", named_tables(&LOOKUP), "{}", "texts by key, for the filter `lookup`: `[lookup.NAME]`"),
+    Key::maybe("source", named_tables(&SOURCE), "{}", "a database whose log is tailed: `[source.NAME]`"),
+    Key::maybe("crm", named_tables(&CRM), "{}", "a CRM that is written to: `[crm.NAME]`"),
+    Key::maybe("mapping", named_tables(&MAPPING), "{}", "one table to one CRM object: `[mapping.NAME]`"),
+    Key::later("record", "give each mapping its `crm`, `object` and `key`"),
+]);
+
+const LOOKUP: Form = Form::Table(&lookup::KEYS);
+const SOURCE: Form = Form::Table(&source::KEYS);
+const CRM: Form = Form::Table(&crm::KEYS);
+const MAPPING: Form = Form::Table(&mapping::KEYS);
+
+const fn named_tables(of: &'static Form) -> Form {
+    Form::Named { names: NAMES, of, least: 0 }
+}
 
 /// A configuration that can be run.
 #[derive(Debug)]
@@ -95,9 +125,11 @@ fn read(path: &Path, read_secrets: bool) -> Result<Loaded, Faults> {
 
 fn parse(files: Files, env: &dyn Fn(&str) -> Option<String>, read_secrets: bool) -> Result<Loaded, Faults> {
     let (table, faults) = tree::parse(&files);
+    let broken = faults.clone();
     let context = Context { files: &files, env, read_secrets, faults: RefCell::new(faults) };
     let config = config(&table, &context);
-    let list = context.faults.into_inner();
+    let mut list = context.faults.into_inner();
+    fault::drop_echoes(&broken, &mut list, &files);
     let faulty = list.iter().any(|fault| fault.severity == Severity::Error);
     let faults = Faults::new(list, files);
     match config {
@@ -108,39 +140,42 @@ fn parse(files: Files, env: &dyn Fn(&str) -> Option<String>, read_secrets: bool)
 
 fn config(table: &Table, context: &Context<'_>) -> Option<Config> {
     let nowhere = Place { file: 0, span: 0..0 };
-    let mut top = Section::new("the configuration".to_owned(), &nowhere, table, context);
-    let daemon = top.or("daemon", daemon::defaults(), |found| daemon::read(found.table("[daemon]".to_owned())?));
+    let mut top = Section::new("the configuration".to_owned(), &nowhere, table, &KEYS, context);
+    let daemon = top.or("daemon", |found| daemon::read(found.titled_table("[daemon]".to_owned())?));
     let [sources, crms, mappings] =
         ["source", "crm", "mapping"].map(|kind| top.take(kind).map_or_else(Vec::new, |found| named(kind, &found)));
-    let standard = top
-        .or("standard", Standard::default(), |found| standard::read(found.table("[standard]".to_owned())?))
-        .unwrap_or_default();
-    top.later(&[("record", "give each mapping its `crm`, `object` and `key`")]);
-    top.finish(|_| Some("tables: [daemon], [standard], [source.NAME], [crm.NAME], [mapping.NAME]".to_owned()));
+    let standard = top.or("standard", |found| standard::read(found.titled_table("[standard]".to_owned())?));
+    let lookups = top.take("lookup").map_or_else(Vec::new, |found| named("lookup", &found));
+    let lookups =
+        read_each("lookup", &lookups, &lookup::KEYS, context, |_, _, section| lookup::read(section).map(Arc::new));
+    let standard = Arc::new(Standard { lookups, ..standard.unwrap_or_default() });
+    top.finish(|_| {
+        Some("tables: [daemon], [standard], [lookup.NAME], [source.NAME], [crm.NAME], [mapping.NAME]".to_owned())
+    });
     what_is_missing(context, &sources, &mappings);
 
     let declared = names(&sources);
-    let sources = read_each("source", &sources, context, |name, entry, section| {
+    let sources = read_each("source", &sources, &source::KEYS, context, |name, entry, section| {
         Some((head(entry, context), source::read(name, section)?))
     });
     let names = Names {
         sources: declared,
         known: &sources,
-        standard: Arc::new(standard),
+        standard: Arc::clone(&standard),
         crms: names(&crms),
         mappings: names(&mappings),
     };
-    let crms = read_each("crm", &crms, context, |name, _, section| crm::read(name, section));
-    let mappings = read_each("mapping", &mappings, context, |name, entry, section| {
+    let crms = read_each("crm", &crms, &crm::KEYS, context, |name, _, section| crm::read(name, section));
+    let mappings = read_each("mapping", &mappings, &mapping::KEYS, context, |name, entry, section| {
         mapping::read(name, &head(entry, context), section, &names)
     });
-    context.faults.borrow_mut().extend(references::check(&sources, &mappings));
+    context.faults.borrow_mut().extend(references::check(&sources, &crms, &mappings, context.files));
     Some(Config {
         daemon: daemon?,
         sources: sources.into_iter().map(|(name, (_, source))| (name, source)).collect(),
         crms,
         mappings,
-        hash: hash(context.files),
+        hash: hash(context.files, &standard),
     })
 }
 
@@ -170,6 +205,12 @@ fn named<'a>(kind: &str, found: &Found<'a>) -> Vec<&'a Entry> {
 
 fn check_name(kind: &str, entry: &Entry, context: &Context<'_>) -> bool {
     let name = entry.key.as_str();
+    if matches!(entry.node.value, Value::List(_)) {
+        let fault =
+            Fault::error(format!("[[{kind}.{name}]] makes a list, and a {kind} is one table")).at(&entry.key_place);
+        context.note(fault.hint(format!("one pair of brackets: [{kind}.{name}]")));
+        return false;
+    }
     if !matches!(entry.node.value, Value::Table(_)) {
         let fault =
             Fault::error(format!("`{name}` stands directly under [{kind}], which needs a name")).at(&entry.key_place);
@@ -193,6 +234,7 @@ fn names<'a>(entries: &[&'a Entry]) -> Vec<&'a str> {
 fn read_each<'a, T>(
     kind: &str,
     entries: &[&'a Entry],
+    keys: &'static Keys,
     context: &'a Context<'a>,
     read: impl Fn(&str, &'a Entry, Section<'a>) -> Option<T>,
 ) -> BTreeMap<String, T> {
@@ -201,7 +243,7 @@ fn read_each<'a, T>(
         let Value::Table(table) = &entry.node.value else {
             continue;
         };
-        let section = Section::new(format!("[{kind}.{}]", entry.key), &entry.key_place, table, context);
+        let section = Section::new(format!("[{kind}.{}]", entry.key), &entry.key_place, table, keys, context);
         if let Some(value) = read(&entry.key, entry, section) {
             all.insert(entry.key.clone(), value);
         }
@@ -216,13 +258,14 @@ fn head(entry: &Entry, context: &Context<'_>) -> Place {
     if raw.starts_with('[') { place.clone() } else { entry.key_place.clone() }
 }
 
-/// Changes when a byte of a file does; stable over versions and machines.
-fn hash(files: &Files) -> String {
+/// Changes when a byte of a file does, or of one that a lookup is read from; stable over versions and machines.
+fn hash(files: &Files, standard: &Standard) -> String {
     let mut hasher = SipHasher13::new_with_keys(0x7061_7373_6572_656c, 0x6c65_636f_6e66_6967);
     for text in files.texts() {
         hasher.write_u64(text.len() as u64);
         hasher.write(text.as_bytes());
     }
+    standard.lookups.values().for_each(|lookup| hasher.write_u64(lookup.hash));
     let hash = hasher.finish128();
     format!("{:016x}{:016x}", hash.h1, hash.h2)
 }

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Capture, Durable, gate_for};
-use crate::config::{Fault, Faults, Files, Loaded, model};
+use crate::config::{Faults, Files, Loaded, model};
 use crate::control::board::{Board, Entry};
 use crate::control::growth::Growth;
 use crate::control::model::{DaemonState, SourceState};
@@ -206,8 +206,8 @@ async fn pipelines(
 
 /// Faults of the mappings as a screen shows them.
 fn source_faults(faults: Vec<MappingFault>, files: Files) -> Faults {
-    let list = faults.into_iter().map(|fault| Fault::error(fault.message).at(&fault.place).maybe_hint(fault.hint));
-    Faults::new(list.collect(), files)
+    let list = faults.into_iter().map(|fault| fault.shown(&files)).collect();
+    Faults::new(list, files)
 }
 
 type SourcePipeline = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
@@ -263,10 +263,10 @@ fn start(
 ) -> Result<(ReadySource, SourcePipeline), SetupFault> {
     let store = Arc::clone(&shared.store);
     tables.remember(id, &store)?;
-    let gate = Arc::new(gate_for(&store, mappings.iter().map(|mapping| mapping.id))?);
+    let gate = Arc::new(gate_for(&store, mappings.iter().flat_map(lanes_of))?);
     let mut lanes: BTreeMap<_, Vec<MappingId>> = BTreeMap::new();
     for mapping in &mappings {
-        lanes.entry(mapping.table).or_default().push(mapping.id);
+        lanes.entry(mapping.table).or_default().extend(lanes_of(mapping));
     }
     let checkpoint = store.checkpoint(id)?;
     let known = checkpoint.map_or_else(Durable::default, |checkpoint| Durable {
@@ -313,6 +313,11 @@ fn start(
         ran.with_context(|| format!("source {name}"))
     });
     Ok((ReadySource { id, config, gate, durable, wanted, mappings }, pipeline))
+}
+
+/// The lanes that capture names a mapping's rows in: its own, and that of its urgent fields.
+fn lanes_of(mapping: &CompiledMapping) -> impl Iterator<Item = MappingId> {
+    std::iter::once(mapping.id).chain(mapping.ahead)
 }
 
 /// Begins the delivery of every CRM whose sources are all known, once.
@@ -380,6 +385,7 @@ fn delivery(
             mapping: Arc::clone(&mapping.mapping),
             needs,
             has_children: mappings.iter().any(|(_, other)| other.parents.contains(&mapping.id)),
+            ahead: mapping.ahead,
         });
     }
     let views = sources.iter().map(|source| SourceView {

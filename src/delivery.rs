@@ -6,22 +6,29 @@
 //! dead letter (invariants 3, 4, 6, 7).
 //!
 //! - [`engine`]: the loop; [`round`]: decide and send; [`answers`]: what comes back;
-//! - [`lane`]: which rows are to be reconciled, and where they stand until they are;
+//! - [`ahead`]: urgent fields, before everything else;
+//! - [`queue`], [`lane`]: which rows are to be reconciled, and where they stand until they are;
 //! - [`prepare`], [`keys`], [`parents`], [`reconcile`]: one row → a verdict (the last is pure);
 //! - [`requests`]: verdicts → requests of one object and form; what a failed request does;
 //! - [`settle`]: verdicts and outcomes → one write batch;
 //! - [`reach`]: rows that are not written yet, or not at all, because the mapping says so;
+//! - [`enforce`]: what people edited and is put back;
+//! - [`former`]: records that their rows have left for others;
 //! - [`moves`]: rows that changed their key. [`guard`]: the guard on deletions. [`commands`]: what people ask for.
 
+mod ahead;
 mod answers;
 pub mod commands;
+mod enforce;
 mod engine;
+mod former;
 mod guard;
 mod keys;
 mod lane;
 mod moves;
 mod parents;
 mod prepare;
+mod queue;
 mod reach;
 mod reconcile;
 mod report;

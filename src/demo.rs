@@ -155,6 +155,7 @@ fn program(folder: &Path, shop: &Shop, crm: &SandboxHandle) -> Result<Program> {
         .replace("@per_second@", &PER_SECOND.to_string());
     let config = folder.join("passerelle.toml");
     std::fs::write(&config, text)?;
+    std::fs::write(folder.join("passerelle.schema.json"), crate::config::schema())?;
     for (name, secret) in [("shop-password", "demo"), ("crm-secret", "any will do")] {
         let file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(folder.join(name))?;
         std::io::Write::write_all(&mut &file, secret.as_bytes())?;

@@ -21,6 +21,7 @@ mod evaluate;
 mod expression;
 mod fault;
 mod filters;
+mod foreign;
 mod identifiers;
 mod kind;
 mod lexer;
@@ -52,7 +53,9 @@ pub use trace::{Step, Trace};
 /// The names of the row's columns that an expression uses, without knowing any types.
 pub fn columns(expr: &str) -> Result<BTreeSet<String>, Fault> {
     let mut names = BTreeSet::new();
-    syntax::collect_columns(&syntax::parse(expr)?, &mut names);
+    syntax::visit_columns(&syntax::parse(expr)?, &mut |name, _| {
+        names.insert(name.to_owned());
+    });
     Ok(names)
 }
 
@@ -71,6 +74,30 @@ pub fn columns_of(config: &model::Mapping) -> Result<BTreeSet<String>, Vec<Mappi
         }
     }
     if faults.is_empty() { Ok(names) } else { Err(faults) }
+}
+
+/// Faults of the columns that a mapping uses, at the first use of each: `judge` gives what is wrong with a column, and
+/// the hint. Expressions that cannot be read are passed over.
+pub fn column_faults(config: &model::Mapping, judge: &dyn Fn(&str) -> Option<(String, String)>) -> Vec<MappingFault> {
+    let (mut seen, mut faults) = (BTreeSet::new(), Vec::new());
+    for expr in compile::expressions(config) {
+        let Ok(tree) = syntax::parse(&expr.text) else { continue };
+        syntax::visit_columns(&tree, &mut |name, span| {
+            if !seen.insert(name.to_owned()) {
+                return;
+            }
+            if let Some((message, hint)) = judge(name) {
+                faults.push(MappingFault::of(Fault::new(span.clone(), message).hint(hint), expr));
+            }
+        });
+    }
+    faults
+}
+
+/// What is wrong with a mapping's expressions as far as it shows without its table: their syntax, filters, arguments.
+/// `time_zone` is its source's.
+pub fn faults_without_types(config: &model::Mapping, time_zone: &str) -> Vec<MappingFault> {
+    compile::without_types(config, time_zone)
 }
 
 /// What a mapping needs to know of the mapping that its reference names.

@@ -40,6 +40,8 @@ impl CheckArgs {
 #[derive(Debug)]
 struct Report {
     name: String,
+    /// It answers, and what it says of the mappings stands in the files.
+    told_in_files: bool,
     findings: Vec<preflight::Finding>,
 }
 
@@ -65,14 +67,17 @@ pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<(), Failure> {
         }
     };
     let mut faults = loaded.warnings;
-    faults.extend(language_faults(&loaded.config));
+    let mut language = language_faults(&loaded.config, &loaded.files);
     let mut asked = None;
     // A mapping whose columns are not known says nothing about the database.
-    if args.asks() && !any_error(&faults) {
+    if args.asks() && !any_error(&faults) && loaded.config.mappings.values().all(can_be_read) {
         let mut answers = waiting_for(async { Ok(databases::check(&loaded.config, &loaded.files).await) })?;
+        // With the columns' types known the same is said once more, and better.
+        language.retain(|fault| !answers.faults.iter().any(|known| known.place == fault.place));
         faults.append(&mut answers.faults);
         asked = Some(answers);
     }
+    faults.append(&mut language);
     faults.sort_by_key(|fault| fault.place.as_ref().map(|place| (place.file, place.span.start)));
     let told = told(global, Some(&loaded.config), &faults, &loaded.files, asked.as_ref());
     match &asked {
@@ -117,14 +122,18 @@ fn not_written(args: &CheckArgs) {
     }
 }
 
-/// Faults of the expressions that show without the database: their syntax.
-fn language_faults(config: &Config) -> Vec<Fault> {
-    let faults = config.mappings.values().filter_map(|mapping| mapping::columns_of(mapping).err());
-    faults.flatten().map(of_mapping).collect()
+/// Whether all expressions of a mapping can be read.
+fn can_be_read(mapping: &config::model::Mapping) -> bool {
+    mapping::columns_of(mapping).is_ok()
 }
 
-fn of_mapping(fault: mapping::MappingFault) -> Fault {
-    Fault::error(fault.message).at(&fault.place).maybe_hint(fault.hint)
+/// Faults of the expressions that show without the database: their syntax, filters, arguments.
+fn language_faults(config: &Config, files: &Files) -> Vec<Fault> {
+    let faults = config.mappings.values().flat_map(|mapping| {
+        let zone = config.sources.get(&mapping.source).map_or("UTC", |source| source.time_zone.as_str());
+        mapping::faults_without_types(mapping, zone)
+    });
+    faults.map(|fault| fault.shown(files)).collect()
 }
 
 fn any_error(faults: &[Fault]) -> bool {
@@ -182,7 +191,7 @@ fn screen(good: Option<&Config>, from: &Path, asked: Option<&Asked>, paint: Pain
 fn paragraph(what: &str, report: &Report, paint: Paint) -> String {
     let name = &report.name;
     if report.findings.is_empty() {
-        let word = if what == "crm" { "answers" } else { "ready" };
+        let word = if what == "crm" || report.told_in_files { "answers" } else { "ready" };
         return format!("{what} {name}: {}\n", paint.text(Tone::Good, word));
     }
     let mut text = format!("{what} {name}:\n");
@@ -265,10 +274,11 @@ mod tests {
             remedy: Some("ALTER SYSTEM SET wal_level = 'logical';\nthen restart the server".to_owned()),
         };
         let sources = vec![
-            Report { name: "erp".to_owned(), findings: vec![finding] },
-            Report { name: "shop".to_owned(), findings: vec![] },
+            Report { name: "erp".to_owned(), told_in_files: false, findings: vec![finding] },
+            Report { name: "shop".to_owned(), told_in_files: false, findings: vec![] },
+            Report { name: "web".to_owned(), told_in_files: true, findings: vec![] },
         ];
-        let crms = vec![Report { name: "sales".to_owned(), findings: vec![] }];
+        let crms = vec![Report { name: "sales".to_owned(), told_in_files: false, findings: vec![] }];
         let asked = Asked { sources, crms, ..Asked::default() };
         let expect = "\
 source erp:
@@ -279,6 +289,7 @@ source erp:
       then restart the server
 
 source shop: ready
+source web: answers
 crm sales: answers
 ";
         assert_eq!(screen(None, Path::new("/etc/passerelle"), Some(&asked), Paint(false)), expect);

@@ -5,7 +5,7 @@ mod screen;
 mod words;
 
 use super::{Failure, Global, print, print_json, stdout_paint, waiting};
-use crate::config::{self, Config, Fault, nearest};
+use crate::config::{self, Config, nearest};
 use crate::preview::{self, PreviewError, Which};
 
 /// Which rows of which mapping.
@@ -42,10 +42,8 @@ pub(super) fn preview(global: &Global, args: &PreviewArgs) -> Result<(), Failure
             Ok(preview) if global.json => print_json(&document::document(mapping, &preview)),
             Ok(preview) => print(&screen::screen(mapping, &preview, stdout_paint())),
             Err(PreviewError::Mapping(faults)) => {
-                let fault = |fault: crate::mapping::MappingFault| {
-                    Fault::error(fault.message).at(&fault.place).maybe_hint(fault.hint)
-                };
-                config::print(&faults.into_iter().map(fault).collect::<Vec<_>>(), &loaded.files);
+                let faults: Vec<_> = faults.into_iter().map(|fault| fault.shown(&loaded.files)).collect();
+                config::print(&faults, &loaded.files);
                 Err(Failure::Config)
             }
             Err(fault) => Err(Failure::Other(fault.into())),

@@ -4,25 +4,118 @@ use std::net::IpAddr;
 
 use secrecy::ExposeSecret;
 
+use super::keys::{Cases, Form, Key, Keys, PATH, SHARE, TEXT, Words, text};
 use super::model::{Auth, Crm, CrmKind, Limits};
 use super::secret;
 use super::section::{Found, Section};
 use super::source::pem_file;
 use super::units;
 
-/// Requests at once where nothing is said.
-const DEFAULT_CONCURRENT: u32 = 8;
+static KINDS: Words<CrmKind> = Words {
+    words: &[("salesforce", CrmKind::Salesforce)],
+    later: &["hubspot", "dynamics", "dataverse", "zoho", "pipedrive", "brevo", "odoo", "twenty", "http", "csv"],
+};
+
+/// The keys of `[crm.NAME]`.
+pub(super) static KEYS: Keys = Keys::all(&[
+    Key::need("kind", Form::Words(&KINDS), r#""salesforce""#, "which CRM (others: not yet)"),
+    Key::need(
+        "url",
+        text("URL", r#"^https?://[^\s/@?#"]+/*$"#),
+        r#""https://acme.my.salesforce.com""#,
+        "the org's My Domain: `\"https://acme.my.salesforce.com\"`, `\"https://acme--test.sandbox.my.salesforce.com\"`. `https`, or `http` on a loopback address",
+    ),
+    Key::need(
+        "auth",
+        Form::Table(&AUTH),
+        r#"{ method = "token", token = { env = "SF_TOKEN" } }"#,
+        "how we show who we are; see below",
+    ),
+    Key::or("limits", Form::Table(&LIMITS), "{}", "what may be used; see below")
+        .such_as(r#"{ per_second = 25, per_day = 80000, reserve = "10%" }"#),
+    Key::maybe(
+        "expect",
+        Form::Table(&EXPECT),
+        r#"{ org = "00D5g000004Xyz1EAC" }"#,
+        "the id of the org that must be found (15 or 18 characters; Setup, Company Information). It is asked for before the first write after a start; at another org nothing is written, and `status` says so",
+    )
+    .without("any org"),
+    Key::maybe(
+        "proxy",
+        text("URL", r#"^https?://[^\s/@?#"]+/*$"#),
+        r#""http://proxy.example:3128""#,
+        "every request goes through it, those that sign in as well. `HTTPS_PROXY` of the environment is not used",
+    ),
+    Key::maybe(
+        "ca",
+        PATH,
+        r#""/etc/passerelle/proxy-ca.pem""#,
+        "PEM file of authorities to trust beside the system's, for a proxy that opens TLS",
+    ),
+]);
+
+static EXPECT: Keys = Keys::all(&[Key::need(
+    "org",
+    text("id", "^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$"),
+    r#""00D5g000004Xyz1EAC""#,
+    "the org's id",
+)]);
+
+/// The keys of `auth`.
+pub(super) static AUTH: Keys = Keys {
+    keys: &[
+        Key::need(
+            "method",
+            Form::Words(&METHODS),
+            r#""jwt""#,
+            "`\"token\"`: an access token that someone else keeps fresh; `\"jwt\"`: OAuth 2.0 JWT bearer; `\"client_credentials\"`: OAuth 2.0 client credentials",
+        ),
+        Key::need("token", secret::FORM, r#"{ credential = "salesforce-token" }"#, "the access token").with(&["token"]),
+        Key::need("client_id", TEXT, r#""3MVG9…""#, "the consumer key of the connected app")
+            .with(&["jwt", "client_credentials"]),
+        Key::need("username", TEXT, r#""passerelle@acme.example""#, "the user to act as, approved beforehand")
+            .with(&["jwt"]),
+        Key::need(
+            "private_key",
+            secret::FORM,
+            r#"{ file = "/etc/passerelle/secrets/salesforce.pem" }"#,
+            "RSA key in PEM",
+        )
+        .with(&["jwt"]),
+        Key::need("client_secret", secret::FORM, r#"{ credential = "salesforce" }"#, "the consumer secret")
+            .with(&["client_credentials"]),
+        Key::maybe("audience", BASE_URL, r#""https://login.salesforce.com""#, "whom the token is for")
+            .without("`\"https://login.salesforce.com\"`, for a sandbox's `url` `\"https://test.salesforce.com\"`")
+            .with(&["jwt"]),
+        Key::maybe("token_url", BASE_URL, r#""https://acme.my.salesforce.com""#, "where to ask for the token")
+            .without("the audience, with `client_credentials` the CRM's `url`")
+            .with(&["jwt", "client_credentials"]),
+    ],
+    cases: Cases::Word("method"),
+};
+
+/// An address that secrets may be sent to.
+const BASE_URL: Form = text("URL", "^https?://");
+
+/// The keys of `limits`.
+pub(super) static LIMITS: Keys = Keys::all(&[
+    Key::maybe("per_second", CALLS, "25", "calls in any second").without("no limit"),
+    Key::maybe("per_10_seconds", CALLS, "190", "calls in any 10 seconds").without("no limit"),
+    Key::maybe("per_minute", CALLS, "1000", "calls in any minute").without("no limit"),
+    Key::maybe("per_day", Form::Whole { least: 1, most: u64::MAX as i128 }, "80000", "calls in any 24 hours")
+        .without("no limit"),
+    Key::or("concurrent", Form::Whole { least: 1, most: 256 }, "8", "requests at once"),
+    Key::or("reserve", SHARE, r#""0%""#, "of the day, left to people and other integrations; less than `\"100%\"`"),
+]);
+
+const CALLS: Form = Form::Whole { least: 1, most: u32::MAX as i128 };
 
 /// Reads `[crm.NAME]`.
 pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Crm> {
-    let kind = section.need("kind", "\"salesforce\"", |found| {
-        let later = ["hubspot", "dynamics", "dataverse", "zoho", "pipedrive", "brevo", "odoo", "twenty", "http", "csv"];
-        found.one_of(&[("salesforce", CrmKind::Salesforce)], &later)
-    });
-    let url = section.need("url", "\"https://acme.my.salesforce.com\"", url);
-    let example = "{ method = \"token\", token = { env = \"SF_TOKEN\" } }";
-    let auth = section.need("auth", example, |found| auth(found, url.as_deref()));
-    let limits = section.or("limits", Limits { concurrent: Some(DEFAULT_CONCURRENT), ..Limits::default() }, limits);
+    let kind = section.need("kind", |found| found.word(&KINDS));
+    let url = section.need("url", url);
+    let auth = section.need("auth", |found| auth(found, url.as_deref()));
+    let limits = section.or("limits", limits);
     let expect_org = section.maybe("expect", expect);
     let proxy = section.maybe("proxy", proxy);
     let ca = section.maybe("ca", pem_file);
@@ -41,9 +134,8 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Crm> {
 
 /// `expect = { org = "00D…" }`.
 fn expect(found: &Found<'_>) -> Option<String> {
-    let form = "{ org = \"00D5g000004Xyz1EAC\" }";
-    let mut section = found.table_like(form)?;
-    let org = section.need("org", "\"00D5g000004Xyz1EAC\"", |found| {
+    let mut section = found.table()?;
+    let org = section.need("org", |found| {
         let text = found.text()?;
         let is_id = matches!(text.len(), 15 | 18) && text.chars().all(|char| char.is_ascii_alphanumeric());
         if is_id && text.starts_with("00D") {
@@ -54,7 +146,7 @@ fn expect(found: &Found<'_>) -> Option<String> {
             "15 or 18 letters and digits that begin with 00D: Setup, Company Information, Salesforce.com Organization ID",
         )
     });
-    section.finish(|_| Some(format!("expect = {form}")));
+    section.finish(|_| Some(format!("expect = {}", EXPECT.forms())));
     org
 }
 
@@ -142,64 +234,51 @@ enum Method {
     ClientCredentials,
 }
 
+static METHODS: Words<Method> = Words {
+    words: &[("token", Method::Token), ("jwt", Method::Jwt), ("client_credentials", Method::ClientCredentials)],
+    later: &["refresh_token"],
+};
+
 fn auth(found: &Found<'_>, url: Option<&str>) -> Option<Auth> {
-    let mut section = found.table_like("{ method = \"token\", token = { env = \"SF_TOKEN\" } }")?;
-    let methods = [("token", Method::Token), ("jwt", Method::Jwt), ("client_credentials", Method::ClientCredentials)];
-    let method = section.need("method", "\"token\", \"jwt\" or \"client_credentials\"", |found| {
-        found.one_of(&methods, &["refresh_token"])
-    });
-    let Some(method) = method else {
-        section.report_missing();
-        return None;
-    };
-    let secret_example = "{ file = \"/etc/passerelle/secrets/salesforce\" }";
-    let key_example = "\"3MVG9…\", the consumer key of the connected app";
-    match method {
-        Method::Token => {
-            let token = section.need("token", secret_example, secret::read);
-            section.finish(|key| other_method(key, "token"));
+    let mut section = found.table()?;
+    match section.need("method", |found| found.word(&METHODS)) {
+        Some(Method::Token) => {
+            let token = section.need("token", secret::read);
+            section.finish(|_| None);
             Some(Auth::Token { token: token? })
         }
-        Method::Jwt => {
-            let client_id = section.need("client_id", key_example, Found::string);
-            let username = section.need("username", "\"passerelle@acme.example\"", Found::string);
-            let private_key =
-                section.need("private_key", "{ file = \"/etc/passerelle/secrets/salesforce.pem\" }", private_key);
-            let audience = section.or("audience", default_audience(url), base_url);
+        Some(Method::Jwt) => {
+            let client_id = section.need("client_id", Found::string);
+            let username = section.need("username", Found::string);
+            let private_key = section.need("private_key", private_key);
+            let audience = section.maybe("audience", base_url);
             let token_url = section.maybe("token_url", base_url);
-            section.finish(|key| other_method(key, "jwt"));
+            section.finish(|_| None);
             Some(Auth::Jwt {
                 client_id: client_id?,
                 username: username?,
                 private_key: private_key?,
-                audience: audience?,
+                audience: audience?.unwrap_or_else(|| default_audience(url)),
                 token_url: token_url?,
             })
         }
-        Method::ClientCredentials => {
-            let client_id = section.need("client_id", key_example, Found::string);
-            let client_secret = section.need("client_secret", secret_example, secret::read);
+        Some(Method::ClientCredentials) => {
+            let client_id = section.need("client_id", Found::string);
+            let client_secret = section.need("client_secret", secret::read);
             let token_url = section.maybe("token_url", base_url);
-            section.finish(|key| other_method(key, "client_credentials"));
+            section.finish(|_| None);
             Some(Auth::ClientCredentials {
                 client_id: client_id?,
                 client_secret: client_secret?,
                 token_url: token_url?,
             })
         }
+        None => {
+            // Which keys would be right is not known without it.
+            section.finish(|_| None);
+            None
+        }
     }
-}
-
-/// A key that another method has.
-fn other_method(key: &str, method: &str) -> Option<String> {
-    let owner = match key {
-        "token" => "token",
-        "username" | "private_key" | "audience" => "jwt",
-        "client_secret" => "client_credentials",
-        "client_id" | "token_url" => "jwt or client_credentials",
-        _ => return None,
-    };
-    Some(format!("`{key}` belongs to the method {owner}; this one is {method}"))
 }
 
 fn private_key(found: &Found<'_>) -> Option<secrecy::SecretString> {
@@ -217,14 +296,13 @@ fn default_audience(url: Option<&str>) -> String {
 }
 
 fn limits(found: &Found<'_>) -> Option<Limits> {
-    let mut section = found.table_like("{ per_second = 25, per_day = 80000, reserve = \"10%\" }")?;
-    let most = i128::from(u32::MAX);
-    let per_second = section.maybe("per_second", |found| found.int(1..=most));
-    let per_10_seconds = section.maybe("per_10_seconds", |found| found.int(1..=most));
-    let per_minute = section.maybe("per_minute", |found| found.int(1..=most));
-    let per_day = section.maybe("per_day", |found| found.int(1..=i128::from(u64::MAX)));
-    let concurrent = section.or("concurrent", DEFAULT_CONCURRENT, |found| found.int(1..=256));
-    let reserve = section.or("reserve", 0.0, reserve);
+    let mut section = found.table()?;
+    let per_second = section.maybe("per_second", Found::int);
+    let per_10_seconds = section.maybe("per_10_seconds", Found::int);
+    let per_minute = section.maybe("per_minute", Found::int);
+    let per_day = section.maybe("per_day", Found::int);
+    let concurrent = section.or("concurrent", |found| found.int());
+    let reserve = section.or("reserve", reserve);
     section.finish(|_| None);
     Some(Limits {
         per_second: per_second?,

@@ -1,8 +1,8 @@
 //! `[daemon]`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
+use super::keys::{Key, Keys, PATH, SIZE, text};
 use super::model::Daemon;
 use super::section::{Found, Section};
 use super::units;
@@ -10,27 +10,42 @@ use super::units;
 /// Below this RocksDB's own files do not fit.
 const LEAST_DISK_BUDGET_BYTES: u64 = 16 << 20;
 
-/// What holds where `[daemon]` says nothing.
-pub(super) fn defaults() -> Daemon {
-    Daemon {
-        state_dir: PathBuf::from("/var/lib/passerelle"),
-        socket: PathBuf::from("/run/passerelle/passerelle.sock"),
-        http: None,
-        disk_budget_bytes: 20 << 30,
-    }
-}
+/// The keys of `[daemon]`.
+pub(super) static KEYS: Keys = Keys::all(&[
+    Key::or(
+        "state_dir",
+        PATH,
+        r#""/var/lib/passerelle""#,
+        "where the state lives. On a local disk that keeps what was synced: no tmpfs, no NFS",
+    ),
+    Key::or(
+        "socket",
+        PATH,
+        r#""/run/passerelle/passerelle.sock""#,
+        "the status socket that `passerelle status` and the other commands talk to",
+    ),
+    Key::maybe(
+        "http",
+        text("address and port", r"^(127(\.[0-9]+){3}|\[[0-9A-Fa-f:.]+\]):[0-9]+$"),
+        r#""127.0.0.1:9187""#,
+        "dashboard and `/metrics`, on a loopback address: `\"127.0.0.1:9187\"`. For others put a reverse proxy with TLS and authentication before it",
+    ),
+    Key::or(
+        "disk_budget",
+        SIZE,
+        r#""20GiB""#,
+        "the most that `state_dir` may take; at it passerelle stops reading and says how long the source's log will last. At least `\"16MiB\"`",
+    ),
+    Key::later("tls", "http stays on a loopback address; put a reverse proxy with TLS before it"),
+    Key::later("token", "http stays on a loopback address; put a reverse proxy with authentication before it"),
+]);
 
 /// Reads `[daemon]`.
 pub(super) fn read(mut section: Section<'_>) -> Option<Daemon> {
-    let defaults = defaults();
-    let state_dir = section.or("state_dir", defaults.state_dir, Found::path);
-    let socket = section.or("socket", defaults.socket, Found::path);
+    let state_dir = section.or("state_dir", |found| found.path());
+    let socket = section.or("socket", |found| found.path());
     let http = section.maybe("http", http);
-    let disk_budget_bytes = section.or("disk_budget", defaults.disk_budget_bytes, disk_budget);
-    section.later(&[
-        ("tls", "http stays on a loopback address; put a reverse proxy with TLS before it"),
-        ("token", "http stays on a loopback address; put a reverse proxy with authentication before it"),
-    ]);
+    let disk_budget_bytes = section.or("disk_budget", disk_budget);
     section.finish(|_| None);
     Some(Daemon { state_dir: state_dir?, socket: socket?, http: http?, disk_budget_bytes: disk_budget_bytes? })
 }

@@ -65,7 +65,7 @@ pub fn difference(old: &Files, new: &Files) -> Vec<Change> {
 
 /// The entries of every named table, flat. Texts that do not parse have been refused before.
 fn tables(files: &Files) -> BTreeMap<(String, String), BTreeMap<String, Value>> {
-    const NAMED: [&str; 5] = ["source", "crm", "mapping", "record", "alert"];
+    const NAMED: [&str; 6] = ["lookup", "source", "crm", "mapping", "record", "alert"];
     let mut tables = BTreeMap::<_, BTreeMap<_, _>>::new();
     for (kind, value) in files.texts().filter_map(|text| text.parse::<Table>().ok()).flatten() {
         match value {

@@ -1,10 +1,13 @@
 //! What is wrong with a configuration: all of it at once, each fault with its place and what to do.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::IsTerminal;
+use std::ops::Range;
 
 use super::files::Files;
 use super::model::Place;
+use super::not_toml;
 use super::render;
 
 /// How bad it is.
@@ -29,12 +32,15 @@ pub struct Fault {
     pub also: Option<(Place, String)>,
     /// What to do.
     pub hint: Option<String>,
+    /// Something is not there: it may be in what could not be read.
+    pub(super) absent: bool,
 }
 
 impl Fault {
     /// An error without a place yet.
     pub fn error(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, place: None, message: message.into(), also: None, hint: None }
+        let message = message.into();
+        Self { severity: Severity::Error, place: None, message, also: None, hint: None, absent: false }
     }
 
     /// A warning without a place yet.
@@ -58,6 +64,12 @@ impl Fault {
     #[must_use]
     pub fn maybe_hint(self, hint: Option<String>) -> Self {
         Self { hint, ..self }
+    }
+
+    /// Something is not there: not said where a file could not be read as TOML.
+    #[must_use]
+    pub(super) fn absent(self) -> Self {
+        Self { absent: true, ..self }
     }
 
     /// A second place, with two or three words on what is there.
@@ -102,6 +114,30 @@ pub fn print(faults: &[Fault], files: &Files) {
     eprint!("{}", render::screen(faults, files, colours()));
 }
 
+/// Takes out what only follows from `broken`, the faults of lines that are no TOML: what is missing may stand there, and
+/// what stands in the same line, or under a table's head that could not be read, is not what it seems.
+pub(super) fn drop_echoes(broken: &[Fault], list: &mut Vec<Fault>, files: &Files) {
+    let lines = broken.iter().filter(|fault| fault.also.is_none()).filter_map(|fault| {
+        let place = fault.place.as_ref()?;
+        let opens = files.line(place).is_some_and(|line| line.text.contains(['{', '[']) && line.text.contains('='));
+        let is_open = fault.message == not_toml::SWALLOWED || (opens && fault.message.contains("no closing"));
+        Some((place.file, files.reach(place, is_open)))
+    });
+    let lines: Vec<(usize, Range<usize>)> = lines.collect();
+    if lines.is_empty() {
+        return;
+    }
+    let is_echo = |fault: &Fault| {
+        let place = fault.place.as_ref();
+        fault.absent
+            || place.is_some_and(|place| {
+                lines.iter().any(|(file, reach)| *file == place.file && reach.contains(&place.span.start))
+            })
+    };
+    list.retain(|fault| broken.contains(fault) || fault.severity == Severity::Warning || !is_echo(fault));
+    list.retain(|fault| !(fault.absent && fault.severity == Severity::Warning));
+}
+
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.render(false).trim_end())
@@ -111,5 +147,36 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 fn colours() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
+    takes_colours(&std::io::stderr())
+}
+
+/// Whether a stream is shown in colours: on a terminal that has some, unless `NO_COLOR` is set.
+pub fn takes_colours(stream: &impl IsTerminal) -> bool {
+    let [no_color, term] = ["NO_COLOR", "TERM"].map(std::env::var_os);
+    stream.is_terminal() && wants_colours(no_color.as_deref(), term.as_deref())
+}
+
+fn wants_colours(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    no_color.is_none_or(OsStr::is_empty) && term.is_none_or(|term| term != "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_for_terminals_that_want_them() {
+        let wants =
+            |no_color: Option<&str>, term: Option<&str>| wants_colours(no_color.map(OsStr::new), term.map(OsStr::new));
+        assert!(wants(None, Some("xterm")) && wants(Some(""), None));
+        assert!(!wants(Some("1"), Some("xterm")) && !wants(None, Some("dumb")));
+        assert!(!takes_colours(&std::fs::File::open("/dev/null").expect("a file")));
+    }
+
+    #[test]
+    fn a_screen_has_its_colours_or_none() {
+        let faults = Faults::new(vec![Fault::error("x is wrong").hint("write y")], Files::default());
+        assert!(!faults.render(false).contains('\u{1b}'));
+        assert!(faults.render(true).starts_with("\u{1b}[1;31merror"), "{:?}", faults.render(true));
+    }
 }

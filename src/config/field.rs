@@ -5,32 +5,144 @@ use std::collections::BTreeMap;
 use passerelle_change::FieldValue;
 
 use super::Fault;
+use super::keys::{Cases, EXPRESSION, Form, Key, Keys, Lexicon, NAME, Words, text};
 use super::mapping::{Names, api_name};
 use super::model::{Check, Field, FieldMap, FieldSource, MapOther, Missing, OnBad, Place};
 use super::nearest::nearest;
 use super::section::{Found, Section};
 use super::tree::Value;
 
+/// What a field's value may be.
+pub(super) const FORM: Form = Form::Any(&[EXPRESSION, Form::Table(&KEYS)]);
+
+/// The keys of a field.
+pub(super) static KEYS: Keys = Keys {
+    keys: &[
+        Key::need(
+            "value",
+            EXPRESSION,
+            r#""parent_id""#,
+            "an expression; with `reference` the parent's row key in its table",
+        )
+        .with(&["value", "reference"]),
+        Key::need("const", Form::Constant, r#""Customer""#, "always this").with(&["const"]),
+        Key::need("reference", NAME, r#""accounts""#, "the record that this mapping made of a row").with(&["reference"]),
+        Key::maybe(
+            "map",
+            Form::Named { names: "", of: &Form::Constant, least: 1 },
+            r#"{ sale = "Activated", cancel = "Cancelled" }"#,
+            "from the value's text to the CRM's",
+        )
+        .with(&["value"]),
+        Key::maybe(
+            "other",
+            Form::Any(&[Form::Words(&OTHERS), Form::Table(&OTHER)]),
+            r#"{ const = "Other" }"#,
+            "what becomes of a value that `map` does not name: `\"reject\"`: the record is a dead letter; `\"keep\"`: the value as it is; `\"null\"`: the field is cleared; `{ const = \"Other\" }`: this instead",
+        )
+        .without("the field follows `on_bad`")
+        .with(&["value"])
+        .beside("map"),
+        Key::or(
+            "required",
+            Form::Bool,
+            "false",
+            "a record without it is a dead letter: kept, shown, tried again when its row changes",
+        ),
+        Key::or(
+            "on_bad",
+            Form::Words(&ON_BAD),
+            r#""omit""#,
+            "a value that cannot be mapped (`'abc' | email`): `\"omit\"` leaves the field out, `\"null\"` clears it, `\"reject\"` makes the record a dead letter. It is counted and shown in each case",
+        ),
+        Key::or(
+            "authority",
+            Form::Words(&AUTHORITY),
+            r#""source""#,
+            "`\"create_only\"`: sent when the record is created and never again, so that people may change it",
+        ),
+        Key::maybe(
+            "when",
+            EXPRESSION,
+            r#""not locked""#,
+            "where it is false or null, the field is left out and the CRM keeps what it has. `required` does not count then",
+        )
+        .without("always"),
+        Key::maybe(
+            "on_create",
+            Form::Constant,
+            r#""Draft""#,
+            "what a new record begins with; the value itself follows at once. Where the value is bad, the record keeps it",
+        )
+        .with(&["value", "const"]),
+        Key::maybe(
+            "check",
+            Form::Any(&[Form::Words(&CHECKS), text("regular expression", "[^A-Za-z0-9_-]")]),
+            r#""siret""#,
+            "a regular expression is for the whole value (`'[A-Z]{2}[0-9]+'`). A value that fails is bad and follows `on_bad`. Null and blank text pass",
+        )
+        .with(&["value"]),
+        Key::maybe(
+            "missing",
+            Form::Words(&MISSING),
+            r#""null""#,
+            "the record referred to is not in the CRM: `\"omit\"` leaves the field out, `\"null\"` clears it, `\"reject\"` makes the record a dead letter; in each case the reference is sent when the record comes",
+        )
+        .without("`\"omit\"`")
+        .with(&["reference"]),
+        Key::or("urgent", Form::Bool, "false", "a change of it goes ahead of everything else, by itself").with(&["value"]),
+        Key::or(
+            "enforce",
+            Form::Bool,
+            "false",
+            "what a person edits in the CRM is put back; otherwise it stays until the row's value changes",
+        )
+        .with(&["value", "const"]),
+        Key::later("crm", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
+        Key::later("by", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
+        Key::later("consent", "write the CRM's own field instead"),
+    ],
+    cases: Cases::Key(&["const", "reference", "value"]),
+};
+
+static OTHER: Keys = Keys::all(&[Key::need("const", Form::Constant, r#""Other""#, "this instead")]);
+
+static OTHERS: Words<MapOther> =
+    Words::new(&[("reject", MapOther::Reject), ("keep", MapOther::Keep), ("null", MapOther::Const(FieldValue::Null))]);
+
+static ON_BAD: Words<OnBad> = Words::new(&[("omit", OnBad::Omit), ("null", OnBad::Null), ("reject", OnBad::Reject)]);
+
+/// Whether a field is sent with the creation only.
+static AUTHORITY: Words<bool> = Words {
+    words: &[("source", false), ("create_only", true)],
+    later: &["fill_if_empty", "unless_changed_in_crm", "tighten"],
+};
+
+static CHECKS: Words<Check> = Words::new(&[("siret", Check::Siret), ("vat", Check::Vat), ("iban", Check::Iban)]);
+
+static MISSING: Words<Missing> =
+    Words::new(&[("omit", Missing::Omit), ("null", Missing::Null), ("reject", Missing::Reject)]);
+
+/// The largest program that a regular expression of `check` may become, in bytes.
+const LARGEST_PATTERN_BYTES: usize = 256 << 10;
+
 const FORMS: &str = "\"an expression\", { value = \"an expression\", … }, { const = … } or { reference = \"mapping\", value = \"an expression\" }";
 
 /// Reads all fields of a mapping, in the order written.
 pub(super) fn read_all(mapping: &str, found: &Found<'_>, names: &Names<'_>) -> Option<Vec<Field>> {
-    let section = found.table(format!("[mapping.{mapping}.fields]"))?;
-    let (place, title, context) = (section.place, section.title.clone(), section.context);
     let mut fields: Vec<Option<Field>> = Vec::new();
     let mut seen: BTreeMap<String, &Place> = BTreeMap::new();
-    for found in section.all() {
-        if let Some(first) = seen.insert(found.name.to_lowercase(), found.key_place) {
-            let fault = Fault::error(format!("`{}` is written twice: the CRM's names ignore case", found.name))
-                .at(found.key_place);
-            context.note(fault.also(first, "first here").hint("keep one of them"));
+    for field in found.named()? {
+        if let Some(first) = seen.insert(field.name.to_lowercase(), field.key_place) {
+            let fault = Fault::error(format!("`{}` is written twice: the CRM's names ignore case", field.name))
+                .at(field.key_place);
+            found.context.note(fault.also(first, "first here").hint("keep one of them"));
         }
-        fields.push(read(&found, names));
+        fields.push(read(&field, names));
     }
     if fields.is_empty() {
-        context.note(
-            Fault::error(format!("{title} names no field")).at(place).hint("add a line such as: Name = \"name\""),
-        );
+        let fault = Fault::error(format!("[mapping.{mapping}.fields] names no field")).absent().at(found.key_place);
+        found.context.note(fault.hint("add a line such as: Name = \"name\""));
         return None;
     }
     fields.into_iter().collect()
@@ -52,6 +164,8 @@ fn read(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
                 on_create: None,
                 check: None,
                 missing: Missing::default(),
+                urgent: false,
+                enforce: false,
                 place: found.key_place.clone(),
             })
         }
@@ -74,115 +188,88 @@ fn read(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
 }
 
 fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
-    let mut section = found.table(format!("`{}`", found.name))?;
-    section.later(&LATER);
-    let constant = section.take("const");
-    let reference = section.take("reference");
+    let mut section = found.table()?;
+    let value = source(found, &mut section, names);
     let map = section.maybe("map", map);
     let other = section.maybe("other", other);
-    let required = section.or("required", false, Found::bool);
-    let on_bad = section.take("on_bad");
-    let words = [("omit", OnBad::Omit), ("null", OnBad::Null), ("reject", OnBad::Reject)];
-    let bad = on_bad.map_or(Some(OnBad::default()), |found| found.one_of(&words, &[]));
-    let create_only = section.or("authority", false, |found| {
-        let later = ["fill_if_empty", "unless_changed_in_crm", "tighten"];
-        found.one_of(&[("source", false), ("create_only", true)], &later)
-    });
+    let required = section.or("required", |found| found.bool());
+    let written = section.find("on_bad");
+    let on_bad = section.or("on_bad", |found| found.word(&ON_BAD));
+    let create_only = section.or("authority", |found| found.word(&AUTHORITY));
     let when = section.maybe("when", Found::expr);
-    let on_create = section.take("on_create");
-    let check = section.take("check");
-    let missing = section.take("missing");
-    let value = source(found, &mut section, constant, reference, names);
+    let on_create = section.maybe("on_create", |found| first_value(found, create_only));
+    let check = section.maybe("check", checked);
+    let missing = section.maybe("missing", |found| missing_parent(found, required));
+    let urgent = section.or("urgent", |found| goes_ahead(found, create_only));
+    let enforce = section.or("enforce", |found| put_back(found, create_only));
     section.finish(|key| (key == "column" || key == "expr").then(|| "write it as `value`".to_owned()));
 
-    let (map, other) = (map?, other?);
-    if let (Some(on_bad), Some(true)) = (on_bad, required) {
+    if let (Some(on_bad), Some(true)) = (written, required) {
         on_bad.warn(
             "`on_bad` does nothing beside `required = true`",
             "a record without a required field is a dead letter; leave `on_bad` out",
         );
     }
-    if let (None, Some(_)) = (&map, &other) {
-        return found.fault(
-            "`other` belongs to a `map`, and there is none",
-            "add map = { from = \"To\" }, or take `other` out",
-        );
-    }
-    if let (Some(place), Some(_)) = (constant.or(reference), &map) {
-        return place.fault(format!("`{}` cannot have a `map`", place.name), "`map` goes with { value = … }");
-    }
-    let is_reference = reference.is_some();
-    let on_create = first_value(on_create, is_reference, create_only);
-    let check = checked(check, constant.or(reference));
-    let missing = missing_parent(missing, is_reference, required);
+    let other = other?.unwrap_or(MapOther::Bad);
     Some(Field {
         name: std::sync::Arc::from(found.name),
         value: value?,
         when: when?,
         on_create: on_create?,
         check: check?,
-        missing: missing?,
-        map: map.map(|entries| FieldMap { entries, other: other.unwrap_or(MapOther::Bad) }),
+        missing: missing?.unwrap_or_default(),
+        map: map?.map(|entries| FieldMap { entries, other }),
         required: required?,
-        on_bad: bad?,
+        on_bad: on_bad?,
         create_only: create_only?,
+        urgent: urgent?,
+        enforce: enforce?,
         place: found.key_place.clone(),
     })
 }
 
-/// Keys of a field that come later, with what to do until then.
-const LATER: [(&str, &str); 5] = [
-    ("enforce", "leave it out: what a person edits in the CRM stays until the row's value changes"),
-    (
-        "urgent",
-        "write the field in a mapping of its own with the same table, object and key, and set `urgent = true` there: two mappings may feed one record",
-    ),
-    ("crm", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
-    ("by", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
-    ("consent", "write the CRM's own field instead"),
-];
+/// Where the value comes from: the case that the table is.
+fn source(found: &Found<'_>, section: &mut Section<'_>, names: &Names<'_>) -> Option<FieldSource> {
+    let constant = section.take("const");
+    let reference = section.take("reference");
+    let value = section.maybe("value", Found::expr);
+    match (constant, reference) {
+        (Some(constant), _) => constant.constant().map(FieldSource::Const),
+        (None, Some(reference)) => {
+            let mapping = referred(&reference, names);
+            relationship_name(found)?;
+            Some(FieldSource::Reference { mapping: mapping?, value: value?? })
+        }
+        (None, None) => value?.map(FieldSource::Value),
+    }
+}
 
 /// `on_create`: what a new record begins with.
-#[allow(clippy::option_option)] // the outer one is "faulty", the inner one "not there"
-fn first_value(found: Option<Found<'_>>, is_reference: bool, create_only: Option<bool>) -> Option<Option<FieldValue>> {
-    let Some(found) = found else { return Some(None) };
-    if is_reference {
-        return found.fault("a reference cannot have `on_create`", "`on_create` goes with { value = … }");
-    }
+fn first_value(found: &Found<'_>, create_only: Option<bool>) -> Option<FieldValue> {
     if create_only == Some(true) {
         return found.fault(
             "`on_create` does nothing beside `authority = \"create_only\"`: the value itself is sent with the creation only",
             "keep one of them",
         );
     }
-    found.constant().map(Some)
+    found.constant()
 }
 
-/// Words of `check`; everything else is a regular expression.
-const CHECKS: [(&str, Check); 3] = [("siret", Check::Siret), ("vat", Check::Vat), ("iban", Check::Iban)];
-/// The largest program that a regular expression may become, in bytes.
-const LARGEST_PATTERN_BYTES: usize = 256 << 10;
-
-#[allow(clippy::option_option)] // as above
-fn checked(found: Option<Found<'_>>, without: Option<Found<'_>>) -> Option<Option<Check>> {
+fn checked(found: &Found<'_>) -> Option<Check> {
     const FORM: &str =
         "\"siret\", \"vat\", \"iban\", or a regular expression for the whole value: check = '[A-Z]{2}[0-9]+'";
-    let Some(found) = found else { return Some(None) };
-    if let Some(place) = without {
-        return found.fault(format!("`{}` cannot have a `check`", place.name), "`check` goes with { value = … }");
-    }
     let text = found.text()?;
-    if let Some((_, check)) = CHECKS.iter().find(|(word, _)| *word == text) {
-        return Some(Some(check.clone()));
+    if let Some((_, check)) = CHECKS.words.iter().find(|(word, _)| *word == text) {
+        return Some(check.clone());
     }
     // A regular expression that is one word says that the value is always that word.
     if text.chars().all(|char| char.is_ascii_alphanumeric() || char == '_' || char == '-') {
-        let near = nearest(text, CHECKS.iter().map(|(word, _)| *word));
+        let near = nearest(text, CHECKS.words());
         let near = near.map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
         return found.fault(format!("there is no check \"{text}\""), format!("{near}allowed: {FORM}"));
     }
     match whole_pattern(text) {
-        Ok(_) => Some(Some(Check::Pattern(text.to_owned()))),
+        Ok(_) => Some(Check::Pattern(text.to_owned())),
         Err(error) => {
             let reason = match error {
                 regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
@@ -201,13 +288,8 @@ pub(crate) fn whole_pattern(text: &str) -> Result<regex::Regex, regex::Error> {
     regex::RegexBuilder::new(&format!(r"\A(?:{text})\z")).size_limit(LARGEST_PATTERN_BYTES).build()
 }
 
-fn missing_parent(found: Option<Found<'_>>, is_reference: bool, required: Option<bool>) -> Option<Missing> {
-    let Some(found) = found else { return Some(Missing::default()) };
-    if !is_reference {
-        return found.fault("`missing` belongs to a reference, and this is none", "for a value there is `on_bad`");
-    }
-    let words = [("omit", Missing::Omit), ("null", Missing::Null), ("reject", Missing::Reject)];
-    let missing = found.one_of(&words, &[])?;
+fn missing_parent(found: &Found<'_>, required: Option<bool>) -> Option<Missing> {
+    let missing = found.word(&MISSING)?;
     if required == Some(true) && missing != Missing::Reject {
         return found.fault(
             "`missing` contradicts `required = true`, which makes the record a dead letter without it",
@@ -217,32 +299,28 @@ fn missing_parent(found: Option<Found<'_>>, is_reference: bool, required: Option
     Some(missing)
 }
 
-fn source(
-    found: &Found<'_>,
-    section: &mut Section<'_>,
-    constant: Option<Found<'_>>,
-    reference: Option<Found<'_>>,
-    names: &Names<'_>,
-) -> Option<FieldSource> {
-    match (constant, reference) {
-        (Some(_), Some(_)) => found.fault(format!("`{}` has both `const` and `reference`", found.name), FORMS),
-        (Some(constant), None) => {
-            if let Some(value) = section.take("value") {
-                return value.fault(format!("`{}` has both `const` and `value`", found.name), "keep one of them");
-            }
-            constant.constant().map(FieldSource::Const)
-        }
-        (None, Some(reference)) => {
-            let value = section.need("value", "\"the column that refers to the parent's row\"", Found::expr);
-            let mapping = referred(&reference, names);
-            relationship_name(found)?;
-            Some(FieldSource::Reference { mapping: mapping?, value: value? })
-        }
-        (None, None) if section.has("value") => section.need("value", "", Found::expr).map(FieldSource::Value),
-        // What is left is unknown, and says it all already.
-        (None, None) if !section.is_empty() => None,
-        (None, None) => found.fault(format!("`{}` has no value", found.name), FORMS),
+/// `enforce`: what a person edits is put back.
+fn put_back(found: &Found<'_>, create_only: Option<bool>) -> Option<bool> {
+    let enforce = found.bool()?;
+    if enforce && create_only == Some(true) {
+        return found.fault(
+            "`enforce` contradicts `authority = \"create_only\"`, which leaves the field to people",
+            "keep one of them",
+        );
     }
+    Some(enforce)
+}
+
+/// `urgent`: a change of the field goes ahead of everything else.
+fn goes_ahead(found: &Found<'_>, create_only: Option<bool>) -> Option<bool> {
+    let urgent = found.bool()?;
+    if urgent && create_only == Some(true) {
+        return found.fault(
+            "`urgent` contradicts `authority = \"create_only\"`: a change of such a field is not sent",
+            "keep one of them",
+        );
+    }
+    Some(urgent)
 }
 
 fn referred(reference: &Found<'_>, names: &Names<'_>) -> Option<String> {
@@ -268,7 +346,7 @@ fn relationship_name(found: &Found<'_>) -> Option<()> {
 
 fn map(found: &Found<'_>) -> Option<BTreeMap<String, FieldValue>> {
     let entries: Vec<Option<(String, FieldValue)>> =
-        found.table("`map`".to_owned())?.all().map(|entry| Some((entry.name.to_owned(), entry.constant()?))).collect();
+        found.named()?.into_iter().map(|entry| Some((entry.name.to_owned(), entry.constant()?))).collect();
     if entries.is_empty() {
         return found.fault("`map` is empty", "map = { from = \"To\" }");
     }
@@ -276,29 +354,31 @@ fn map(found: &Found<'_>) -> Option<BTreeMap<String, FieldValue>> {
 }
 
 /// What `other` can be.
-const OTHERS: &str = "\"reject\" (the record), \"keep\" (the value as it is), \"null\", or { const = \"Other\" }; without `other` the field follows `on_bad`";
+const FORMS_OF_OTHER: &str = "\"reject\" (the record), \"keep\" (the value as it is), \"null\", or { const = \"Other\" }; without `other` the field follows `on_bad`";
 
 fn other(found: &Found<'_>) -> Option<MapOther> {
     if matches!(found.node.value, Value::Table(_)) {
-        let mut section = found.table("`other`".to_owned())?;
-        let value = section.need("const", "\"Other\"", Found::constant);
+        let mut section = found.table()?;
+        let value = section.need("const", Found::constant);
         section.finish(|_| None);
         return value.map(MapOther::Const);
     }
     match &found.node.value {
-        Value::Text(text, _) => match text.as_str() {
-            "reject" => Some(MapOther::Reject),
-            "keep" => Some(MapOther::Keep),
-            "null" => Some(MapOther::Const(FieldValue::Null)),
-            "omit" => found.fault(
-                "`other` cannot be \"omit\"",
-                "leave `other` out: the field then follows `on_bad`, which is \"omit\"",
-            ),
-            text => found.fault(
+        Value::Text(text, _) => {
+            if let Some((_, other)) = OTHERS.words.iter().find(|(word, _)| word == text) {
+                return Some(other.clone());
+            }
+            if text == "omit" {
+                return found.fault(
+                    "`other` cannot be \"omit\"",
+                    "leave `other` out: the field then follows `on_bad`, which is \"omit\"",
+                );
+            }
+            found.fault(
                 format!("`other` cannot be \"{text}\""),
-                format!("a value of its own: other = {{ const = \"{text}\" }}\nor {OTHERS}"),
-            ),
-        },
-        _ => found.fault(format!("`other` cannot be {}", found.node.value.kind()), OTHERS),
+                format!("a value of its own: other = {{ const = \"{text}\" }}\nor {FORMS_OF_OTHER}"),
+            )
+        }
+        _ => found.fault(format!("`other` cannot be {}", found.node.value.kind()), FORMS_OF_OTHER),
     }
 }

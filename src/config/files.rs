@@ -128,6 +128,65 @@ impl Files {
         Place { file, span: offset(part.start)..offset(part.end) }
     }
 
+    /// Where the value of a table's setting stands, without its quotes: the table's head is at `head`. `None` where no
+    /// line begins with it (dotted keys).
+    pub fn setting_of(&self, head: &Place, setting: &str) -> Option<Place> {
+        let mut at = head.span.end;
+        for line in self.table_behind(head)?.split_inclusive('\n') {
+            let bare = line.trim_start();
+            let value = bare.strip_prefix(setting).and_then(|rest| rest.trim_start().strip_prefix('='));
+            if let Some(value) = value {
+                let value = value.trim();
+                let quoted = value.starts_with(['"', '\'']);
+                let end =
+                    if quoted { value[1..].find(&value[..1]).map_or(value.len(), |end| end + 1) } else { value.len() };
+                let start = at + line.find(value)? + usize::from(quoted);
+                return Some(Place { file: head.file, span: start..start + end - usize::from(quoted) });
+            }
+            at += line.len();
+        }
+        None
+    }
+
+    /// Where a key stands that belongs to what `owner` names: in its inline table or in a table of its own.
+    pub fn key_of(&self, owner: &Place, key: &str) -> Option<Place> {
+        let text = self.table_behind(owner)?;
+        let is_bare = |char: char| char.is_alphanumeric() || char == '_' || char == '-';
+        text.match_indices(key).find_map(|(at, _)| {
+            let before = !text[..at].ends_with(is_bare);
+            let behind = text[at + key.len()..].trim_start_matches(['"', '\'']).trim_start();
+            let start = owner.span.end + at;
+            (before && behind.starts_with('=')).then(|| Place { file: owner.file, span: start..start + key.len() })
+        })
+    }
+
+    /// Where a text stands, without its quotes, that belongs to what `owner` names.
+    pub fn text_of(&self, owner: &Place, text: &str) -> Option<Place> {
+        let behind = self.table_behind(owner)?;
+        let at = ['"', '\''].iter().filter_map(|quote| behind.find(&format!("{quote}{text}{quote}"))).min()?;
+        let start = owner.span.end + at + 1;
+        Some(Place { file: owner.file, span: start..start + text.len() })
+    }
+
+    /// What a line that is no TOML leaves in doubt: itself, and where it is a table's head all up to the next.
+    pub(super) fn reach(&self, place: &Place, to_the_end: bool) -> Range<usize> {
+        let Some(line) = self.line(place) else { return place.span.clone() };
+        if to_the_end {
+            return line.start..self.text(place.file).len() + 1;
+        }
+        let end = line.start + line.text.len();
+        let is_head = line.text.trim_start().starts_with('[') && !line.text.contains('=');
+        let text = self.text(place.file).get(end..).unwrap_or_default();
+        let behind = text.find("\n[").map_or(text.len(), |next| next + 1);
+        line.start..end + if is_head { behind } else { 1 }
+    }
+
+    /// The text behind a place up to the next table's head.
+    fn table_behind(&self, place: &Place) -> Option<&str> {
+        let text = self.text(place.file).get(place.span.end..)?;
+        Some(text.find("\n[").map_or(text, |end| &text[..=end]))
+    }
+
     /// The line in which a place starts.
     pub(super) fn line(&self, place: &Place) -> Option<Line<'_>> {
         let file = self.files.get(place.file)?;

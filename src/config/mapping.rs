@@ -8,24 +8,174 @@ use passerelle_change::{FieldValue, TableName};
 
 use super::Fault;
 use super::field;
+use super::keys::{API_NAME, API_NAMES, Cases, EXPRESSION, Form, Key, Keys, NAME, TEXT, Words, text};
 use super::model::{
-    Canary, Delivery, Departure, Expr, Guard, Mapping, OnCollision, OnGone, OnTruncate, Place, Source, Standard,
+    Canary, Delivery, Departure, Expr, Guard, Mapping, OnCollision, OnGone, OnKeyChange, OnTruncate, Place, Source,
+    Standard,
 };
-use super::nearest::nearest;
 use super::schedule;
 use super::section::{Found, Section};
 use super::tree::Value;
 use super::units;
 
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
-
 /// How old a waiting change may be, where nothing is said and changes are delivered as they come.
 const DEFAULT_FRESHNESS: Duration = Duration::from_mins(1);
 
-/// `guard` where nothing is said: at most 1 % of the records or 50 in an hour.
-const DEFAULT_GUARD: Guard = Guard { share: 0.01, count: 50, within: HOUR };
+/// How long something may take that people wait for.
+const WAIT: Form = Form::Duration { least: Duration::from_secs(1), most: Duration::from_hours(30 * 24) };
+
+/// The keys of `[mapping.NAME]`.
+pub(super) static KEYS: Keys = Keys::all(&[
+    Key::need("source", NAME, r#""erp""#, "of a `[source.NAME]`"),
+    Key::need(
+        "table",
+        text("text", r#"^[^."`]+(\.[^"`]+)?$"#),
+        r#""public.customer""#,
+        "`\"public.customer\"`; without a schema, `public`. Never quoted: passerelle does it",
+    ),
+    Key::need("crm", NAME, r#""sales""#, "of a `[crm.NAME]`"),
+    Key::need("object", API_NAME, r#""Account""#, "`\"Account\"`, `\"Invoice__c\"`"),
+    Key::need(
+        "key",
+        Form::Table(&KEY),
+        r#"{ field = "Erp_Id__c", value = "id" }"#,
+        "the external id's field, and the expression for its value",
+    ),
+    Key::need(
+        "fields",
+        Form::Named { names: API_NAMES, of: &field::FORM, least: 1 },
+        r#"{ Name = "name" }"#,
+        "`[mapping.NAME.fields]`: see [mapping.md](mapping.md#fields)",
+    ),
+    Key::maybe("where", EXPRESSION, r#""not is_company""#, "only rows for which it is true").without("all rows"),
+    Key::maybe("deleted", EXPRESSION, r#""not active""#, "true for a row that is deleted softly"),
+    Key::or("on_delete", DEPARTURE, r#""delete""#, "what a deleted row does to its record; see below"),
+    Key::or("on_leave", DEPARTURE, r#""ignore""#, "what a row that does not match `where` any more does; see below"),
+    Key::or(
+        "on_truncate",
+        Form::Words(&ON_TRUNCATE),
+        r#""ignore""#,
+        "what TRUNCATE does; `\"delete\"` is behind the guard",
+    ),
+    Key::or(
+        "on_gone",
+        Form::Words(&ON_GONE),
+        r#""recreate""#,
+        "a person deleted the record: create it again in full, or make it a dead letter",
+    ),
+    Key::or(
+        "on_key_change",
+        Form::Words(&ON_KEY_CHANGE),
+        r#""rename""#,
+        "the external key changes: the record is renamed by its id, or a new one is made, what refers to the old one is pointed at it, and the old one goes as `on_delete` says",
+    ),
+    Key::or(
+        "on_collision",
+        Form::Words(&ON_COLLISION),
+        r#""reject""#,
+        "two rows that write one field: the second is a dead letter, or the newest wins",
+    ),
+    Key::or(
+        "guard",
+        Form::Table(&GUARD),
+        r#"{ deletes = "1% or 50 in 1h" }"#,
+        "more deletions than the larger of the two wait for a person; see below",
+    ),
+    Key::or(
+        "delivery",
+        Form::Any(&[Form::Words(&REALTIME), Form::Table(&DELIVERY)]),
+        r#""realtime""#,
+        "when changes are sent; see below",
+    ),
+    Key::maybe(
+        "freshness",
+        WAIT,
+        r#""1m""#,
+        "alerted when a change waits longer; the most that a batch waits to save calls",
+    )
+    .without("`\"1m\"`, with `every` and `cron` the longest wait and 1m"),
+    Key::maybe("quiet", WAIT, r#""10m""#, "a changed row is sent when it has been still for that long"),
+    Key::or("urgent", Form::Bool, "false", "ahead of every other mapping"),
+    Key::maybe(
+        "limit",
+        Form::Whole { least: 1, most: i64::MAX as i128 },
+        "100",
+        "a canary: at most so many records; see below",
+    ),
+    Key::maybe(
+        "only",
+        Form::List(&Form::Any(&[Form::Whole { least: i128::MIN, most: i128::MAX }, TEXT])),
+        "[17, 42]",
+        "a canary: only the rows with these primary keys; of several columns `[\"17,FR\"]`; see below",
+    )
+    .without("all rows"),
+    Key::or("mode", Form::Words(&MODE), r#""live""#, "`\"observe\"`: everything but the writing; see below"),
+    Key::maybe("owner", TEXT, r#""crm-team@acme.example""#, "for people: whom to ask"),
+    Key::maybe("purpose", TEXT, r#""customer relationship""#, "for people: what the data is for"),
+    Key::later(
+        "with",
+        "keep the related value in a column of this table, or leave the field out (a view cannot be tailed)",
+    ),
+    Key::later("associations", "leave it out; a `reference` field sets a parent record"),
+    Key::later("on_drift", "leave it out"),
+    Key::later("record", "give `crm`, `object` and `key` instead"),
+    Key::later("value_key", "give `key = { field = \"…\", value = \"…\" }` instead"),
+    Key::later("identity", "leave it out"),
+    Key::later("enforce", "write it with each field: { value = \"…\", enforce = true }"),
+    Key::later("crms", "write one mapping for each CRM"),
+]);
+
+static KEY: Keys = Keys::all(&[
+    Key::need("field", API_NAME, r#""Erp_Id__c""#, "the field with the external id, unique"),
+    Key::need("value", EXPRESSION, r#""id""#, "its value"),
+]);
+
+const DEPARTURE: Form = Form::Any(&[Form::Words(&DEPARTURES), Form::Table(&SET)]);
+
+static DEPARTURES: Words<Departure> = Words::new(&[("delete", Departure::Delete), ("ignore", Departure::Ignore)]);
+
+static SET: Keys = Keys::all(&[Key::need(
+    "set",
+    Form::Named { names: API_NAMES, of: &Form::Constant, least: 1 },
+    "{ Active__c = false }",
+    "fields that are set on the record",
+)]);
+
+static ON_TRUNCATE: Words<OnTruncate> = Words::new(&[("ignore", OnTruncate::Ignore), ("delete", OnTruncate::Delete)]);
+
+static ON_GONE: Words<OnGone> = Words::new(&[("recreate", OnGone::Recreate), ("reject", OnGone::Reject)]);
+
+static ON_KEY_CHANGE: Words<OnKeyChange> =
+    Words::new(&[("rename", OnKeyChange::Rename), ("recreate", OnKeyChange::Recreate)]);
+
+static ON_COLLISION: Words<OnCollision> =
+    Words::new(&[("reject", OnCollision::Reject), ("newest", OnCollision::Newest)]);
+
+static GUARD: Keys = Keys::all(&[Key::need(
+    "deletes",
+    text("text", r"^\s*(100\s*%|([0-9.]+\s*%(\s+or\s+[0-9]+)?|[0-9]+)\s+in\s+[0-9]+[a-z].*)\s*$"),
+    r#""1% or 50 in 1h""#,
+    "a share of the mapping's records, a number, and a time; `\"100%\"` switches the guard off",
+)]);
+
+static REALTIME: Words<Delivery> = Words::new(&[("realtime", Delivery::Realtime)]);
+
+static DELIVERY: Keys = Keys {
+    keys: &[
+        Key::need("every", WAIT, r#""1h""#, "at intervals").with(&["every"]),
+        Key::need(
+            "cron",
+            text("text", r"^\s*\S+(\s+\S+){4,5}\s*$"),
+            r#""0 2 * * *""#,
+            "at times of the calendar: minute, hour, day, month, day of the week, and perhaps a time zone",
+        )
+        .with(&["cron"]),
+    ],
+    cases: Cases::Key(&["every", "cron"]),
+};
+
+/// Whether a mapping only observes.
+static MODE: Words<bool> = Words::new(&[("live", false), ("observe", true)]);
 
 /// What is declared elsewhere, for references by name.
 pub(super) struct Names<'a> {
@@ -39,52 +189,42 @@ pub(super) struct Names<'a> {
 
 /// Reads `[mapping.NAME]`. `head` is where its table starts.
 pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &Names<'_>) -> Option<Mapping> {
-    let source = section.need("source", "\"erp\"", |found| found.declared("source", &names.sources));
+    let source = section.need("source", |found| found.declared("source", &names.sources));
     let known = source.as_ref().and_then(|name| names.known.get(name)).map(|(_, source)| source);
-    let table = section.need("table", "\"public.customer\"", table);
+    let table = section.need("table", table);
     let table = table.map(|table| prefixed(table, known));
-    let crm = section.need("crm", "\"sales\"", |found| crm(found, names));
-    let object = section.need("object", "\"Account\"", api_name_value);
-    let key = section.need("key", "{ field = \"Erp_Id__c\", value = \"id\" }", key);
+    let crm = section.need("crm", |found| crm(found, names));
+    let object = section.need("object", api_name_value);
+    let key = section.need("key", key);
     let filter = section.maybe("where", Found::expr);
     let deleted = section.maybe("deleted", Found::expr);
-    let on_delete = section.or("on_delete", Departure::Delete, departure);
-    let on_leave = section.or("on_leave", Departure::Ignore, departure);
-    let truncate = [("delete", OnTruncate::Delete), ("ignore", OnTruncate::Ignore)];
-    let on_truncate = section.or("on_truncate", OnTruncate::Ignore, |found| found.one_of(&truncate, &[]));
-    let gone = [("recreate", OnGone::Recreate), ("reject", OnGone::Reject)];
-    let on_gone = section.or("on_gone", OnGone::Recreate, |found| found.one_of(&gone, &[]));
-    let collision = [("reject", OnCollision::Reject), ("newest", OnCollision::Newest)];
-    let on_collision = section.or("on_collision", OnCollision::Reject, |found| found.one_of(&collision, &[]));
-    let guard = section.or("guard", DEFAULT_GUARD, guard);
-    let delivery = section
-        .or("delivery", Delivery::Realtime, |found| delivery(found, known.map_or("UTC", |source| &source.time_zone)));
+    let on_delete = section.or("on_delete", departure);
+    let on_leave = section.or("on_leave", departure);
+    let on_truncate = section.or("on_truncate", |found| found.word(&ON_TRUNCATE));
+    let on_gone = section.or("on_gone", |found| found.word(&ON_GONE));
+    let on_collision = section.or("on_collision", |found| found.word(&ON_COLLISION));
+    let guard = section.or("guard", guard);
+    let zone = known.map_or("UTC", |source| &source.time_zone);
+    let delivery = section.or("delivery", |found| delivery(found, zone));
     let freshness = section.take("freshness");
     let freshness = freshness.map_or_else(
         || delivery.as_ref().map(default_freshness),
-        |found| {
-            found
-                .duration(SECOND..=30 * DAY)
-                .inspect(|freshness| warn_of_freshness(&found, *freshness, delivery.as_ref()))
-        },
+        |found| found.duration().inspect(|freshness| warn_of_freshness(&found, *freshness, delivery.as_ref())),
     );
-    let urgent = section.or("urgent", false, Found::bool);
-    let fields = section.need("fields", "{ Name = \"name\" }", |found| field::read_all(name, found, names));
-    let quiet = section.maybe("quiet", |found| found.duration(SECOND..=30 * DAY));
+    let urgent = section.or("urgent", |found| found.bool());
+    let fields = section.need("fields", |found| field::read_all(name, found, names));
+    let quiet = section.maybe("quiet", Found::duration);
     let canary = canary(&mut section);
-    let observe = section.or("mode", false, |found| found.one_of(&[("live", false), ("observe", true)], &[]));
+    let observe = section.or("mode", |found| found.word(&MODE));
     let owner = section.maybe("owner", Found::string);
     let purpose = section.maybe("purpose", Found::string);
-    let on_key_change = section.take("on_key_change");
-    let key_change = on_key_change.map_or(Some(()), |found| key_change(&found));
-    section.later(&LATER);
+    let on_key_change = section.or("on_key_change", |found| found.word(&ON_KEY_CHANGE));
     let title = format!("[mapping.{name}.fields]");
     let context = section.context;
     section.finish(|key| {
         key.starts_with(|char: char| char.is_ascii_uppercase()).then(|| format!("the CRM's fields stand under {title}"))
     });
 
-    key_change?;
     let key = key?;
     let fields = fields?;
     if let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(&key.field)) {
@@ -107,6 +247,7 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
         on_leave: on_leave?,
         on_truncate: on_truncate?,
         on_gone: on_gone?,
+        on_key_change: on_key_change?,
         on_collision: on_collision?,
         guard: guard?,
         delivery: delivery?,
@@ -123,34 +264,21 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
     })
 }
 
-/// Keys of the language that come later, with what to do until then.
-const LATER: [(&str, &str); 8] = [
-    ("with", "keep the related value in a column of this table, or leave the field out (a view cannot be tailed)"),
-    ("associations", "leave it out; a `reference` field sets a parent record"),
-    ("on_drift", "leave it out"),
-    ("record", "give `crm`, `object` and `key` instead"),
-    ("value_key", "give `key = { field = \"…\", value = \"…\" }` instead"),
-    ("identity", "leave it out"),
-    ("enforce", "leave it out"),
-    ("crms", "write one mapping for each CRM"),
-];
-
 /// `key`, read.
-struct Key {
+struct ExternalKey {
     field: Arc<str>,
     /// Where the field's name stands.
     place: Place,
     value: Expr,
 }
 
-fn key(found: &Found<'_>) -> Option<Key> {
-    let mut section = found.table_like("{ field = \"Erp_Id__c\", value = \"id\" }")?;
-    let field =
-        section.need("field", "\"Erp_Id__c\"", |found| Some((api_name_value(found)?, found.node.place.clone())));
-    let value = section.need("value", "\"id\"", Found::expr);
+fn key(found: &Found<'_>) -> Option<ExternalKey> {
+    let mut section = found.table()?;
+    let field = section.need("field", |found| Some((api_name_value(found)?, found.node.place.clone())));
+    let value = section.need("value", Found::expr);
     section.finish(|_| None);
     let (field, place) = field?;
-    Some(Key { field, place, value: value? })
+    Some(ExternalKey { field, place, value: value? })
 }
 
 /// `schema.table`; the schema is `public` where none is named. What is behind the first point is the table.
@@ -195,18 +323,15 @@ fn api_name_value(found: &Found<'_>) -> Option<Arc<str>> {
     api_name(found, &found.node.place, found.text()?)
 }
 
-/// What `on_delete` and `on_leave` can be.
-const DEPARTURES: &str = "\"delete\", \"ignore\", { set = { Active__c = false } }";
-
 fn departure(found: &Found<'_>) -> Option<Departure> {
     if !matches!(found.node.value, Value::Table(_)) {
-        return departure_word(found);
+        return found.word(&DEPARTURES);
     }
-    let mut section = found.table(format!("`{}`", found.name))?;
-    let set = section.need("set", "{ Active__c = false }", |found| {
+    let mut section = found.table()?;
+    let set = section.need("set", |found| {
         let fields: Vec<Option<(Arc<str>, FieldValue)>> = found
-            .table("`set`".to_owned())?
-            .all()
+            .named()?
+            .into_iter()
             .map(|field| Some((api_name(&field, field.key_place, field.name)?, field.constant()?)))
             .collect();
         if fields.is_empty() {
@@ -214,26 +339,13 @@ fn departure(found: &Found<'_>) -> Option<Departure> {
         }
         fields.into_iter().collect::<Option<Vec<_>>>()
     });
-    section.finish(|_| Some(format!("allowed: {DEPARTURES}")));
+    section.finish(|_| Some(format!("allowed: {}", DEPARTURE.allowed())));
     Some(Departure::Set(set?))
 }
 
-fn departure_word(found: &Found<'_>) -> Option<Departure> {
-    match &found.node.value {
-        Value::Text(text, _) if text == "delete" => Some(Departure::Delete),
-        Value::Text(text, _) if text == "ignore" => Some(Departure::Ignore),
-        Value::Text(text, _) => {
-            let near = nearest(text, ["delete", "ignore"]).map(|near| format!("did you mean \"{near}\"? "));
-            let hint = format!("{}allowed: {DEPARTURES}", near.unwrap_or_default());
-            found.fault(format!("`{}` cannot be \"{text}\"", found.name), hint)
-        }
-        other => found.fault(format!("`{}` cannot be {}", found.name, other.kind()), format!("allowed: {DEPARTURES}")),
-    }
-}
-
 fn guard(found: &Found<'_>) -> Option<Guard> {
-    let mut section = found.table_like("{ deletes = \"1% or 50 in 1h\" }")?;
-    let guard = section.need("deletes", "\"1% or 50 in 1h\"", |found| found.parsed("a guard", units::guard));
+    let mut section = found.table()?;
+    let guard = section.need("deletes", |found| found.parsed("a guard", units::guard));
     section.finish(|_| None);
     guard
 }
@@ -249,7 +361,7 @@ fn prefixed(table: TableName, source: Option<&Source>) -> TableName {
 const MOST_ONLY: usize = 10_000;
 
 fn canary(section: &mut Section<'_>) -> Option<Canary> {
-    let limit = section.maybe("limit", |found| found.int(1..=i128::from(i64::MAX)));
+    let limit = section.maybe("limit", Found::int);
     let only = section.maybe("only", |found| {
         const FORM: &str = "[17, 42], the rows' keys; of several columns \"17,FR\"";
         let items = found.list(FORM)?;
@@ -269,32 +381,15 @@ fn canary(section: &mut Section<'_>) -> Option<Canary> {
     Some(Canary { limit: limit?, only: only? })
 }
 
-/// Salesforce renames a record by its id; nothing else is needed there.
-fn key_change(found: &Found<'_>) -> Option<()> {
-    const HINT: &str = "leave it out: the record is renamed by its id, and its children stay with it";
-    match &found.node.value {
-        Value::Text(text, _) if text == "recreate" => {
-            found.fault("on_key_change = \"recreate\" is not supported yet", HINT)
-        }
-        _ => found.one_of(&[("rename", ())], &[]),
-    }
-}
-
 fn delivery(found: &Found<'_>, zone: &str) -> Option<Delivery> {
     if !matches!(found.node.value, Value::Table(_)) {
-        return found.one_of(&[("realtime", ())], &[]).map(|()| Delivery::Realtime);
+        return found.word(&REALTIME);
     }
-    let mut section = found.table("`delivery`".to_owned())?;
-    if let Some(cron) = section.take("cron") {
-        if section.has("every") {
-            return cron.fault("`delivery` has both `cron` and `every`", "keep one of them");
-        }
-        section.finish(|_| None);
-        return schedule::read(&cron, zone).map(Delivery::Cron);
-    }
-    let every = section.need("every", "\"1h\"", |found| found.duration(SECOND..=30 * DAY));
-    section.finish(|_| Some("delivery = \"realtime\", { every = \"1h\" } or { cron = \"0 2 * * *\" }".to_owned()));
-    Some(Delivery::Every(every?))
+    let mut section = found.table()?;
+    let every = section.maybe("every", Found::duration);
+    let cron = section.maybe("cron", |found| schedule::read(found, zone));
+    section.finish(|_| None);
+    every?.map(Delivery::Every).or(cron?.map(Delivery::Cron))
 }
 
 /// With intervals nothing is late before the next one has passed.

@@ -1,6 +1,6 @@
 //! The configuration as the rest of the daemon reads it: parsed, checked, with nothing left to interpret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -219,6 +219,8 @@ pub struct Mapping {
     pub on_truncate: OnTruncate,
     /// What happens when a person deleted the record. Default `recreate`.
     pub on_gone: OnGone,
+    /// What becomes of a record whose external key changes. Default `rename`.
+    pub on_key_change: OnKeyChange,
     /// Two members that write one field. Default `reject`.
     pub on_collision: OnCollision,
     /// The guard on deletions.
@@ -248,6 +250,7 @@ pub struct Mapping {
 }
 
 /// One field of a mapping.
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 #[derive(Clone, Debug)]
 pub struct Field {
     /// The CRM field.
@@ -270,6 +273,10 @@ pub struct Field {
     pub check: Option<Check>,
     /// A reference whose record is not in the CRM.
     pub missing: Missing,
+    /// A change of it goes ahead of everything else.
+    pub urgent: bool,
+    /// What a person edits in the CRM is put back.
+    pub enforce: bool,
     /// Where it stands.
     pub place: Place,
 }
@@ -369,6 +376,19 @@ pub struct Standard {
     pub date: Option<String>,
     /// Empty and blank text is null.
     pub empty_is_null: bool,
+    /// `[lookup.NAME]`, by name.
+    pub lookups: BTreeMap<String, Arc<Lookup>>,
+}
+
+/// `[lookup.NAME]`: texts by key, for the filter `lookup`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Lookup {
+    /// The names of the columns behind the key, in order: at least one.
+    pub columns: Vec<String>,
+    /// The cells of those columns, by key. An empty one is null.
+    pub entries: HashMap<String, Vec<String>>,
+    /// Changes when a byte of it does; the same over versions and machines.
+    pub hash: u64,
 }
 
 /// `on_delete` and `on_leave`.
@@ -398,6 +418,16 @@ pub enum OnGone {
     Recreate,
     /// A dead letter.
     Reject,
+}
+
+/// `on_key_change`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnKeyChange {
+    /// It is renamed by its id.
+    Rename,
+    /// A new record is created, what refers to the old one refers to the new one then, and the old one goes as
+    /// `on_delete` says.
+    Recreate,
 }
 
 /// `on_collision`.

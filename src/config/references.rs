@@ -1,17 +1,40 @@
 //! What one part of the configuration says about another: checked when all parts are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::fault::Fault;
-use super::model::{FieldSource, Mapping, Place, Source};
+use super::files::Files;
+use super::model::{Crm, Delivery, Field, FieldSource, Mapping, Place, Source};
 
 /// References between mappings, and sources that would take each other's slot.
-pub(super) fn check(sources: &BTreeMap<String, (Place, Source)>, mappings: &BTreeMap<String, Mapping>) -> Vec<Fault> {
+pub(super) fn check(
+    sources: &BTreeMap<String, (Place, Source)>,
+    crms: &BTreeMap<String, Crm>,
+    mappings: &BTreeMap<String, Mapping>,
+    files: &Files,
+) -> Vec<Fault> {
     let mut faults = same_names_on_one_server(sources);
+    faults.extend(circles(mappings));
+    faults.extend(mappings.values().filter_map(|mapping| too_fresh(mapping, crms.get(&mapping.crm)?, files)));
     for mapping in mappings.values() {
         faults.extend(parents(mapping, mappings));
+        faults.extend(enforces_alone(mapping, mappings));
     }
     faults
+}
+
+/// Who edited a record last tells a person's edit from ours: another mapping's write would hide it.
+fn enforces_alone<'a>(mapping: &'a Mapping, mappings: &'a BTreeMap<String, Mapping>) -> Option<Fault> {
+    let field = mapping.fields.iter().find(|field| field.enforce)?;
+    let is_other = |other: &&Mapping| {
+        other.name != mapping.name && other.crm == mapping.crm && other.object.eq_ignore_ascii_case(&mapping.object)
+    };
+    let other = mappings.values().find(is_other)?;
+    let message =
+        format!("`{}` cannot be enforced: [mapping.{}] writes {}, too", field.name, other.name, mapping.object);
+    let hint = "leave `enforce` out, or write the object by one mapping: a write of the other hides that a person edited the record";
+    Some(Fault::error(message).at(&field.place).also(&other.place, "the other mapping").hint(hint))
 }
 
 /// A slot belongs to a server, a publication to a database.
@@ -39,6 +62,74 @@ fn same_names_on_one_server(sources: &BTreeMap<String, (Place, Source)>) -> Vec<
         }
     }
     faults
+}
+
+/// Mappings whose required references lead back to themselves: the first record of such a circle can never be created.
+fn circles(mappings: &BTreeMap<String, Mapping>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for start in mappings.values() {
+        let Some((field, way)) = way_back(start, mappings) else { continue };
+        // Each circle once, at its first mapping.
+        if way.iter().any(|name| **name < *start.name) {
+            continue;
+        }
+        let message = if way.len() == 1 {
+            format!("`{}` requires another record of its own mapping: none can be the first", field.name)
+        } else {
+            format!("required references lead in a circle: {} → {}", way.join(" → "), start.name)
+        };
+        let hint =
+            "take `required` out of one of them: it is sent without the reference, and again when the other is there";
+        let fault = Fault::error(message).at(&field.place).hint(hint);
+        let next = way.get(1).and_then(|name| mappings.get(*name));
+        let closing =
+            next.and_then(|next| required(next).find(|(_, parent)| way.contains(parent) || **parent == *start.name));
+        faults.push(match closing {
+            Some((field, _)) => fault.also(&field.place, "and this is required, too"),
+            None => fault,
+        });
+    }
+    faults
+}
+
+/// The required references of a mapping: the field, and the mapping that it refers to.
+fn required(mapping: &Mapping) -> impl Iterator<Item = (&Field, &str)> {
+    mapping.fields.iter().filter_map(|field| match &field.value {
+        FieldSource::Reference { mapping, .. } if field.required => Some((field, mapping.as_str())),
+        FieldSource::Reference { .. } | FieldSource::Value(_) | FieldSource::Const(_) => None,
+    })
+}
+
+/// The shortest way over required references from a mapping back to it: its first field, and the mappings on it.
+fn way_back<'m>(start: &'m Mapping, mappings: &'m BTreeMap<String, Mapping>) -> Option<(&'m Field, Vec<&'m str>)> {
+    let mut waiting: VecDeque<_> = required(start).map(|(field, next)| (field, vec![&*start.name], next)).collect();
+    let mut seen = BTreeSet::new();
+    while let Some((field, way, name)) = waiting.pop_front() {
+        if *name == *start.name {
+            return Some((field, way));
+        }
+        if let Some(next) = mappings.get(name).filter(|_| seen.insert(name)) {
+            let way: Vec<&str> = way.into_iter().chain([&*next.name]).collect();
+            waiting.extend(required(next).map(|(_, parent)| (field, way.clone(), parent)));
+        }
+    }
+    None
+}
+
+/// A mapping's `freshness` that the day's calls cannot keep while changes never cease: one call in each such time.
+fn too_fresh(mapping: &Mapping, crm: &Crm, files: &Files) -> Option<Fault> {
+    const DAY: Duration = Duration::from_hours(24);
+    let calls = crm.limits.per_day? as f64 * (1.0 - crm.limits.reserve);
+    let place = files.setting_of(&mapping.place, "freshness")?;
+    let wanted = DAY.as_secs_f64() / mapping.freshness.as_secs_f64();
+    if mapping.delivery != Delivery::Realtime || calls < 1.0 || wanted <= calls {
+        return None;
+    }
+    let message =
+        format!("`freshness` may take {wanted:.0} calls a day, and the limits of [crm.{}] leave {calls:.0}", crm.name);
+    let least = (DAY.as_secs_f64() / calls).ceil();
+    let hint = format!("\"{least}s\" fits; with less, a busy day is slower than that in the end");
+    Some(Fault::warning(message).at(&place).hint(hint))
 }
 
 /// A reference is resolved by the parent's row key: the parent must come from the same database and go to the same CRM.

@@ -6,8 +6,9 @@ use super::fault::{Fault, Severity};
 use super::files::{Files, Line};
 use super::model::Place;
 
-/// The widest piece of a line that is shown; longer ones are cut around the place.
-const WIDEST_LINE_CHARS: usize = 150;
+/// How wide a screen is, in characters: longer lines are cut around the place, hints go on in the next line. The same
+/// everywhere, so that a screen can be sent to somebody.
+const WIDTH: usize = 80;
 
 /// Every fault, and a line that counts them.
 pub(super) fn screen(faults: &[Fault], files: &Files, colour: bool) -> String {
@@ -78,8 +79,9 @@ fn fault(out: &mut String, fault: &Fault, files: &Files, paint: &Paint) {
         if gutter > 0 {
             let _ = writeln!(out, "{:gutter$} {}", "", paint.frame("|"));
         }
-        let indent = " ".repeat(gutter + if gutter > 0 { 3 } else { 2 } + "help: ".len());
-        let hint = hint.replace('\n', &format!("\n{indent}"));
+        let indent = gutter + " = help: ".len();
+        let lines: Vec<String> = hint.lines().flat_map(|line| wrapped(line, WIDTH - indent)).collect();
+        let hint = lines.join(&format!("\n{}", " ".repeat(indent)));
         let _ = writeln!(out, "{:gutter$} {} {}: {hint}", "", paint.frame("="), paint.strong("help"));
     }
 }
@@ -96,7 +98,7 @@ fn snippet(out: &mut String, snippet: &Snippet<'_>, files: &Files, paint: &Paint
     let gutter = snippet.gutter;
     let _ = writeln!(out, "{:gutter$}{} {}", "", paint.frame(snippet.arrow), files.locate(snippet.place));
     let Some(line) = files.line(snippet.place) else { return };
-    let shown = Shown::new(&line, snippet.place);
+    let shown = Shown::new(&line, snippet.place, WIDTH - gutter - " | ".len());
     let _ = writeln!(out, "{:gutter$} {}", "", paint.frame("|"));
     let _ = writeln!(
         out,
@@ -121,7 +123,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(line: &Line<'_>, place: &Place) -> Self {
+    fn new(line: &Line<'_>, place: &Place, widest: usize) -> Self {
         let mut chars = Vec::new();
         let (mut first, mut last) = (None, 0);
         for (offset, char) in line.text.char_indices() {
@@ -143,25 +145,102 @@ impl Shown {
         }
         let column = first.unwrap_or(chars.len());
         let width = last.saturating_sub(column).max(1);
-        Self::cut(&chars, column, width)
+        Self::cut(&chars, column, width, widest)
     }
 
-    fn cut(chars: &[char], column: usize, width: usize) -> Self {
-        let start = if column + width > WIDEST_LINE_CHARS { column.saturating_sub(WIDEST_LINE_CHARS / 3) } else { 0 };
-        let mut text: String = chars.iter().skip(start).take(WIDEST_LINE_CHARS).collect();
-        if start + WIDEST_LINE_CHARS < chars.len() {
-            text.push('…');
+    /// At most `widest` characters of a line, with the place among them and an ellipsis where it is cut.
+    fn cut(chars: &[char], column: usize, width: usize, widest: usize) -> Self {
+        if chars.len() <= widest {
+            return Self { text: chars.iter().collect(), column, width };
         }
-        let lead = if start > 0 { "…" } else { "" };
-        let column = column - start + lead.chars().count();
-        Self {
-            text: format!("{lead}{text}"),
-            column,
-            width: width.min(WIDEST_LINE_CHARS - column.min(WIDEST_LINE_CHARS - 1)),
+        // The end of the place can be seen, and where it fits some of what stands before.
+        let room = widest - 1;
+        let start = if column + width < room {
+            0
+        } else {
+            (column + width + 1).saturating_sub(room).min(column.saturating_sub(8))
+        };
+        let lead = usize::from(start > 0);
+        let cut_end = start + room - lead < chars.len();
+        let shown = &chars[start..chars.len().min(start + room - lead + usize::from(!cut_end))];
+        let (before, behind) = (if lead > 0 { "…" } else { "" }, if cut_end { "…" } else { "" });
+        let text = format!("{before}{}{behind}", shown.iter().collect::<String>());
+        let column = column - start + lead;
+        Self { text, column, width: width.min(widest.saturating_sub(column).max(1)) }
+    }
+}
+
+/// A hint's line as lines of at most `width` characters. What stands in backticks, double quotes or braces is to be
+/// copied, and stays in one piece.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in words(text) {
+        let Some(line) = lines.last_mut() else { break };
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
         }
     }
+    lines
+}
+
+/// The pieces of a text between the blanks at which it may be broken.
+fn words(text: &str) -> Vec<&str> {
+    let (mut words, mut start, mut closer, mut depth) = (Vec::new(), 0, None, 0_usize);
+    for (at, char) in text.char_indices() {
+        match (closer, char) {
+            (None, ' ') if depth == 0 => {
+                words.push(&text[start..at]);
+                start = at + 1;
+            }
+            (None, '`' | '"') => closer = Some(char),
+            (Some(open), char) if open == char => closer = None,
+            (None, '{' | '[') => depth += 1,
+            (None, '}' | ']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    words.push(&text[start..]);
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 fn digits(number: usize) -> usize {
     number.to_string().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_are_broken_between_words_and_never_in_what_is_copied() {
+        let check = |text: &str, width: usize, expect: &[&str]| assert_eq!(wrapped(text, width), expect, "{text}");
+        check("one two three", 80, &["one two three"]);
+        check("one two three", 8, &["one two", "three"]);
+        check("write `a if b else c` there", 12, &["write", "`a if b else c`", "there"]);
+        check(
+            "add key = { field = \"Erp_Id__c\", value = \"id\" }",
+            20,
+            &["add key =", "{ field = \"Erp_Id__c\", value = \"id\" }"],
+        );
+        check("", 8, &[""]);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_its_place() {
+        let line: Vec<char> = ('a'..='z').cycle().take(100).collect();
+        for column in 0..100 {
+            for width in 1..=(100 - column) {
+                let shown = Shown::cut(&line, column, width, 40);
+                assert!(shown.text.chars().count() <= 40, "{}", shown.text);
+                assert_eq!(shown.text.chars().nth(shown.column), Some(line[column]), "{column} {width} {}", shown.text);
+                assert!(shown.column + shown.width <= 40, "{column} {width}");
+            }
+        }
+    }
 }

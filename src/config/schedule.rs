@@ -5,7 +5,10 @@ use std::time::Duration;
 use cronexpr::{Crontab, MakeTimestamp, parse_crontab};
 use jiff::Timestamp;
 
+use super::fault::Fault;
+use super::model::Place;
 use super::section::Found;
+use super::tree::Value;
 
 /// How many times in a row are looked at for the longest wait between two: a week of what comes daily.
 const LOOKED_AT: usize = 8;
@@ -21,16 +24,70 @@ pub(super) fn read(found: &Found<'_>, zone: &str) -> Option<String> {
     let written = text.split_whitespace().collect::<Vec<_>>();
     let whole = if written.len() == FIELDS { format!("{} {zone}", written.join(" ")) } else { written.join(" ") };
     if written.len() < FIELDS {
-        return found.fault(format!("`cron` has {} fields of {FIELDS}", written.len()), FORM);
+        let message = format!("`cron` has five fields, and here are {}", written.len());
+        return match short_form(text) {
+            Some(ours) => found.fault(format!("`cron` has no word for \"{text}\""), format!("write {ours}")),
+            None => found.fault(message, FORM),
+        };
     }
     let Ok(crontab) = parse_crontab(&whole) else {
-        return found.fault(format!("`cron` cannot be \"{text}\""), FORM);
+        return match wrong_field(&written) {
+            Some((word, what)) => {
+                let fault = Fault::error(format!("`{word}` cannot be {what}")).hint(FORM);
+                found.context.note(fault.at(&place_of(found, word)));
+                None
+            }
+            None => found.fault(format!("`cron` cannot be \"{text}\""), FORM),
+        };
     };
     let Some(first) = next(&crontab, Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(FIRST_SECOND)) else {
         return found.fault(format!("\"{text}\" is a time that never comes"), FORM);
     };
     // A second one: the calendar has days that come once.
     next(&crontab, first).map(|_| whole)
+}
+
+/// Where a word of the text stands.
+fn place_of(found: &Found<'_>, word: &str) -> Place {
+    let Value::Text(text, inside) = &found.node.value else { return found.node.place.clone() };
+    // Without escapes, of which times have none, the text stands in the file as it is.
+    let whole = format!(" {text} ");
+    match whole.find(&format!(" {word} ")) {
+        Some(at) => Place { file: inside.file, span: inside.span.start + at..inside.span.start + at + word.len() },
+        None => found.node.place.clone(),
+    }
+}
+
+/// What stands for a schedule in a word.
+fn short_form(text: &str) -> Option<&'static str> {
+    Some(match text.trim().to_lowercase().as_str() {
+        "@hourly" | "hourly" | "every hour" => "delivery = { every = \"1h\" }",
+        "@daily" | "@midnight" | "daily" | "every day" | "nightly" => "cron = \"0 0 * * *\"",
+        "@weekly" | "weekly" | "every week" => "cron = \"0 0 * * SUN\"",
+        "@monthly" | "monthly" | "every month" => "cron = \"0 0 1 * *\"",
+        "every minute" => "delivery = { every = \"1m\" }",
+        _ => return None,
+    })
+}
+
+/// The first word that makes no schedule among `*`, and what it should be.
+fn wrong_field<'t>(words: &[&'t str]) -> Option<(&'t str, &'static str)> {
+    const NAMES: [&str; 6] = [
+        "the minute, 0 to 59",
+        "the hour, 0 to 23",
+        "the day of the month, 1 to 31",
+        "the month, 1 to 12 or JAN to DEC",
+        "the day of the week, 0 to 7 or MON to SUN",
+        "the time zone, a name like Europe/Paris",
+    ];
+    if words.len() > NAMES.len() {
+        return words.get(NAMES.len()).map(|word| (*word, "a part of `cron`, which has five fields and a time zone"));
+    }
+    words.iter().zip(NAMES).enumerate().find_map(|(at, (word, name))| {
+        let mut alone = ["*", "*", "*", "*", "*", "UTC"];
+        alone[at] = word;
+        parse_crontab(&alone.join(" ")).is_err().then_some((*word, name))
+    })
 }
 
 /// The first time of a schedule after another; `None` when there is none within the calendar.

@@ -7,47 +7,61 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
+use super::keys::{Cases, Form, Key, Keys, PATH, TEXT, text};
 use super::section::Found;
 use super::tree::Value;
 
 /// A private key has some kilobytes.
 const LARGEST_SECRET_BYTES: u64 = 1 << 20;
 
-const FORMS: &str = "{ file = \"/etc/passerelle/secret\" }, { env = \"NAME\" } or { credential = \"NAME\" } (systemd)";
+/// Where a secret is found, or the secret itself.
+pub(super) const FORM: Form = Form::Called("secret", &Form::Any(&[text("text", "."), Form::Table(&KEYS)]));
+
+static KEYS: Keys = Keys {
+    keys: &[
+        Key::need(
+            "credential",
+            text("text", "^[^./][^/]*$"),
+            r#""NAME""#,
+            "a credential that systemd gives to the service: `LoadCredential=NAME:PATH`",
+        )
+        .with(&["credential"]),
+        Key::need("file", PATH, r#""/etc/passerelle/secret""#, "a file that the user `passerelle` can read")
+            .with(&["file"]),
+        Key::need("env", TEXT, r#""NAME""#, "an environment variable").with(&["env"]),
+    ],
+    cases: Cases::Key(&["credential", "file", "env"]),
+};
+
+/// How a secret is kept elsewhere.
+fn forms() -> String {
+    format!("{}; a credential comes from systemd", KEYS.forms())
+}
 
 /// The secret that a key names. One newline at its end is not part of it.
 pub(super) fn read(found: &Found<'_>) -> Option<SecretString> {
     match &found.node.value {
-        Value::Text(text, _) if text.is_empty() => found.fault(format!("`{}` is empty", found.name), FORMS),
+        Value::Text(text, _) if text.is_empty() => found.fault(format!("`{}` is empty", found.name), forms()),
         Value::Text(text, _) => {
             found.warn(
                 format!("`{}` stands in plain text in the configuration", found.name),
-                format!("keep it elsewhere: {FORMS}"),
+                format!("keep it elsewhere: {}", forms()),
             );
             Some(text.clone().into())
         }
         Value::Table(_) => elsewhere(found),
         Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Time(_) | Value::List(_) => found.fault(
             format!("`{}` must be a table that says where it is found, not {}", found.name, found.node.value.kind()),
-            FORMS,
+            forms(),
         ),
     }
 }
 
 fn elsewhere(found: &Found<'_>) -> Option<SecretString> {
-    let mut section = found.table(format!("`{}`", found.name))?;
-    let ways = [section.take("file"), section.take("env"), section.take("credential")];
-    let mut given = ways.into_iter().flatten();
-    let (way, second) = (given.next(), given.next());
-    // A key that is unknown says it all already.
-    let says_it_all = section.finish(|_| Some(FORMS.to_owned())) > 0;
-    let (Some(way), None) = (way, second) else {
-        return if says_it_all {
-            None
-        } else {
-            found.fault(format!("`{}` needs exactly one of `file`, `env` and `credential`", found.name), FORMS)
-        };
-    };
+    let mut section = found.table()?;
+    let way = ["credential", "file", "env"].into_iter().find_map(|way| section.take(way));
+    section.finish(|_| Some(forms()));
+    let way = way?;
     let name = way.text()?;
     if !found.context.read_secrets {
         return Some(SecretString::default());

@@ -1,10 +1,10 @@
-//! Reads a table key by key and collects every fault on the way: what is taken is known, what is left is unknown.
+//! Reads a table key by key and collects every fault on the way: what is taken is known, what is left is unknown. What a
+//! key may be, and what holds without it, stands in the table's [`Keys`].
 //!
 //! A reader of a table takes all its keys first, each as an `Option` that is `None` when the fault is already noted,
 //! and only then puts them together. So one wrong key hides no other.
 
 use std::cell::RefCell;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use passerelle_change::FieldValue;
 
 use super::fault::Fault;
 use super::files::Files;
+use super::keys::{Cases, Form, Key, Keys, Rule, Words};
 use super::model::{Expr, Place};
 use super::nearest::{did_you_mean, list, nearest};
-use super::tree::{Entry, Node, Table, Value};
+use super::tree::{Entry, Node, Table, Value, written};
 use super::units;
 
 /// What reading needs, and the faults so far.
@@ -39,119 +40,155 @@ pub(super) struct Section<'a> {
     pub(super) title: String,
     pub(super) place: &'a Place,
     pub(super) context: &'a Context<'a>,
-    entries: Vec<&'a Entry>,
-    known: Vec<&'static str>,
-    missing: Vec<(&'static str, String)>,
+    keys: &'static Keys,
+    table: &'a Table,
+    /// The case of the table, where its keys are divided into some.
+    case: Option<&'static str>,
+    /// What has not been taken.
+    left: Vec<&'a Entry>,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(title: String, place: &'a Place, table: &'a Table, context: &'a Context<'a>) -> Self {
-        Self { title, place, context, entries: table.entries.iter().collect(), known: Vec::new(), missing: Vec::new() }
+    pub(super) fn new(
+        title: String,
+        place: &'a Place,
+        table: &'a Table,
+        keys: &'static Keys,
+        context: &'a Context<'a>,
+    ) -> Self {
+        Self { title, place, context, keys, table, case: case(keys, table), left: table.entries.iter().collect() }
     }
 
-    /// A key that may be missing.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Found<'a>> {
-        self.known.push(key);
-        let index = self.entries.iter().position(|entry| entry.key == key)?;
-        let entry = self.entries.remove(index);
-        Some(Found { name: &entry.key, key_place: &entry.key_place, node: &entry.node, context: self.context })
+    /// A key, which is left to be taken. A key of another case than the table's is not there.
+    pub(super) fn find(&self, name: &str) -> Option<Found<'a>> {
+        let key = self.keys.get(name);
+        debug_assert!(key.is_some(), "`{name}` is no key of {}", self.title);
+        let key = key.filter(|key| key.is_of(self.case))?;
+        let entry = self.left.iter().find(|entry| entry.key == name)?;
+        Some(Found::new(entry, &key.form, key.example, self.context))
     }
 
-    /// A key that must be there; `example` is its value in the hint.
-    pub(super) fn need<T>(
-        &mut self,
-        key: &'static str,
-        example: &str,
-        read: impl FnOnce(&Found<'a>) -> Option<T>,
-    ) -> Option<T> {
-        if let Some(found) = self.take(key) {
+    /// The same, taken.
+    pub(super) fn take(&mut self, name: &str) -> Option<Found<'a>> {
+        let found = self.find(name)?;
+        self.left.retain(|entry| entry.key != name);
+        Some(found)
+    }
+
+    /// A key that must be there: [`Section::finish`] says so where it is not.
+    pub(super) fn need<T>(&mut self, name: &str, read: impl FnOnce(&Found<'a>) -> Option<T>) -> Option<T> {
+        self.take(name).and_then(|found| read(&found))
+    }
+
+    /// A key with a default, which is read as if it were written.
+    pub(super) fn or<T>(&mut self, name: &str, read: impl FnOnce(&Found<'_>) -> Option<T>) -> Option<T> {
+        if let Some(found) = self.take(name) {
             return read(&found);
         }
-        self.missing.push((key, example.to_owned()));
-        None
-    }
-
-    /// A key with a default.
-    pub(super) fn or<T>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        read: impl FnOnce(&Found<'a>) -> Option<T>,
-    ) -> Option<T> {
-        self.take(key).map_or(Some(default), |found| read(&found))
+        let key = self.keys.get(name)?;
+        let Rule::Default(text) = key.rule else { return None };
+        let node = written(text, self.place)?;
+        let (form, example, context) = (&key.form, key.example, self.context);
+        read(&Found { name: key.name, key_place: self.place, node: &node, context, form, example })
     }
 
     /// A key that may be missing; the outer `None` is a fault.
     #[allow(clippy::option_option)] // the outer one is "faulty", the inner one "not there"
-    pub(super) fn maybe<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&Found<'a>) -> Option<T>,
-    ) -> Option<Option<T>> {
-        self.take(key).map_or(Some(None), |found| read(&found).map(Some))
+    pub(super) fn maybe<T>(&mut self, name: &str, read: impl FnOnce(&Found<'a>) -> Option<T>) -> Option<Option<T>> {
+        self.take(name).map_or(Some(None), |found| read(&found).map(Some))
     }
 
-    /// Keys of the language that are not built yet: each a fault of its own, with what to do instead.
-    pub(super) fn later(&mut self, keys: &[(&'static str, &str)]) {
-        for (key, instead) in keys {
-            let found = self.take(key);
-            self.known.pop();
-            if let Some(found) = found {
-                let fault = Fault::error(format!("`{key}` is not supported yet")).at(found.key_place);
-                self.context.note(fault.hint(*instead));
+    /// Notes what is left, and what must be there and is not. `stray` may explain an unknown key better than its
+    /// nearest neighbour does.
+    pub(super) fn finish(self, stray: impl Fn(&str) -> Option<String>) {
+        self.report_missing();
+        for entry in &self.left {
+            let fault = match self.keys.get(&entry.key) {
+                Some(Key { name, rule: Rule::Later(instead), .. }) => {
+                    Fault::error(format!("`{name}` is not supported yet")).hint(*instead)
+                }
+                Some(key) if !key.is_of(self.case) => self.of_another_case(key),
+                // It may be right: nothing says yet which case it is.
+                Some(key) if !key.cases.is_empty() && self.case.is_none() => continue,
+                Some(_) | None => self.unknown(&entry.key, &stray),
+            };
+            self.context.note(fault.at(&entry.key_place));
+        }
+    }
+
+    fn unknown(&self, name: &str, stray: impl Fn(&str) -> Option<String>) -> Fault {
+        let known = || self.keys.of(self.case).map(|key| key.name);
+        let hint = match nearest(name, known()) {
+            // `mapping.contacts.source = …` behind another table's head.
+            _ if ["source", "crm", "mapping", "lookup"].contains(&name) => {
+                format!("what follows a head belongs to its table: begin another with [{name}.NAME]")
+            }
+            Some(near) => format!("did you mean `{near}`?"),
+            None => stray(name).unwrap_or_else(|| format!("keys of {}: {}", self.title, list(known()))),
+        };
+        Fault::error(format!("unknown key `{name}` in {}", self.title)).hint(hint)
+    }
+
+    /// A key that does not go with those that make the table's case.
+    fn of_another_case(&self, key: &Key) -> Fault {
+        let case = self.case.unwrap_or_default();
+        let shown = |case: &str| match self.keys.cases {
+            Cases::Word(key) => format!("{key} = \"{case}\""),
+            Cases::Key(_) | Cases::None => format!("`{case}`"),
+        };
+        if matches!(self.keys.cases, Cases::Key(cases) if cases.contains(&key.name)) {
+            let message = format!("{} has both `{case}` and `{}`", self.title, key.name);
+            return Fault::error(message).hint("keep one of them");
+        }
+        let cases: Vec<_> = key.cases.iter().map(|case| shown(case)).collect();
+        let message = format!("`{}` does not go with {}", key.name, shown(case));
+        Fault::error(message).hint(format!("`{}` goes with {}", key.name, cases.join(" or ")))
+    }
+
+    fn report_missing(&self) {
+        for key in self.keys.of(self.case) {
+            let Some(other) = key.beside.and_then(|other| self.keys.get(other)) else { continue };
+            if let (Some(entry), None) = (self.entry(key.name), self.entry(other.name)) {
+                let fault = Fault::error(format!("`{}` needs `{}` beside it", key.name, other.name));
+                self.context.note(fault.at(&entry.key_place).hint(format!("add {} = {}", other.name, other.example)));
             }
         }
-    }
-
-    /// What is left is unknown. `stray` may explain a key better than its nearest neighbour does.
-    /// Gives their number.
-    pub(super) fn finish(self, stray: impl Fn(&str) -> Option<String>) -> usize {
-        self.report_missing();
-        for entry in &self.entries {
-            let near = nearest(&entry.key, self.known.iter().copied());
-            let hint = match near {
-                Some(near) => Some(format!("did you mean `{near}`?")),
-                None => stray(&entry.key)
-                    .or_else(|| Some(format!("keys of {}: {}", self.title, list(self.known.iter().copied())))),
-            };
-            let fault = Fault::error(format!("unknown key `{}` in {}", entry.key, self.title)).at(&entry.key_place);
-            self.context.note(fault.maybe_hint(hint));
-        }
-        self.entries.len()
-    }
-
-    /// Notes what must be there and is not; [`Section::finish`] does it, too.
-    pub(super) fn report_missing(&self) {
         // A key that is nearly the missing one will be reported as unknown: once is enough.
-        let misspelt = |key: &str| self.entries.iter().any(|entry| nearest(&entry.key, [key]).is_some());
-        let missing: Vec<_> = self.missing.iter().filter(|(key, _)| !misspelt(key)).collect();
-        let verb = if missing.len() == 1 { "is" } else { "are" };
-        let lines: Vec<_> = missing.iter().map(|(key, example)| format!("add {key} = {example}")).collect();
+        let misspelt = |key: &str| self.left.iter().any(|entry| nearest(&entry.key, [key]).is_some());
+        let is_missing = |key: &&Key| {
+            let needed = matches!(key.rule, Rule::Needed) && (key.cases.is_empty() || self.case.is_some());
+            needed && self.entry(key.name).is_none() && !misspelt(key.name)
+        };
+        let missing: Vec<_> = self.keys.of(self.case).filter(is_missing).collect();
         if !missing.is_empty() {
-            let message = format!("{} {verb} missing in {}", list(missing.iter().map(|(key, _)| *key)), self.title);
-            self.context.note(Fault::error(message).at(self.place).hint(lines.join("\n")));
+            let verb = if missing.len() == 1 { "is" } else { "are" };
+            let lines: Vec<_> = missing.iter().map(|key| format!("add {} = {}", key.name, key.example)).collect();
+            let names = list(missing.iter().map(|key| key.name));
+            let fault = Fault::error(format!("{names} {verb} missing in {}", self.title)).absent().at(self.place);
+            self.context.note(fault.hint(lines.join("\n")));
+        }
+        // What is left is unknown, and says it all already.
+        if let (Cases::Key(cases), None, true) = (self.keys.cases, self.case, self.left.is_empty()) {
+            let fault = Fault::error(format!("{} has none of {}", self.title, list(cases.iter().copied()))).absent();
+            self.context.note(fault.at(self.place).hint(self.keys.forms()));
         }
     }
 
-    /// Whether a key is there that has not been taken.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|entry| entry.key == key)
+    fn entry(&self, name: &str) -> Option<&'a Entry> {
+        self.table.entries.iter().find(|entry| entry.key == name)
     }
+}
 
-    /// Whether every key has been taken.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// All entries, whatever their keys.
-    pub(super) fn all(self) -> impl Iterator<Item = Found<'a>> {
-        let context = self.context;
-        self.entries.into_iter().map(move |entry| Found {
-            name: &entry.key,
-            key_place: &entry.key_place,
-            node: &entry.node,
-            context,
-        })
+/// The case that a table is.
+fn case(keys: &Keys, table: &Table) -> Option<&'static str> {
+    let written = |name: &str| table.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node.value);
+    match keys.cases {
+        Cases::None => None,
+        Cases::Key(cases) => cases.iter().copied().find(|case| written(case).is_some()),
+        Cases::Word(key) => match written(key)? {
+            Value::Text(text, _) => keys.case_names().into_iter().find(|case| case == text),
+            _ => None,
+        },
     }
 }
 
@@ -162,9 +199,17 @@ pub(super) struct Found<'a> {
     pub(super) key_place: &'a Place,
     pub(super) node: &'a Node,
     pub(super) context: &'a Context<'a>,
+    /// What its value may be.
+    form: &'static Form,
+    /// A value as TOML writes it.
+    example: &'static str,
 }
 
 impl<'a> Found<'a> {
+    fn new(entry: &'a Entry, form: &'static Form, example: &'static str, context: &'a Context<'a>) -> Self {
+        Self { name: &entry.key, key_place: &entry.key_place, node: &entry.node, context, form, example }
+    }
+
     /// Notes a fault at the value.
     pub(super) fn fault<T>(&self, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
         self.context.note(Fault::error(message).at(&self.node.place).hint(hint));
@@ -228,18 +273,15 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// A whole number of a range.
-    pub(super) fn int<T: TryFrom<i128>>(&self, range: RangeInclusive<i128>) -> Option<T> {
-        let expected = if *range.end() >= i128::from(u32::MAX) {
-            format!("a whole number, {} or more", range.start())
-        } else {
-            format!("a whole number from {} to {}", range.start(), range.end())
-        };
+    /// A whole number of the form's range.
+    pub(super) fn int<T: TryFrom<i128>>(&self) -> Option<T> {
+        let expected = self.form.allowed();
         let Value::Int(number) = self.node.value else {
             return self.wrong(&expected);
         };
+        let fits = matches!(self.form, Form::Whole { least, most } if (*least..=*most).contains(&number));
         match T::try_from(number) {
-            Ok(value) if range.contains(&number) => Some(value),
+            Ok(value) if fits => Some(value),
             _ => self.fault(format!("`{}` cannot be {number}", self.name), expected),
         }
     }
@@ -267,42 +309,48 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// A table, with its keys to be taken.
-    pub(super) fn table(&self, title: String) -> Option<Section<'a>> {
-        match &self.node.value {
-            Value::Table(table) => Some(Section::new(title, self.key_place, table, self.context)),
+    /// A table of known keys, to be taken.
+    pub(super) fn table(&self) -> Option<Section<'a>> {
+        self.titled_table(format!("`{}`", self.name))
+    }
+
+    /// The same under a title of its own.
+    pub(super) fn titled_table(&self, title: String) -> Option<Section<'a>> {
+        match (&self.node.value, self.form.keys()) {
+            (Value::Table(table), Some(keys)) => Some(Section::new(title, self.key_place, table, keys, self.context)),
+            _ if self.example.starts_with("{ ") => {
+                self.wrong_form("a table", format!("{} = {}", self.name, self.example))
+            }
             _ => self.wrong("a table"),
         }
     }
 
-    /// The same, with the way to write it where it is no table.
-    pub(super) fn table_like(&self, form: &str) -> Option<Section<'a>> {
-        match &self.node.value {
-            Value::Table(_) => self.table(format!("`{}`", self.name)),
-            _ => self.wrong_form("a table", format!("{} = {form}", self.name)),
-        }
+    /// The entries of a table whose keys are names of somebody else's.
+    pub(super) fn named(&self) -> Option<Vec<Found<'a>>> {
+        let (Value::Table(table), Form::Named { of, .. }) = (&self.node.value, self.form) else {
+            return self.wrong("a table");
+        };
+        Some(table.entries.iter().map(|entry| Found::new(entry, of, "", self.context)).collect())
     }
 
-    /// One of some words, which are shown in quotes; `later` are those that are not built yet.
-    pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)], later: &[&str]) -> Option<T> {
-        let allowed = || words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+    /// One of some words, which are shown in quotes.
+    pub(super) fn word<T: Clone>(&self, words: &Words<T>) -> Option<T> {
+        let allowed = self.form.allowed();
         let Value::Text(text, _) = &self.node.value else {
-            return self.wrong(&format!("one of {}", allowed()));
+            return self.wrong(&format!("one of {allowed}"));
         };
-        if let Some((_, value)) = words.iter().find(|(word, _)| word == text) {
-            return Some(*value);
+        if let Some((_, value)) = words.words.iter().find(|(word, _)| word == text) {
+            return Some(value.clone());
         }
-        if later.contains(&text.as_str()) {
-            return self.fault(
-                format!("{} = \"{text}\" is not supported yet", self.name),
-                format!("supported: {}", allowed()),
-            );
+        if words.later.contains(&text.as_str()) {
+            return self
+                .fault(format!("{} = \"{text}\" is not supported yet", self.name), format!("supported: {allowed}"));
         }
-        let near = nearest(text, words.iter().map(|(word, _)| *word));
+        let near = nearest(text, words.words.iter().map(|(word, _)| *word));
         let hint = match near {
-            Some(near) if words.len() == 1 => format!("write \"{near}\""),
-            Some(near) => format!("did you mean \"{near}\"? allowed: {}", allowed()),
-            None => format!("allowed: {}", allowed()),
+            Some(near) if allowed == format!("\"{near}\"") => format!("write \"{near}\""),
+            Some(near) => format!("did you mean \"{near}\"? allowed: {allowed}"),
+            None => format!("allowed: {allowed}"),
         };
         self.fault(format!("`{}` cannot be \"{text}\"", self.name), hint)
     }
@@ -318,14 +366,13 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// A duration of a range.
-    pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
+    /// A duration of the form's range.
+    pub(super) fn duration(&self) -> Option<Duration> {
         let value = self.parsed("a duration", units::duration)?;
-        if range.contains(&value) {
+        if matches!(self.form, Form::Duration { least, most } if (*least..=*most).contains(&value)) {
             return Some(value);
         }
-        let (least, most) = (range.start().as_secs(), range.end().as_secs() / 86_400);
-        self.fault(format!("`{}` is out of range", self.name), format!("from {least}s to {most}d"))
+        self.fault(format!("`{}` is out of range", self.name), self.form.allowed())
     }
 
     /// A path; a relative one starts at the folder of the file it stands in.
@@ -355,6 +402,8 @@ impl<'a> Found<'a> {
         let plural = format!("{}s", if what == "crm" { "CRM" } else { what });
         let hint = did_you_mean(text, &plural, names.iter().copied());
         let hint = hint.unwrap_or_else(|| format!("there is no [{what}.NAME] yet: add [{what}.{text}]"));
-        self.fault(format!("there is no [{what}.{text}]"), hint)
+        let fault = Fault::error(format!("there is no [{what}.{text}]")).absent();
+        self.context.note(fault.at(&self.node.place).hint(hint));
+        None
     }
 }

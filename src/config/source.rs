@@ -4,6 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::keys::{Form, Key, Keys, PATH, TEXT, Words, text};
 use super::model::{Source, SourceKind, Tls};
 use super::nearest::nearest;
 use super::secret;
@@ -12,41 +13,97 @@ use super::section::{Found, Section};
 /// The longest name PostgreSQL keeps, in bytes.
 const LONGEST_IDENTIFIER: usize = 63;
 
+static KINDS: Words<SourceKind> =
+    Words { words: &[("postgres", SourceKind::Postgres)], later: &["mysql", "mariadb", "files", "sqlserver"] };
+
+static TLS: Words<Tls> = Words::new(&[
+    ("disable", Tls::Disable),
+    ("prefer", Tls::Prefer),
+    ("require", Tls::Require),
+    ("verify-ca", Tls::VerifyCa),
+    ("verify-full", Tls::VerifyFull),
+]);
+
+/// The keys of `[source.NAME]`.
+pub(super) static KEYS: Keys = Keys::all(&[
+    Key::need("kind", Form::Words(&KINDS), r#""postgres""#, "PostgreSQL 11 and later. (MySQL and MariaDB: not yet)"),
+    Key::need(
+        "host",
+        // A name, a folder, or an address; a port is a key of its own.
+        text("text", r"^(/|[^\s/:]+$|\[?[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]?$)"),
+        r#""127.0.0.1""#,
+        "a name, an address, or the folder of a Unix socket: `\"/run/postgresql\"`",
+    ),
+    Key::or("port", Form::Whole { least: 1, most: 65_535 }, "5432", "the server's port"),
+    Key::need("database", TEXT, r#""odoo""#, "the database's name"),
+    Key::need("user", TEXT, r#""passerelle""#, "a user with `REPLICATION` and `SELECT` on the mapped tables"),
+    Key::maybe(
+        "password",
+        secret::FORM,
+        r#"{ credential = "erp" }"#,
+        "not needed with peer authentication or a client certificate",
+    ),
+    Key::maybe("tls", Form::Words(&TLS), r#""verify-full""#, "how the connection is protected; see below")
+        .without("as `host` needs it"),
+    Key::maybe(
+        "tls_ca",
+        PATH,
+        r#""/etc/passerelle/erp-ca.pem""#,
+        "PEM file of the authorities to trust, for `verify-ca` and `verify-full`",
+    )
+    .without("the system's"),
+    Key::maybe("tls_cert", PATH, r#""/etc/passerelle/erp.pem""#, "PEM file of a client certificate").beside("tls_key"),
+    Key::maybe("tls_key", PATH, r#""/etc/passerelle/erp-key.pem""#, "PEM file of its key").beside("tls_cert"),
+    Key::maybe(
+        "slot",
+        text("text", "^[a-z0-9_]{1,63}$"),
+        r#""passerelle_erp""#,
+        "replication slot, made if it is not there. Lower-case letters, digits and `_`, at most 63. Two sources on one server cannot share one",
+    )
+    .without("`passerelle_NAME`"),
+    Key::maybe(
+        "publication",
+        text("text", r"^[^\x00-\x1f]{1,63}$"),
+        r#""passerelle_erp""#,
+        "publication, made if it is not there",
+    )
+    .without("`passerelle_NAME`"),
+    Key::or(
+        "time_zone",
+        text("IANA name", r"\S"),
+        r#""UTC""#,
+        "what a timestamp without time zone means: `\"Europe/Paris\"`",
+    ),
+    Key::maybe(
+        "prefix",
+        text("text", r#"^[^."`]+$"#),
+        r#""ps_""#,
+        "what the tables' names begin with (`\"ps_\"`): mappings say `\"public.customer\"`, the table is `public.ps_customer`. A name that has it already stays as it is",
+    ),
+    Key::later("server_id", "it belongs to MySQL and MariaDB; for PostgreSQL leave it out"),
+]);
+
 /// Reads `[source.NAME]`.
 pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
-    let kind = section.need("kind", "\"postgres\"", |found| {
-        found.one_of(&[("postgres", SourceKind::Postgres)], &["mysql", "mariadb", "files", "sqlserver"])
-    });
-    let host = section.need("host", "\"127.0.0.1\"", host);
-    let port = section.or("port", 5432, |found| found.int(1..=65_535));
-    let database = section.need("database", "\"odoo\"", Found::string);
-    let user = section.need("user", "\"passerelle\"", Found::string);
+    let kind = section.need("kind", |found| found.word(&KINDS));
+    let host = section.need("host", host);
+    let port = section.or("port", |found| found.int());
+    let database = section.need("database", Found::string);
+    let user = section.need("user", Found::string);
     let password = section.maybe("password", secret::read);
     let tls = section.maybe("tls", |found| tls(found, host.as_deref()));
-    let tls_files = ["tls_ca", "tls_cert", "tls_key"].map(|key| section.take(key));
-    let [tls_ca, tls_cert, tls_key] =
-        tls_files.map(|found| found.map_or(Some(None), |found| pem_file(&found).map(Some)));
-    let default_name = default_name(name);
-    let slot = section.or("slot", default_name.clone(), slot);
-    let publication = section.or("publication", default_name, publication);
-    let time_zone = section.or("time_zone", "UTC".to_owned(), time_zone);
-    let prefix = section.or("prefix", String::new(), prefix);
-    section.later(&[("server_id", "it belongs to MySQL and MariaDB; for PostgreSQL leave it out")]);
+    let authorities = section.find("tls_ca");
+    let [tls_ca, tls_cert, tls_key] = ["tls_ca", "tls_cert", "tls_key"].map(|key| section.maybe(key, pem_file));
+    let slot = section.maybe("slot", slot);
+    let publication = section.maybe("publication", publication);
+    let time_zone = section.or("time_zone", time_zone);
+    let prefix = section.maybe("prefix", prefix);
     let place = section.place;
     let context = section.context;
     section.finish(|_| None);
 
     let tls = tls?.or_else(|| host.as_deref().map(default_tls));
-    if let [_, Some(one), None] | [_, None, Some(one)] = tls_files {
-        let other = if one.name == "tls_cert" { "tls_key" } else { "tls_cert" };
-        context.note(
-            super::Fault::error(format!("`{}` needs `{other}` beside it", one.name))
-                .at(one.key_place)
-                .hint(format!("add {other} = \"FILE\"")),
-        );
-        return None;
-    }
-    if let ([Some(ca), ..], Some(Tls::Disable | Tls::Prefer | Tls::Require)) = (tls_files, tls) {
+    if let (Some(ca), Some(Tls::Disable | Tls::Prefer | Tls::Require)) = (authorities, tls) {
         ca.warn(
             "`tls_ca` is not looked at: only verify-ca and verify-full check the certificate",
             "set tls = \"verify-full\"",
@@ -64,10 +121,10 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
         tls_ca: tls_ca?,
         tls_cert: tls_cert?,
         tls_key: tls_key?,
-        slot: slot?,
-        publication: publication?,
+        slot: slot?.unwrap_or_else(|| default_name(name)),
+        publication: publication?.unwrap_or_else(|| default_name(name)),
         time_zone: time_zone?,
-        prefix: prefix?,
+        prefix: prefix?.unwrap_or_default(),
     };
     if matches!(source.tls, Tls::Disable | Tls::Prefer) && !is_local(&source.host) {
         let message = format!("the connection to {} can be read on the way", source.host);
@@ -102,14 +159,7 @@ fn host(found: &Found<'_>) -> Option<String> {
 }
 
 fn tls(found: &Found<'_>, host: Option<&str>) -> Option<Tls> {
-    let words = [
-        ("disable", Tls::Disable),
-        ("prefer", Tls::Prefer),
-        ("require", Tls::Require),
-        ("verify-ca", Tls::VerifyCa),
-        ("verify-full", Tls::VerifyFull),
-    ];
-    let tls = found.one_of(&words, &[])?;
+    let tls = found.word(&TLS)?;
     let over_socket = host.is_some_and(|host| host.starts_with('/'));
     if over_socket && matches!(tls, Tls::Require | Tls::VerifyCa | Tls::VerifyFull) {
         return found.fault("there is no TLS over a Unix socket", "leave `tls` out, or name the host by its address");

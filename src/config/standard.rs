@@ -1,15 +1,37 @@
 //! `[standard]`: what holds in every mapping, said once.
 
+use super::keys::{Form, Key, Keys, Words, text};
 use super::model::Standard;
 use super::section::{Found, Section};
+
+/// What a column's empty and blank text is: whether it is null.
+static EMPTY: Words<bool> = Words::new(&[("keep", false), ("null", true)]);
+
+/// The keys of `[standard]`.
+pub(super) static KEYS: Keys = Keys::all(&[
+    Key::maybe(
+        "country",
+        text("two letters", "^[A-Z]{2}$"),
+        r#""FR""#,
+        "the country of numbers where `phone` names none",
+    ),
+    Key::maybe(
+        "date",
+        text("form", r"\S"),
+        r#""DD/MM/YYYY""#,
+        "how text is read where `date` names no form: `\"DD/MM/YYYY\"`",
+    )
+    .without("ISO 8601"),
+    Key::or("empty", Form::Words(&EMPTY), r#""keep""#, "`\"null\"`: a column's empty and blank text is null"),
+]);
 
 /// Reads `[standard]`.
 pub(super) fn read(mut section: Section<'_>) -> Option<Standard> {
     let country = section.maybe("country", country);
     let date = section.maybe("date", date);
-    let empty = section.or("empty", false, |found| found.one_of(&[("keep", false), ("null", true)], &[]));
+    let empty = section.or("empty", |found| found.word(&EMPTY));
     section.finish(|_| None);
-    Some(Standard { country: country?, date: date?, empty_is_null: empty? })
+    Some(Standard { country: country?, date: date?, empty_is_null: empty?, ..Standard::default() })
 }
 
 /// Two letters, as `phone('FR')` takes them.

@@ -1,7 +1,10 @@
 //! Screens of faults, compared with `golden/`: each file holds a configuration, a line of dashes, and what is shown.
 //! A second file of the configuration starts at a line `==== NAME`. [`BASE`] is always there as `base.toml`.
 //!
-//! `PASSERELLE_GOLDEN=write cargo test` writes the screens anew; read them as somebody would who sees them first.
+//! A run with `PASSERELLE_RENEW=1` writes the screens anew; read them as somebody would who sees them first.
+
+mod documentation;
+mod schema;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,7 +13,9 @@ use std::time::Duration;
 use passerelle_change::FieldValue;
 use secrecy::ExposeSecret;
 
-use super::model::{Auth, Canary, Check, Delivery, Departure, FieldSource, MapOther, Missing, OnBad, Standard, Tls};
+use super::model::{
+    Auth, Canary, Check, Delivery, Departure, FieldSource, MapOther, Missing, OnBad, OnKeyChange, Standard, Tls,
+};
 use super::{Fault, Faults, Files, Loaded, example, load, parse};
 
 const BASE: &str = r#"[source.erp]
@@ -65,20 +70,25 @@ fn parse_case(text: &str) -> Result<Loaded, Faults> {
     parse(files, &env, true)
 }
 
+/// What `passerelle check` shows, which compiles the expressions as well.
 fn screen(text: &str) -> String {
-    match parse_case(text) {
-        Ok(loaded) => super::render::screen(&loaded.warnings, &loaded.files, false),
-        Err(faults) => faults.render(false),
-    }
+    let loaded = match parse_case(text) {
+        Ok(loaded) => loaded,
+        Err(faults) => return faults.render(false),
+    };
+    let mappings = loaded.config.mappings.values();
+    let found = mappings.flat_map(|mapping| crate::mapping::faults_without_types(mapping, "UTC"));
+    let found: Vec<Fault> = found.map(|fault| fault.shown(&loaded.files)).collect();
+    Faults::new([loaded.warnings, found].concat(), loaded.files).render(false)
 }
 
 #[test]
 fn screens_are_as_in_golden() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/golden");
-    let write = std::env::var("PASSERELLE_GOLDEN").is_ok_and(|value| value == "write");
+    let write = std::env::var_os("PASSERELLE_RENEW").is_some();
     let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    assert!(paths.len() >= 25, "{} cases in {}", paths.len(), folder.display());
+    assert!(paths.len() >= 60, "{} cases in {}", paths.len(), folder.display());
     let mut different = String::new();
     for path in paths {
         let case = std::fs::read_to_string(&path).unwrap();
@@ -86,6 +96,12 @@ fn screens_are_as_in_golden() {
         let actual = screen(text);
         assert!(!actual.contains("hunter2"), "a secret is shown: {actual}");
         assert!(!actual.is_empty(), "no fault in {}", path.display());
+        // What is to be copied is not broken, and may be longer.
+        let long = actual
+            .lines()
+            .filter(|line| !line.contains(['`', '"', '{', '[', '/']))
+            .find(|line| line.chars().count() > 80);
+        assert_eq!(long, None, "wider than 80 columns in {}", path.display());
         if write {
             std::fs::write(&path, format!("{text}{SEPARATOR}{actual}")).unwrap();
         } else if actual != expect {
@@ -158,6 +174,9 @@ fn every_key_is_read() {
     assert_eq!(field("Status").on_create, Some(FieldValue::Text("Draft".into())));
     assert_eq!(field("Status").when.as_ref().unwrap().text, "customer_id > 0");
     assert_eq!(field("Vat__c").check, Some(Check::Vat));
+    assert!(field("Vat__c").enforce && !field("Ref__c").enforce);
+    assert!(field("Amount").urgent && !field("Vat__c").urgent);
+    assert_eq!(mapping.on_key_change, OnKeyChange::Recreate);
     assert_eq!(field("Ref__c").check, Some(Check::Pattern("[A-Z]{2}[0-9]+".into())));
     assert_eq!((field("Shop__r").missing, field("Account").missing), (Missing::Null, Missing::Omit));
 }
@@ -173,8 +192,19 @@ fn settings_are_read() {
         (orders.owner.as_deref(), orders.purpose.as_deref()),
         (Some("crm-team@acme.example"), Some("customer relationship"))
     );
-    let standard = Standard { country: Some("FR".into()), date: Some("DD/MM/YYYY".into()), empty_is_null: true };
+    let standard = Standard {
+        country: Some("FR".into()),
+        date: Some("DD/MM/YYYY".into()),
+        empty_is_null: true,
+        lookups: orders.standard.lookups.clone(),
+    };
     assert_eq!(*orders.standard, standard);
+    let lookup = &standard.lookups["terms"];
+    assert_eq!(
+        (&*lookup.columns, lookup.entries["NET30"].as_slice()),
+        (&["value".to_owned()][..], &["30 days".to_owned()][..])
+    );
+    assert_eq!(standard.lookups["days"].entries["net30"], ["30"]);
     let customers = &config.mappings["customers"];
     assert_eq!(customers.delivery, Delivery::Cron("30 6 * * MON-FRI Europe/Paris".into()), "in the source's zone");
     assert_eq!(customers.freshness, Duration::from_hours(72) + Duration::from_mins(1), "over a week-end");
@@ -288,4 +318,20 @@ fn what_cannot_be_read_is_said() {
     let path = folder.path().join("latin1.toml");
     std::fs::write(&path, b"[daemon]\n# caf\xe9\n").unwrap();
     assert!(shown(&path).contains("line 2 is not UTF-8"), "{}", shown(&path));
+}
+
+#[test]
+fn an_enforced_field_is_written_by_one_mapping_and_left_to_nobody() {
+    let shown = |field: &str| {
+        screen(&format!(
+            "[mapping.more]\nsource = \"erp\"\ntable = \"public.x\"\ncrm = \"sales\"\nobject = \"account\"\n\
+             key = {{ field = \"K__c\", value = \"id\" }}\n[mapping.more.fields]\n{field}\n"
+        ))
+    };
+    let twice = shown("City = { value = \"city\", enforce = true }");
+    assert!(twice.contains("`City` cannot be enforced: [mapping.accounts] writes account, too"), "{twice}");
+    for key in ["urgent", "enforce"] {
+        let never = shown(&format!("City = {{ value = \"city\", authority = \"create_only\", {key} = true }}"));
+        assert!(never.contains(&format!("`{key}` contradicts")), "{never}");
+    }
 }

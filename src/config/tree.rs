@@ -1,5 +1,6 @@
 //! TOML as a tree in which every key and value knows its place, over several files.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -7,7 +8,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::fault::Fault;
 use super::files::Files;
+use super::mask;
 use super::model::Place;
+use super::not_toml;
 
 /// A value and its place.
 #[derive(Debug)]
@@ -61,21 +64,80 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
+/// The parser's message for a key or table that is there already.
+const DUPLICATE: &str = "duplicate key";
+
 /// Tables whose entries may stand in different files, each entry in one.
 const COLLECTIONS: [&str; 4] = ["source", "crm", "mapping", "record"];
+
+/// The most lines of a file that are shown as no TOML.
+const MOST_BROKEN: usize = 50;
 
 /// Reads every file and merges them. What could not be read is a fault, the rest is in the tree.
 pub(super) fn parse(files: &Files) -> (Table, Vec<Fault>) {
     let mut whole = Table::default();
     let mut faults = Vec::new();
     for (file, text) in files.texts().enumerate() {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        let reading = Reading { file, text };
-        let table = reading.table(table.into_inner());
-        faults.extend(errors.iter().map(|error| reading.fault(error, &table)));
+        let (table, found) = parse_file(file, text);
+        faults.extend(found);
         merge(&mut whole, table, &mut faults);
     }
     (whole, faults)
+}
+
+/// One file. A line that is no TOML is read as if it were empty, so that it hides nothing that stands behind it.
+fn parse_file(file: usize, original: &str) -> (Table, Vec<Fault>) {
+    let secrets = mask::secrets(original);
+    let (mut text, mut faults) = (Cow::Borrowed(original), Vec::<Fault>::new());
+    loop {
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        let reading = Reading { file, text: &text };
+        let table = reading.table(table.into_inner());
+        let span = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
+        let broken = errors.iter().filter(|error| error.message() != DUPLICATE).min_by_key(|error| span(error).start);
+        let Some(error) = broken.filter(|_| faults.len() < MOST_BROKEN) else {
+            faults.extend(reading.duplicates(&errors, &table));
+            return (table, faults);
+        };
+        let line = line_of(original, span(error).start);
+        let is_secret = secrets.iter().any(|secret| secret.start < line.end && line.start < secret.end);
+        let found = not_toml::explain(original, &span(error), error.message(), is_secret);
+        let lost = found.lost.unwrap_or_else(|| line_of(original, found.span.start));
+        let is_open = found.message == not_toml::SWALLOWED;
+        let fault = Fault::error(found.message).at(&reading.place(found.span)).maybe_hint(found.hint);
+        // A file in another language says so once.
+        let is_other = faults.iter().any(|known| known.message.starts_with("this looks like"));
+        if !is_other || !fault.message.starts_with("this looks like") && !fault.message.starts_with("behind a key") {
+            faults.push(fault);
+        }
+        match without(&text, &lost).filter(|_| !is_open) {
+            Some(next) => text = Cow::Owned(next),
+            None => return (table, faults),
+        }
+    }
+}
+
+/// The line in which an offset stands.
+fn line_of(text: &str, at: usize) -> Range<usize> {
+    let at = at.min(text.len());
+    let start = text.get(..at).unwrap_or_default().rfind('\n').map_or(0, |end| end + 1);
+    let end = text.get(start..).and_then(|rest| rest.find('\n')).map_or(text.len(), |end| start + end);
+    start..end
+}
+
+/// The text with blanks for a part of it, as long as it was; `None` where there are only blanks.
+fn without(text: &str, part: &Range<usize>) -> Option<String> {
+    let lost = text.get(part.clone()).filter(|lost| !lost.trim().is_empty())?;
+    let blank: String = lost.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
+    Some(format!("{}{blank}{}", &text[..part.start], &text[part.end..]))
+}
+
+/// A value that is written nowhere, as if it stood at a place.
+pub(super) fn written(text: &str, place: &Place) -> Option<Node> {
+    let text = format!("x = {text}");
+    let table = DeTable::parse(&text).ok()?.into_inner();
+    let entry = Reading { file: place.file, text: &text }.table(table).entries.pop()?;
+    Some(Node { place: place.clone(), value: entry.node.value })
 }
 
 fn merge(whole: &mut Table, table: Table, faults: &mut Vec<Fault>) {
@@ -162,23 +224,35 @@ impl Reading<'_> {
         span.clone()
     }
 
-    fn fault(&self, error: &toml::de::Error, table: &Table) -> Fault {
-        let span = error.span().unwrap_or(self.text.len()..self.text.len());
-        let place = self.place(span.clone());
-        if error.message() == "duplicate key" {
+    /// What is defined twice. All keys of a table that stands twice are there twice: that is said of the table.
+    fn duplicates(&self, errors: &[toml::de::Error], table: &Table) -> Vec<Fault> {
+        let spans = errors.iter().filter(|error| error.message() == DUPLICATE).filter_map(toml::de::Error::span);
+        let mut spans: Vec<_> = spans.collect();
+        spans.sort_by_key(|span| span.start);
+        let (mut faults, mut twice) = (Vec::new(), None::<String>);
+        for span in spans {
             let (title, first) = self.duplicate(table, &span);
-            let fault = Fault::error(format!("{title} is defined twice")).at(&place).hint("keep one of them");
-            return match first {
+            if twice.as_ref().is_some_and(|head| self.head_before(span.start).starts_with(head.as_str())) {
+                continue;
+            }
+            if title.starts_with('[') {
+                twice = Some(title.trim_end_matches(']').to_owned());
+            }
+            let fault =
+                Fault::error(format!("{title} is defined twice")).at(&self.place(span)).hint("keep one of them");
+            faults.push(match first {
                 Some(first) => fault.also(&first, "first here"),
                 None => fault,
-            };
+            });
         }
-        let message = if error.message().starts_with("string values must be quoted") {
-            "text must stand in quotes".to_owned()
-        } else {
-            format!("this is not TOML: {}", error.message())
-        };
-        Fault::error(message).at(&place).maybe_hint(self.syntax_hint(&span))
+        faults
+    }
+
+    /// The head of the table in which an offset stands, as written.
+    fn head_before(&self, at: usize) -> &str {
+        let line_end = self.text.get(at..).and_then(|rest| rest.find('\n')).map_or(self.text.len(), |end| at + end);
+        let before = self.text.get(..line_end).unwrap_or_default();
+        before.lines().rev().find(|line| line.trim_start().starts_with('[')).unwrap_or_default().trim()
     }
 
     /// What was defined twice, and where it was first.
@@ -211,29 +285,5 @@ impl Reading<'_> {
 
     fn is_ended(&self, node: &Node, before: usize) -> bool {
         self.text.get(node.place.span.clone()).is_some_and(|raw| raw.starts_with('{')) && node.place.span.end <= before
-    }
-
-    /// What people most often get wrong in TOML.
-    fn syntax_hint(&self, span: &Range<usize>) -> Option<String> {
-        let start = self.text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
-        let line = self.text.get(start..)?.lines().next()?;
-        let (key, value) = line.split_once('=')?;
-        let value = value.trim();
-        let key = key.trim();
-        let bare = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-' || char == '.';
-        if !key.is_empty() && !key.chars().all(bare) && !key.starts_with(['"', '\'', '[', '{', '#']) {
-            return Some(format!(
-                "a key with other characters than letters, digits, _ and - stands in quotes: \"{key}\""
-            ));
-        }
-        let quotes = value.matches('"').count();
-        if value.starts_with('"') && quotes == 1 {
-            return Some("close the text with a quote".to_owned());
-        }
-        if value.starts_with('"') && quotes > 2 {
-            return Some("a text that has double quotes in it can stand in single ones: 'a \"b\" c'".to_owned());
-        }
-        let scalar = value.starts_with(|char: char| char.is_ascii_alphabetic() || char == '/');
-        (scalar && value != "true" && value != "false").then(|| format!("write {key} = \"…\""))
     }
 }

@@ -74,8 +74,22 @@ pub(super) fn guard(text: &str) -> Result<Guard, String> {
     if share(text) == Ok(1.0) {
         return Ok(Guard { share: 1.0, count: 0, within: Duration::from_hours(1) });
     }
-    let (amount, within) = text.split_once(" in ").ok_or_else(form)?;
+    let Some((amount, within)) = text.split_once(" in ") else {
+        let amount = text.split(" per ").next().unwrap_or(text).trim();
+        let counts = |part: &str| share(part).is_ok() || whole(part).is_some();
+        return Err(if amount.split(" or ").all(counts) {
+            format!("in which time? \"{amount} in 1h\"")
+        } else {
+            form()
+        });
+    };
     let within = duration(within).map_err(|_| form())?;
+    let above = |part: &str| {
+        part.trim().strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok()).is_some_and(|n| n > 100.0)
+    };
+    if amount.split(" or ").any(above) {
+        return Err("a share is at most 100% of the mapping's records: \"5% in 1h\"".to_owned());
+    }
     let (part, count) = match amount.split_once(" or ") {
         Some((part, count)) => (share(part).map_err(|_| form())?, whole(count).ok_or_else(form)?),
         None if amount.contains('%') => (share(amount).map_err(|_| form())?, 0),

@@ -1,7 +1,6 @@
 //! A new configuration for a running daemon: what it changes, and whether it can be run. Nothing is changed here.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,6 +71,16 @@ pub(super) async fn read(shared: &Shared, path: &Path, current: Current<'_>) -> 
     for change in &changes {
         describe(shared, change, &current, &loaded.config, &compiled, &mut lines)?;
     }
+    // What all mappings share may change what one of them makes of its rows.
+    for ready in compiled.iter().flat_map(|(_, mappings)| mappings) {
+        let name = &*ready.config.name;
+        let is_described = changes.iter().any(|change| change.kind == "mapping" && change.name == *name);
+        if let Some((id, revision)) = (current.mapping)(name).filter(|_| !is_described)
+            && ready.mapping.revision() != revision
+        {
+            lines.push(format!("~ mapping {name}{}", evaluated_again(shared, id)?));
+        }
+    }
     if lines.is_empty() {
         lines.push("nothing has changed".to_owned());
     }
@@ -102,9 +111,7 @@ fn describe(
             if let (Some((id, revision)), Some((_, ready))) = (running, found)
                 && ready.mapping.revision() != revision
             {
-                let records = shared.store.figures(id)?.records;
-                // Writing to a `String` has no error.
-                let _ = write!(line, ": {records} records are evaluated again, and what differs is sent");
+                line.push_str(&evaluated_again(shared, id)?);
             }
             lines.push(line);
             for key in keys {
@@ -126,6 +133,11 @@ fn describe(
     Ok(())
 }
 
+fn evaluated_again(shared: &Shared, mapping: MappingId) -> Result<String, CommandError> {
+    let records = shared.store.figures(mapping)?.records;
+    Ok(format!(": {records} records are evaluated again, and what differs is sent"))
+}
+
 /// What a changed key does beyond an evaluation, behind its line.
 fn effect_of(key: &str, removed: bool, mapping: &model::Mapping) -> String {
     let guard = || {
@@ -135,6 +147,10 @@ fn effect_of(key: &str, removed: bool, mapping: &model::Mapping) -> String {
     match key {
         "where" => format!("; rows that no longer match: {}", departure(&mapping.on_leave, &guard)),
         "deleted" => format!("; rows that are deleted now: {}", departure(&mapping.on_delete, &guard)),
+        "key.value" | "key.field" | "key" if mapping.on_key_change == model::OnKeyChange::Recreate => {
+            let old = departure(&mapping.on_delete, &guard);
+            format!("; records whose key differs are created anew; of the old ones: {old}")
+        }
         "key.value" | "key.field" | "key" => "; records whose key differs are renamed".to_owned(),
         _ if removed && key.starts_with("fields.") => ": its value stays in the CRM".to_owned(),
         _ => String::new(),

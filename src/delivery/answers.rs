@@ -11,7 +11,7 @@ use passerelle_state::{Hold, MappingId, StateError};
 use super::engine::{Engine, LONGEST_WAIT};
 use super::lane::Entry;
 use super::now_micros;
-use super::requests::{Answered, Staged};
+use super::requests::{Answered, Returned, Staged};
 use super::settle::{After, Notes, REFUSALS_HOLD};
 use crate::failpoint;
 
@@ -21,8 +21,16 @@ const OPERATOR_WAIT: Duration = Duration::from_secs(30);
 const SEARCH_WAIT: Duration = Duration::from_secs(1);
 
 impl Engine<'_> {
+    /// Something has come back.
+    pub(super) fn returned(&mut self, returned: Returned) -> Result<(), StateError> {
+        match returned {
+            Returned::Answered(answered) => self.settle(answered),
+            Returned::Sought(sought) => self.sought(sought),
+        }
+    }
+
     /// A request has come back.
-    pub(super) fn settle(&mut self, answered: Answered) -> Result<(), StateError> {
+    fn settle(&mut self, answered: Answered) -> Result<(), StateError> {
         failpoint::hit("delivery.before_note");
         let Answered { staged, result, took, permit } = answered;
         tracing::debug!(crm = self.name, records = staged.len(), took_ms = took.as_millis() as u64, "request answered");

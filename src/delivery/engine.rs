@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Entry, Lane};
-use super::requests::{Answered, Requests};
+use super::requests::{Requests, Returned};
 use super::{Command, SharedClient, now_micros};
 use crate::capture::Durable;
 use crate::config::model;
@@ -44,6 +44,8 @@ pub struct LaneSetup {
     pub needs: Vec<TableId>,
     /// Others refer to it.
     pub has_children: bool,
+    /// The lane of its urgent fields, if it has some.
+    pub ahead: Option<MappingId>,
 }
 
 /// A source as delivery sees it.
@@ -97,6 +99,8 @@ pub(super) struct Engine<'s> {
     pub requests: Requests,
     /// The org that the CRM must be: taken away when it was found to be that one. Nothing is written before.
     pub expect_org: Option<String>,
+    /// Our user's id in the CRM, once a look for edits has asked for it.
+    pub us: Option<String>,
     /// Rows whose record is busy, by that record.
     pub blocked: HashMap<RecordId, Vec<(MappingId, Entry)>>,
     /// Deletions that the guard has let through and that are not accepted yet.
@@ -149,6 +153,7 @@ impl Delivery {
             lanes,
             requests: Requests::default(),
             expect_org: self.expect_org.take(),
+            us: None,
             blocked: HashMap::new(),
             admitted: HashSet::new(),
             failures: 0,
@@ -175,7 +180,7 @@ impl Delivery {
 /// What wakes the loop.
 enum Event {
     Stop,
-    Answered(Answered),
+    Returned(Returned),
     Command(Command),
     Report,
     Look,
@@ -197,7 +202,7 @@ impl Engine<'_> {
                     biased;
                     // Each is cancel-safe: what is not received stays where it is.
                     () = cancel.cancelled() => Event::Stop,
-                    answered = requests.answered() => Event::Answered(answered),
+                    returned = requests.returned() => Event::Returned(returned),
                     command = commands.recv() => command.map_or(Event::Stop, Event::Command),
                     _ = report.tick() => Event::Report,
                     () = any_change(sources), if *listens => Event::Look,
@@ -206,7 +211,7 @@ impl Engine<'_> {
             };
             match event {
                 Event::Stop => return Ok(()),
-                Event::Answered(answered) => self.settle(answered)?,
+                Event::Returned(returned) => self.returned(returned)?,
                 Event::Command(command) => self.command(command)?,
                 Event::Report => self.report(),
                 Event::Look => {}
@@ -219,8 +224,8 @@ impl Engine<'_> {
         let deadline = tokio::time::Instant::now() + GRACE;
         self.requests.unstage();
         while self.requests.in_flight() > 0 {
-            match tokio::time::timeout_at(deadline, self.requests.answered()).await {
-                Ok(answered) => self.settle(answered)?,
+            match tokio::time::timeout_at(deadline, self.requests.returned()).await {
+                Ok(returned) => self.returned(returned)?,
                 Err(_) => break,
             }
         }

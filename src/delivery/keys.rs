@@ -29,6 +29,9 @@ impl Subject<'_> {
         if world.store.members(old, 2)?.iter().any(|member| !is_us(member)) {
             return Ok(Err(Verdict::Unlink { link, id: old }));
         }
+        if self.leaves(&record) {
+            return Ok(Err(Verdict::Leave { link, id: old }));
+        }
         let holders = match self.standing_at(wanted.id)? {
             None => return Ok(Ok(record)),
             Some((at, _)) if at == old => return Ok(Ok(record)),

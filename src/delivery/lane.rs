@@ -4,7 +4,7 @@
 //! of all rows (after a load, a changed mapping, a TRUNCATE). Whatever is taken stays where it stands until it is
 //! settled, so that a crash or a failed request loses nothing.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +14,12 @@ use passerelle_state::{
     StateError, Store, View,
 };
 
+use super::ahead::Ahead;
+use super::enforce::Enforced;
 use super::engine::LaneSetup;
 use super::guard::DeletionGuard;
 use super::now_micros;
+use super::queue::Queue;
 use super::reach::{self, Reach};
 use crate::config::model;
 use crate::control::growth::Growth;
@@ -36,6 +39,8 @@ pub(super) struct Entry {
     pub origin: Origin,
     /// What the change holds `delivered` back to; none for a row of a scan.
     pub since: Option<Since>,
+    /// It stands in the lane of urgent fields, and only those are looked at.
+    pub ahead: bool,
 }
 
 /// Where it stands until it is settled.
@@ -105,11 +110,11 @@ pub(super) struct Lane {
     /// A delivery at intervals or times: when the next begins (microseconds since 1970), and up to which generation the one under way goes.
     pub next_run: Option<u64>,
     pub run_until: Option<Generation>,
-    /// The newest closed generation of the view.
-    pub closed: Generation,
-    oldest: Generation,
-    after: Option<(Generation, Vec<u8>)>,
-    exhausted: bool,
+    pub queue: Queue,
+    /// The lane of its urgent fields, if it has some.
+    pub ahead: Option<Ahead>,
+    /// The fields that are put back when people edit them, if it has some.
+    pub enforced: Option<Enforced>,
     ready: VecDeque<Entry>,
     /// Rows in hand: ready, blocked, staged or in flight.
     in_hand: usize,
@@ -117,11 +122,6 @@ pub(super) struct Lane {
     /// Rows that are due were taken in this round. What became of them is not written before its end.
     parked_taken: bool,
     scan: Option<Scan>,
-    newest_since: Option<(Generation, Option<Since>)>,
-    /// Rows in hand that stand in the queue, by generation.
-    queue_in_hand: BTreeMap<Generation, usize>,
-    /// Generations before this one are tidied away.
-    drained: Generation,
     /// Which rows are written, and what became of the others.
     pub reach: Reach,
 }
@@ -137,7 +137,8 @@ struct Scan {
 
 impl Lane {
     pub(super) fn new(store: &Store, setup: LaneSetup, now: u64) -> Result<Self, StateError> {
-        let LaneSetup { id, source_index, table, columns, object_id, config, mapping, needs, has_children } = setup;
+        let LaneSetup { id, source_index, table, columns, object_id, config, mapping, needs, has_children, ahead } =
+            setup;
         let next_run = match &config.delivery {
             model::Delivery::Realtime => None,
             model::Delivery::Every(_) => Some(now),
@@ -147,6 +148,7 @@ impl Lane {
                 Some(reach::next_time(schedule, since.min(now)))
             }
         };
+        let enforced = Enforced::of(store, id, &config)?;
         Ok(Self {
             id,
             source_index,
@@ -171,44 +173,21 @@ impl Lane {
             last_delivered_at: None,
             next_run,
             run_until: None,
-            closed: Generation(0),
-            oldest: Generation(0),
-            after: None,
-            exhausted: false,
+            queue: Queue::new(id),
+            ahead: ahead.map(Ahead::new),
+            enforced,
             ready: VecDeque::new(),
             in_hand: 0,
             parked_in_hand: HashSet::new(),
             parked_taken: false,
             scan: None,
-            newest_since: None,
-            queue_in_hand: BTreeMap::new(),
-            drained: Generation(0),
         })
-    }
-
-    /// A new view shows generations up to `closed`.
-    pub(super) fn sees(&mut self, closed: Generation) {
-        if closed > self.closed {
-            self.closed = closed;
-            self.exhausted = false;
-        }
-    }
-
-    /// Everything that the view shows of the lane has been taken: the next generation may be closed.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.exhausted
     }
 
     /// What rows are reconciled by: the mapping, and the load that its columns came with. A load fills cells without
     /// making rows newer.
     pub(super) fn revision(&self) -> u64 {
         self.mapping.revision().wrapping_add(u64::from(self.load))
-    }
-
-    /// Where rows of it may stand in the queue: those in hand, and those still to come.
-    pub(super) fn generations(&self) -> (Generation, Generation) {
-        let in_hand = self.queue_in_hand.keys().next().copied();
-        (in_hand.map_or(self.oldest, |oldest| oldest.min(self.oldest)), self.closed)
     }
 
     /// A round begins: everything that was noted before is written.
@@ -233,7 +212,15 @@ impl Lane {
 
     /// Puts rows back that could not be sent, or that may be looked at now.
     pub(super) fn give_back(&mut self, entry: Entry) {
-        self.ready.push_front(entry);
+        match &mut self.ahead {
+            Some(ahead) if entry.ahead => ahead.give_back(entry),
+            Some(_) | None => self.ready.push_front(entry),
+        }
+    }
+
+    /// Where the row stands while it is queued or set aside.
+    pub(super) fn stands_in(&self, entry: &Entry) -> MappingId {
+        self.ahead.as_ref().filter(|_| entry.ahead).map_or(self.id, Ahead::id)
     }
 
     pub(super) fn in_hand(&self) -> usize {
@@ -242,20 +229,12 @@ impl Lane {
 
     fn pull(&mut self, store: &Store, view: &View<'_>, now: u64) -> Result<(), StateError> {
         let room = IN_HAND - self.in_hand;
-        if !self.exhausted && self.runs() {
-            let newest = self.run_until.unwrap_or(self.closed);
-            let after = self.after.as_ref().map(|(generation, key)| (*generation, key.as_slice()));
-            let found = view.queued(self.id, newest, after, room.min(SCAN))?;
-            self.exhausted = found.len() < room.min(SCAN);
-            for queued in found {
-                self.after = Some((queued.generation, queued.row_key.clone()));
-                self.oldest = queued.generation;
-                let since = self.since(store, queued.generation)?;
-                *self.queue_in_hand.entry(queued.generation).or_default() += 1;
-                let origin = Origin::Queue(queued.generation, queued.seq);
-                self.accept(Entry { row_key: queued.row_key, origin, since });
+        if !self.queue.is_exhausted() && self.runs() {
+            let newest = self.run_until.unwrap_or(self.queue.closed());
+            for entry in self.queue.take(store, view, newest, room.min(SCAN))? {
+                self.accept(entry);
             }
-            if self.exhausted {
+            if self.queue.is_exhausted() {
                 self.finish_run();
             }
         }
@@ -264,7 +243,7 @@ impl Lane {
             for ParkedRow { due, row_key, parked } in store.due(self.id, now, SCAN + self.parked_in_hand.len())? {
                 if self.parked_in_hand.insert((due, row_key.clone())) {
                     let since = parked.since.clone();
-                    self.accept(Entry { row_key, origin: Origin::Parked { due, parked }, since });
+                    self.accept(Entry { row_key, origin: Origin::Parked { due, parked }, since, ahead: false });
                 }
             }
         }
@@ -291,8 +270,8 @@ impl Lane {
             *at = (*at).min(now.saturating_add(every.as_micros() as u64));
         }
         if self.run_until.is_none() && self.next_run.is_some_and(|at| at <= now) {
-            self.run_until = Some(self.closed);
-            self.exhausted = false;
+            self.run_until = Some(self.queue.closed());
+            self.queue.begin();
         }
     }
 
@@ -308,24 +287,6 @@ impl Lane {
             }
             model::Delivery::Cron(schedule) => Some(reach::next_time(schedule, now)),
         };
-    }
-
-    fn since(&mut self, store: &Store, generation: Generation) -> Result<Option<Since>, StateError> {
-        if self.newest_since.as_ref().is_none_or(|(known, _)| *known != generation) {
-            self.newest_since = Some((generation, store.generation_since(self.id, generation)?));
-        }
-        Ok(self.newest_since.as_ref().and_then(|(_, since)| since.clone()))
-    }
-
-    /// Generations before this one hold nothing any more, if that has moved on far enough to be worth noting.
-    pub(super) fn drained_before(&mut self) -> Option<Generation> {
-        let next = Generation(self.closed.0 + 1);
-        let low = self.queue_in_hand.keys().next().copied();
-        let low = low.unwrap_or(if self.exhausted { next } else { self.oldest });
-        (low.0 >= self.drained.0 + 64).then(|| {
-            self.drained = low;
-            low
-        })
     }
 
     /// Begins the scan that a load, a new revision or a TRUNCATE calls for, if it is not done.
@@ -392,7 +353,7 @@ impl Lane {
                 scan.chunks.push_back((chunk, last, taken.len()));
             }
             for row_key in taken {
-                self.accept(Entry { row_key, origin: Origin::Scan { chunk }, since: None });
+                self.accept(Entry { row_key, origin: Origin::Scan { chunk }, since: None, ahead: false });
             }
             self.scan_settled(store)?;
             if !self.ready.is_empty() {
@@ -410,16 +371,15 @@ impl Lane {
 
     /// A row in hand is settled: it stands nowhere any more.
     pub(super) fn settled(&mut self, store: &Store, entry: &Entry) -> Result<(), StateError> {
+        if let Some(ahead) = self.ahead.as_mut().filter(|_| entry.ahead) {
+            ahead.settled(entry);
+            return Ok(());
+        }
         self.has_begun(&entry.row_key);
         self.in_hand = self.in_hand.saturating_sub(1);
         match &entry.origin {
             Origin::Queue(generation, _) => {
-                if let Some(left) = self.queue_in_hand.get_mut(generation) {
-                    *left -= 1;
-                    if *left == 0 {
-                        self.queue_in_hand.remove(generation);
-                    }
-                }
+                self.queue.settled(*generation);
                 Ok(())
             }
             Origin::Parked { due, .. } => {

@@ -50,6 +50,9 @@ impl Engine<'_> {
             let [came, went] = links;
             swapped.carry(&mut batch, &old, came, &new);
             swapped.carry(&mut batch, &new, went, &old);
+            // Both are read before either is written.
+            self.take_along(&mut batch, &old, &new)?;
+            self.take_along(&mut batch, &new, &old)?;
             if replaces {
                 batch.park(lane.id, now_micros(), &moved.old, &again(None))?;
             }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use passerelle_change::FieldValue;
-use passerelle_state::{MappingId, RecordId, StateError, is_there};
+use passerelle_state::{MappingId, RecordId, RowBuf, StateError, is_there};
 
+use super::lane::Lane;
 use super::prepare::World;
 use super::reconcile::WantedField;
-use crate::config::model::Missing;
+use crate::config::model::{Departure, Missing};
 use crate::mapping::{self, Desired, Target};
 
 /// Steps along a chain of waiting rows before it counts as a circle.
@@ -101,7 +102,14 @@ pub(super) fn resolve(
                             Missing::Null => {
                                 let hash = world.store.field_hash(&FieldValue::Null);
                                 let value = FieldValue::Null;
-                                resolved.fields.push(WantedField { name, value, hash, create_only, first: None });
+                                resolved.fields.push(WantedField {
+                                    name,
+                                    value,
+                                    hash,
+                                    create_only,
+                                    enforced: false,
+                                    first: None,
+                                });
                                 continue;
                             }
                         }
@@ -113,7 +121,7 @@ pub(super) fn resolve(
         };
         let hash = hash.unwrap_or_else(|| world.store.field_hash(&value));
         let first = first.map(|(hash, value)| (value, hash));
-        resolved.fields.push(WantedField { name, value, hash, create_only, first });
+        resolved.fields.push(WantedField { name, value, hash, create_only, enforced: known.enforce, first });
     }
     Ok(resolved)
 }
@@ -137,12 +145,25 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
         return Ok(Parent::Missing);
     }
     let reconciled = link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.revision());
-    Ok(match lane.mapping.evaluate(row.cells()) {
-        Desired::Present(_) | Desired::Incomplete { .. } if !reconciled => Parent::Coming,
+    match lane.mapping.evaluate(row.cells()) {
+        Desired::Present(_) | Desired::Incomplete { .. } if !reconciled => Ok(Parent::Coming),
+        Desired::Left if lane.config.on_leave != Departure::Delete => left_behind(world, lane, &row),
+        Desired::Deleted if lane.config.on_delete != Departure::Delete => left_behind(world, lane, &row),
         Desired::Present(_) | Desired::Incomplete { .. } | Desired::Left | Desired::Deleted | Desired::Refused(_) => {
-            Parent::Missing
+            Ok(Parent::Missing)
         }
-    })
+    }
+}
+
+/// A row that feeds no record any more, and whose record stays in the CRM: what refers to it goes on doing so.
+fn left_behind(world: &World<'_>, lane: &Lane, row: &RowBuf) -> Result<Parent, StateError> {
+    let Some(key) = lane.mapping.key_of(row.cells()) else { return Ok(Parent::Missing) };
+    let id = world.store.record_id(lane.object_id, &key);
+    let record = world.store.record(id)?.and_then(|record| Some((record.crm_id?, record.perhaps)));
+    let Some((crm_id, perhaps)) = record else { return Ok(Parent::Missing) };
+    let key_field = lane.config.key_field.to_string();
+    let is_moving = world.is_moving(id) || !perhaps.is_empty();
+    Ok(Parent::Ready { id, key_field, key, crm_id, is_moving })
 }
 
 /// Whether the parent waits, along whatever chain, for the child.
@@ -164,7 +185,7 @@ fn is_circle(world: &World<'_>, child: &RowName, parent: &RowName) -> Result<boo
 pub(super) fn children_are_coming(world: &World<'_>, parent: (MappingId, &[u8])) -> Result<bool, StateError> {
     for (mapping, row_key) in world.store.children(parent, 100)? {
         let Some(lane) = world.lane(mapping).filter(|lane| lane.held.is_none()) else { continue };
-        let (oldest, newest) = lane.generations();
+        let (oldest, newest) = lane.queue.generations();
         if world.view.is_queued(mapping, oldest, newest, &row_key)? {
             return Ok(true);
         }

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use passerelle_change::{FieldValue, Refusal, Seq, Write, WriteOp};
-use passerelle_state::{Link, MappingId, ParkedWhy, Record, RecordId, StateError, Store, View, is_there};
+use passerelle_state::{
+    AcceptedField, Link, MappingId, ParkedWhy, Record, RecordId, StateError, Store, View, is_there,
+};
 
+use super::former;
 use super::lane::{Entry, Lane, Origin};
 use super::parents::{RowName, children_are_coming, resolve};
 use super::reconcile::{Decision, Standing, Wanted, WantedField, decide};
@@ -30,7 +33,7 @@ impl World<'_> {
         self.by_id.get(&mapping).and_then(|&index| self.lanes.get(index))
     }
 
-    fn is_busy(&self, id: RecordId) -> bool {
+    pub(super) fn is_busy(&self, id: RecordId) -> bool {
         self.requests.busy().contains(&id)
     }
 
@@ -49,6 +52,8 @@ pub(super) enum Verdict {
     Note { link: Option<Link>, was: Option<Link>, record: Option<(RecordId, Record)> },
     /// The row leaves its record, and is looked at again.
     Unlink { link: Link, id: RecordId },
+    /// The row leaves its record, which goes when another has taken its place, and is looked at again.
+    Leave { link: Link, id: RecordId },
     /// This, and then what follows from its acceptance.
     Send(Box<Plan>),
     /// A request carries its record: look again when it is settled.
@@ -94,6 +99,10 @@ pub(super) enum Then {
     Departed { id: RecordId, after: Record },
     /// The record of an unanswered creation is there after all, or not: look at the row again.
     Found { id: RecordId, record: Record },
+    /// Urgent fields of the record went by themselves: these are accepted. The row has its turn all the same.
+    Ahead { id: RecordId, accepted: Vec<(String, AcceptedField)> },
+    /// A record that its row has left is gone, or set as `on_delete` says.
+    LetGo { id: RecordId },
 }
 
 impl Plan {
@@ -106,7 +115,11 @@ impl Plan {
         let (first, second) = match &self.then {
             Then::Holds { id, was, .. } => (*id, was.filter(|was| was != id)),
             Then::Stepped { id, was, .. } => (*id, Some(*was)),
-            Then::Deleted { id } | Then::Departed { id, .. } | Then::Found { id, .. } => (*id, None),
+            Then::Deleted { id }
+            | Then::Departed { id, .. }
+            | Then::Found { id, .. }
+            | Then::Ahead { id, .. }
+            | Then::LetGo { id } => (*id, None),
         };
         std::iter::once(first).chain(second)
     }
@@ -127,9 +140,12 @@ pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<
 
 fn decided(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, StateError> {
     let lane = &world.lanes[index];
+    if let Some(left) = former::of_name(&entry.row_key) {
+        return former::former(world, lane, entry, left);
+    }
     // A creation on its way has left no link yet: what the row is now is told from what comes of it.
-    if let Some(id) = world.requests.rows().get(&lane.id).and_then(|rows| rows.get(&entry.row_key)) {
-        return Ok(Verdict::Busy(*id));
+    if let Some(id) = on_its_way(world, lane, &entry.row_key) {
+        return Ok(Verdict::Busy(id));
     }
     let row = world.view.row(lane.table, &entry.row_key)?;
     let link = world.store.link(lane.id, &entry.row_key)?;
@@ -159,6 +175,11 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, St
         Desired::Incomplete { .. } => Ok(Verdict::Park(ParkedWhy::Incomplete)),
         Desired::Refused(refusal) => Ok(subject.dead(refusal, None, Vec::new())),
     }
+}
+
+/// The record that a write on its way carries for the row.
+pub(super) fn on_its_way(world: &World<'_>, lane: &Lane, row_key: &[u8]) -> Option<RecordId> {
+    world.requests.rows().get(&lane.id).and_then(|rows| rows.get(row_key)).copied()
 }
 
 /// The row that is decided about.

@@ -12,6 +12,7 @@ use passerelle_change::{Seq, WriteOp};
 use passerelle_state::{DeliveryBatch, Durability, Parked, ParkedWhy, RecordId, StateError, Store, View};
 
 use super::engine::Engine;
+use super::former;
 use super::lane::{Entry, Lane, Origin};
 use super::now_micros;
 use super::prepare::Plan;
@@ -87,6 +88,9 @@ impl Reach {
 impl Lane {
     /// Whether it is the turn of a row in hand.
     pub(super) fn turn(&self, store: &Store, view: &View<'_>, entry: &Entry, now: u64) -> Result<Turn, StateError> {
+        if former::of_name(&entry.row_key).is_some() {
+            return Ok(Turn::Now);
+        }
         if self.reach.only.is_some() || self.reach.limit.is_some() {
             let feeds = store.link(self.id, &entry.row_key)?.is_some_and(|link| link.record.is_some());
             if !self.names(&entry.row_key) || !(feeds || self.has_room(&entry.row_key)) {
@@ -113,7 +117,8 @@ impl Lane {
         self.config.observe || !self.names(row_key) || !self.has_room(row_key)
     }
 
-    fn names(&self, row_key: &[u8]) -> bool {
+    /// Whether `only` lets the row through.
+    pub(super) fn names(&self, row_key: &[u8]) -> bool {
         self.reach.only.as_ref().is_none_or(|only| only.contains(&printed(row_key)))
     }
 

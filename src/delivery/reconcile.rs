@@ -35,6 +35,8 @@ pub(super) struct WantedField {
     /// The keyed hash of the value.
     pub hash: u64,
     pub create_only: bool,
+    /// It goes with every write of its record.
+    pub enforced: bool,
     /// What a new record begins with instead, and its keyed hash.
     pub first: Option<(FieldValue, u64)>,
 }
@@ -140,6 +142,13 @@ fn update(
         changed.iter().map(|field| (field.name.to_string(), accepted(field, mapping, wanted.seq))).collect();
     record.fields.extend(new);
     let is_unsure = !std::mem::take(&mut record.perhaps).is_empty();
+    if renamed || is_unsure || !fields.is_empty() {
+        // After this write nobody sees that a person edited the record before.
+        let is_sent = |field: &&WantedField| fields.iter().any(|(name, _)| *name == field.name);
+        let carried = wanted.fields.iter().filter(|field| field.enforced && !field.create_only && !is_sent(field));
+        let carried: Vec<_> = carried.map(|field| (Arc::clone(&field.name), field.value.clone())).collect();
+        fields.extend(carried);
+    }
     if renamed || is_unsure {
         fields.push((Arc::clone(key_field), FieldValue::Text(wanted.key.clone())));
         record.key.clone_from(&wanted.key);
@@ -178,15 +187,16 @@ mod tests {
         text.bytes().fold(7, |hash, byte| hash * 31 + u64::from(byte))
     }
 
-    /// `Name=Ada ~Source=ERP` : a field `Name`, and `Source` for the creation only.
+    /// `Name=Ada ~Source=ERP !Owner=Bo` : a field `Name`, `Source` for the creation only, and `Owner` enforced.
     fn wanted(text: &str) -> Wanted {
         let fields = text.split_whitespace().map(|pair| {
             let (name, value) = pair.split_once('=').expect("name=value");
             WantedField {
-                name: name.trim_start_matches('~').into(),
+                name: name.trim_start_matches(['~', '!']).into(),
                 value: FieldValue::Text(value.into()),
                 hash: hash(value),
                 create_only: name.starts_with('~'),
+                enforced: name.starts_with('!'),
                 first: None,
             }
         });
@@ -234,6 +244,17 @@ mod tests {
         check(&wanted("Name=Ada City=Paris"), ours("Name=Ada City=Lyon"), "Update City=Paris");
         check(&wanted("Name=Ada City=Paris"), ours("Name=Ada City=Paris"), "nothing");
         check(&wanted("Name=Ada ~Source=Shop"), ours("Name=Ada"), "nothing");
+    }
+
+    #[test]
+    fn a_write_carries_the_enforced_fields_and_none_is_made_for_them() {
+        let ours = |text| Standing::Ours { record: record(text, OURS), renamed: false };
+        check(&wanted("Name=Ada !Owner=Bo"), ours("Name=Ada Owner=Bo"), "nothing");
+        check(&wanted("Name=Ada !Owner=Bo"), ours("Name=Eve Owner=Bo"), "Update Name=Ada Owner=Bo");
+        check(&wanted("Name=Ada !Owner=Bo"), ours("Name=Ada Owner=Cy"), "Update Owner=Bo");
+        check(&wanted("Name=Ada !Owner=Bo"), ours("Name=Ada"), "Update Owner=Bo");
+        let renamed = Standing::Ours { record: record("Name=Ada Owner=Bo", OURS), renamed: true };
+        check(&wanted("Name=Ada !Owner=Bo"), renamed, "Update Owner=Bo Ext=K");
     }
 
     #[test]

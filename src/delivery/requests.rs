@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use passerelle_change::{Answer, RequestError, Write, WriteOp};
 use passerelle_crm::Permit;
+use passerelle_crm::salesforce::Edits;
 use passerelle_state::{MappingId, RecordId};
 use tokio::task::JoinSet;
 
 use super::SharedClient;
+use super::enforce::Look;
 use super::lane::Entry;
 use super::prepare::Plan;
 use super::suspicion::Suspicions;
@@ -44,6 +46,28 @@ pub(super) struct Answered {
     pub permit: Permit,
 }
 
+/// A look at what others edited that has come back.
+pub(super) struct Sought {
+    pub mapping: MappingId,
+    pub result: Result<Seen, RequestError>,
+    pub permit: Permit,
+}
+
+/// What a look has seen.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// Our user's id.
+    Us(String),
+    /// A page of edits.
+    Edits(Edits),
+}
+
+/// What comes back.
+pub(super) enum Returned {
+    Answered(Answered),
+    Sought(Sought),
+}
+
 /// Rows that stand behind a write on its way, and the record it writes.
 pub(super) type Rows = HashMap<MappingId, HashMap<Vec<u8>, RecordId>>;
 
@@ -61,7 +85,7 @@ pub(super) struct Requests {
     rows: Rows,
     /// Objects whose requests the CRM's server fails at.
     pub suspicions: Suspicions,
-    flying: JoinSet<Answered>,
+    flying: JoinSet<Returned>,
 }
 
 impl Requests {
@@ -107,12 +131,16 @@ impl Requests {
             object: Arc::clone(&plan.write.object),
             key_field: Arc::clone(&plan.write.key_field),
         };
-        self.bins.entry(form).or_default().push_back(Staged { lane, entry, plan, since: Instant::now() });
+        let bin = self.bins.entry(form).or_default();
+        // What is urgent stands before the rest.
+        let at = if entry.ahead { bin.partition_point(|staged| staged.entry.ahead) } else { bin.len() };
+        bin.insert(at, Staged { lane, entry, plan, since: Instant::now() });
     }
 
-    /// When the oldest staged write has lingered for `linger`: `None` when nothing is staged.
+    /// When the oldest staged write has lingered for `linger`: `None` when nothing is staged. What goes ahead does not.
     pub(super) fn linger_ends(&self, linger: Duration) -> Option<Instant> {
-        self.bins.values().filter_map(VecDeque::front).map(|staged| staged.since + linger).min()
+        let ends = |staged: &Staged| if staged.entry.ahead { staged.since } else { staged.since + linger };
+        self.bins.values().filter_map(VecDeque::front).map(ends).min()
     }
 
     /// Sends what was taken for one request.
@@ -123,7 +151,7 @@ impl Requests {
             let writes: Vec<Write> = staged.iter().map(|staged| staged.plan.write.clone()).collect();
             let op = writes.first().map_or(WriteOp::Update, |write| write.op);
             let result = client.submit(op, &writes).await;
-            Answered { staged, result, took: begun.elapsed(), permit }
+            Returned::Answered(Answered { staged, result, took: begun.elapsed(), permit })
         });
     }
 
@@ -133,19 +161,36 @@ impl Requests {
         self.flying.spawn(async move {
             let begun = Instant::now();
             let result = client.is_org(&org).await.map(|()| Answer { outcomes: Vec::new(), usage: None });
-            Answered { staged: Vec::new(), result, took: begun.elapsed(), permit }
+            Returned::Answered(Answered { staged: Vec::new(), result, took: begun.elapsed(), permit })
         });
     }
 
-    /// Takes a request's worth of what has waited longest: `urgent` forms first, deletions last.
+    /// Asks the CRM what others edited.
+    pub(super) fn look(&mut self, client: &SharedClient, permit: Permit, mapping: MappingId, look: Look) {
+        let client = Arc::clone(client);
+        self.flying.spawn(async move {
+            let result = client.look(&look).await;
+            Returned::Sought(Sought { mapping, result, permit })
+        });
+    }
+
+    /// Something that goes ahead is staged.
+    pub(super) fn has_ahead(&self) -> bool {
+        self.bins.values().filter_map(VecDeque::front).any(|staged| staged.entry.ahead)
+    }
+
+    /// Takes a request's worth of what has waited longest: urgent fields first, then `urgent` mappings, deletions last.
     pub(super) fn take(&mut self, client: &SharedClient, urgent: &HashSet<MappingId>) -> Option<Vec<Staged>> {
-        if let Some(part) = self.split.pop_front() {
+        let is_ahead = |bin: &VecDeque<Staged>| bin.front().is_some_and(|staged| staged.entry.ahead);
+        if !self.has_ahead()
+            && let Some(part) = self.split.pop_front()
+        {
             return Some(part);
         }
         let rank = |(form, bin): &(&Form, &mut VecDeque<Staged>)| {
             let is_urgent = bin.front().is_some_and(|staged| urgent.contains(&staged.lane));
             let since = bin.front().map(|staged| staged.since);
-            (!is_urgent, form.op == WriteOp::Delete, since)
+            (!is_ahead(bin), !is_urgent, form.op == WriteOp::Delete, since)
         };
         let (form, bin) = self.bins.iter_mut().filter(|(_, bin)| !bin.is_empty()).min_by_key(rank)?;
         let form = form.clone();
@@ -162,10 +207,10 @@ impl Requests {
     }
 
     /// The next request that comes back. Cancel-safe; pends for ever when none is under way.
-    pub(super) async fn answered(&mut self) -> Answered {
+    pub(super) async fn returned(&mut self) -> Returned {
         loop {
             match self.flying.join_next().await {
-                Some(Ok(answered)) => return answered,
+                Some(Ok(returned)) => return returned,
                 // A request's task neither panics nor is aborted but at shutdown, when this future is dropped.
                 Some(Err(_)) => {}
                 None => std::future::pending().await,

@@ -8,6 +8,8 @@ use passerelle_crm::limiter::forecast::{Forecast, linger};
 use passerelle_crm::{Acquire, Moment, Permit};
 use passerelle_state::{DeliveryBatch, Durability, Generation, Link, MappingId, ParkedWhy, StateError, Store, View};
 
+use super::ahead::Ahead;
+use super::enforce::Enforced;
 use super::engine::{Engine, LONGEST_WAIT};
 use super::lane::{Entry, Lane, is_loaded};
 use super::now_micros;
@@ -38,11 +40,14 @@ impl Engine<'_> {
         let store = self.store;
         let mut views = self.views(store)?;
         let (mut wake, mut closed) = (None, false);
+        let mut more;
         loop {
             if !self.apply_moves(&views)? {
                 // Keys move only when no request is under way: wait for those that are.
                 return Ok(None);
             }
+            // It reads, and asks nobody: also while nothing may be sent.
+            more = self.look_ahead(&views)?;
             let moment = Moment::now();
             if let Some(wait) = self.limiter.look(moment) {
                 // When all are under way, the next that ends wakes the loop.
@@ -50,8 +55,11 @@ impl Engine<'_> {
                 closed = true;
                 break;
             }
-            let decided = self.fill(&views)?;
-            let may_send = self.requests.has_full_bin()
+            self.fill_ahead(&views)?;
+            let look = self.look_due().filter(|_| !self.requests.has_ahead());
+            let decided = if look.is_some() { 0 } else { self.fill(&views)? };
+            let may_send = look.is_some()
+                || self.requests.has_full_bin()
                 || self.requests.linger_ends(self.linger).is_some_and(|at| at <= Instant::now());
             if may_send && self.expect_org.is_some() && self.requests.in_flight() > 0 {
                 // The CRM is being asked which org it is: what it says wakes the loop.
@@ -68,10 +76,9 @@ impl Engine<'_> {
                             closed = true;
                             break;
                         }
-                        if let Some(mut staged) = self.requests.take(self.client, &self.urgent) {
-                            self.intend(&mut staged)?;
-                            failpoint::hit("delivery.before_send");
-                            self.requests.send(self.client, permit, staged);
+                        match look {
+                            Some((mapping, look)) => self.begin_look(permit, mapping, look),
+                            None => self.send(permit)?,
                         }
                         continue;
                     }
@@ -89,7 +96,20 @@ impl Engine<'_> {
             break;
         }
         self.listens = !closed;
+        if more {
+            return Ok(Some(now));
+        }
         Ok(if closed { wake } else { self.next_wake() })
+    }
+
+    /// Sends a request's worth of what is staged.
+    fn send(&mut self, permit: Permit) -> Result<(), StateError> {
+        if let Some(mut staged) = self.requests.take(self.client, &self.urgent) {
+            self.intend(&mut staged)?;
+            failpoint::hit("delivery.before_send");
+            self.requests.send(self.client, permit, staged);
+        }
+        Ok(())
     }
 
     /// What a request may change is noted, synced, before it is sent: whatever becomes of the answer, the next look at
@@ -162,7 +182,12 @@ impl Engine<'_> {
         let now = now_micros();
         for lane in self.lanes.iter_mut().filter(|lane| lane.source_index == source) {
             if let Some(&closed) = closed.get(&lane.id) {
-                lane.sees(closed);
+                lane.queue.sees(closed);
+            }
+            if let Some(ahead) = &mut lane.ahead
+                && let Some(&closed) = closed.get(&ahead.id())
+            {
+                ahead.sees(closed);
             }
             lane.begin_run(now);
             lane.truncated = view.truncated(lane.table)?;
@@ -189,12 +214,12 @@ impl Engine<'_> {
         views: &mut Vec<Option<View<'v>>>,
         store: &'v Store,
     ) -> Result<bool, StateError> {
-        let before: Vec<_> = self.lanes.iter().map(|lane| lane.closed).collect();
+        let before: Vec<_> = self.lanes.iter().map(|lane| lane.queue.closed()).collect();
         let mut wanted = false;
-        for lane in self.lanes.iter_mut().filter(|lane| lane.is_exhausted()) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.queue.is_exhausted()) {
             self.sources[lane.source_index].gate.want(lane.id);
             wanted = true;
-            if let Some(low) = lane.drained_before() {
+            if let Some(low) = lane.queue.drained_before() {
                 let mut batch = DeliveryBatch::new(store);
                 batch.drained(lane.id, low);
                 store.write_delivery(batch, Durability::WithTheNext)?;
@@ -205,7 +230,7 @@ impl Engine<'_> {
         }
         views.clear();
         views.append(&mut self.views(store)?);
-        Ok(self.lanes.iter().zip(before).any(|(lane, before)| lane.closed > before))
+        Ok(self.lanes.iter().zip(before).any(|(lane, before)| lane.queue.closed() > before))
     }
 
     /// Decides about rows until a request's worth is staged or nothing is left. Returns how many were looked at.
@@ -225,15 +250,7 @@ impl Engine<'_> {
                     notes.passed_over(&mut self.lanes[index], &entry, turn)?;
                     continue;
                 }
-                let world = World {
-                    store: self.store,
-                    view,
-                    lanes: &self.lanes,
-                    by_id: &self.by_id,
-                    requests: &self.requests,
-                    blocked: &self.blocked,
-                };
-                let verdict = prepare(&world, index, &entry)?;
+                let verdict = prepare(&self.world(view), index, &entry)?;
                 if self.act(&mut notes, index, entry, verdict)? {
                     // A circle of waiting rows is seen only in what is written.
                     self.write(&mut notes)?;
@@ -248,6 +265,18 @@ impl Engine<'_> {
         }
         self.write(&mut notes)?;
         Ok(looked)
+    }
+
+    /// What a decision may look at.
+    pub(super) fn world<'w>(&'w self, view: &'w View<'w>) -> World<'w> {
+        World {
+            store: self.store,
+            view,
+            lanes: &self.lanes,
+            by_id: &self.by_id,
+            requests: &self.requests,
+            blocked: &self.blocked,
+        }
     }
 
     /// Does what a verdict says. True when it has to be written before the next row is looked at.
@@ -267,6 +296,11 @@ impl Engine<'_> {
             }
             Verdict::Unlink { link, id } => {
                 notes.unlink(lane, &entry, &link, id)?;
+                lane.give_back(entry);
+                Ok(true)
+            }
+            Verdict::Leave { link, id } => {
+                notes.leave(lane, &entry, &link, id)?;
                 lane.give_back(entry);
                 Ok(true)
             }
@@ -344,15 +378,19 @@ impl Engine<'_> {
     fn next_wake(&self) -> Option<Instant> {
         let now = Instant::now();
         let linger = self.requests.linger_ends(self.linger);
-        let due = self.lanes.iter().filter(|lane| lane.held.is_none()).filter_map(|lane| {
-            let at = self.store.next_due(lane.id).ok().flatten()?;
+        let lanes = self.lanes.iter().filter(|lane| lane.held.is_none());
+        let lines = lanes.flat_map(|lane| std::iter::once(lane.id).chain(lane.ahead.as_ref().map(Ahead::id)));
+        let due = lines.filter_map(|line| {
+            let at = self.store.next_due(line).ok().flatten()?;
             let left = Duration::from_micros(at.saturating_sub(now_micros()));
             (left < Duration::from_secs(3_600)).then(|| now + left.max(Duration::from_millis(2)))
         });
         let runs = self.lanes.iter().filter(|lane| lane.run_until.is_none()).filter_map(|lane| lane.next_run);
         // The clock may be set meanwhile: what is far off is looked at again before.
         let runs = runs.map(|at| now + Duration::from_micros(at.saturating_sub(now_micros())).min(LONGEST_WAIT));
-        due.chain(linger).chain(runs).min()
+        let looks = self.lanes.iter().filter(|lane| lane.held.is_none() && lane.loaded);
+        let looks = looks.filter_map(|lane| lane.enforced.as_ref().and_then(Enforced::due));
+        due.chain(linger).chain(runs).chain(looks).min()
     }
 
     /// The linger that the day's forecast asks for: nothing while it fits the budget.

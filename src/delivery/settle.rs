@@ -11,7 +11,7 @@ use super::prepare::{Plan, Then};
 use crate::config::model::OnGone;
 
 /// A record that the CRM can't take now is tried so often before it is a dead letter.
-const MOST_ATTEMPTS: u32 = 20;
+pub(super) const MOST_ATTEMPTS: u32 = 20;
 /// When a row is due that waits until someone lets it go, in microseconds: far beyond the calendar.
 pub(super) const NEVER: u64 = u64::MAX / 4;
 /// A row whose key is taken is looked at so often.
@@ -59,13 +59,14 @@ impl<'s> Notes<'s> {
 
     /// The row does not stand anywhere any more.
     pub(super) fn done(&mut self, lane: &mut Lane, entry: &Entry) -> Result<(), StateError> {
+        let stands_in = lane.stands_in(entry);
         match &entry.origin {
             Origin::Queue(..) => {
                 if let Some(queued) = entry.queued() {
-                    self.batch.dequeue(lane.id, &queued);
+                    self.batch.dequeue(stands_in, &queued);
                 }
             }
-            Origin::Parked { due, .. } => self.batch.unpark(lane.id, *due, &entry.row_key)?,
+            Origin::Parked { due, .. } => self.batch.unpark(stands_in, *due, &entry.row_key)?,
             Origin::Scan { .. } => {}
         }
         lane.settled(self.store, entry)
@@ -110,7 +111,7 @@ impl<'s> Notes<'s> {
     }
 
     /// Writes the link, and what hangs on it: membership, references.
-    fn relink(
+    pub(super) fn relink(
         &mut self,
         lane: &mut Lane,
         row_key: &[u8],
@@ -153,7 +154,7 @@ impl<'s> Notes<'s> {
         }
     }
 
-    fn forget_trouble(&mut self, lane: &Lane, row_key: &[u8]) -> Result<(), StateError> {
+    pub(super) fn forget_trouble(&mut self, lane: &Lane, row_key: &[u8]) -> Result<(), StateError> {
         if self.store.dead_letter(lane.id, row_key)?.is_some() {
             self.batch.dead(lane.id, row_key, None);
         }
@@ -206,6 +207,10 @@ impl<'s> Notes<'s> {
         text: String,
         accepted: bool,
     ) -> Result<(), StateError> {
+        if entry.ahead {
+            // The whole row finds out, in its turn.
+            return self.done(lane, entry);
+        }
         let attempts = entry.attempts() + u32::from(accepted);
         if attempts > MOST_ATTEMPTS {
             let refusal = Refusal { code: "SERVER_ERROR".into(), message: text, fields: Vec::new() };
@@ -301,6 +306,12 @@ impl<'s> Notes<'s> {
         plan: Plan,
         outcome: Outcome,
     ) -> Result<After, StateError> {
+        if matches!(plan.then, Then::Ahead { .. }) {
+            return self.went_ahead(lane, entry, plan, &outcome);
+        }
+        if matches!(plan.then, Then::LetGo { .. }) {
+            return self.let_go(lane, entry, &plan, outcome);
+        }
         match outcome {
             Outcome::Accepted { crm_id, .. } => self.accepted(lane, entry, plan, crm_id),
             Outcome::Rejected(refusal) => {
@@ -343,8 +354,9 @@ impl<'s> Notes<'s> {
             }
             Then::Stepped { id, was, .. } => return self.forget(*was, *id, &plan.write),
             Then::Holds { id, after, .. } => (id, after),
-            Then::Departed { id, .. } => return self.forget(*id, *id, &plan.write),
-            Then::Deleted { id } => {
+            Then::Departed { id, .. } | Then::Ahead { id, .. } => return self.forget(*id, *id, &plan.write),
+            Then::LetGo { id } if plan.write.op == WriteOp::Update => return self.forget(*id, *id, &plan.write),
+            Then::Deleted { id } | Then::LetGo { id } => {
                 // Should the row come back before the answer is known, all of it is sent, and finds out.
                 if let Some(record) = self.store.record(*id)? {
                     self.batch.record(*id, Some(&Record { fields: std::collections::BTreeMap::new(), ..record }));
@@ -428,9 +440,10 @@ impl<'s> Notes<'s> {
                     self.batch.record(was, None);
                 }
                 self.batch.record(id, Some(&after));
-                // A record that began with other values than it is to have is looked at again, also after a crash.
-                let seq = if plan.begins { Seq::ZERO } else { plan.seq };
-                let link = Link { seq, ..link(Some(id)) };
+                let link = link(Some(id));
+                // A record that began with other values than it is to have is looked at again, also after a crash. A row of
+                // a load may be of no sequence: only the revision tells that it is not settled.
+                let link = if plan.begins { Link { seq: Seq::ZERO, revision: 0, ..link } } else { link };
                 self.relink(lane, &entry.row_key, Some(&link), plan.was.as_ref())?;
                 lane.reach.absent.remove(&id);
                 if lane.has_children && plan.write.op == WriteOp::Upsert {
@@ -465,8 +478,8 @@ impl<'s> Notes<'s> {
                 self.departed(lane, entry, plan.was.as_ref(), &link(None), plan.gone)?;
                 Ok(After::Settled)
             }
-            // Answered above: it writes nothing.
-            Then::Found { .. } => Ok(After::Again),
+            // Answered above, or elsewhere.
+            Then::Found { .. } | Then::Ahead { .. } | Then::LetGo { .. } => Ok(After::Again),
             Then::Departed { id, after } => {
                 self.batch.record(id, Some(&after));
                 self.departed(lane, entry, plan.was.as_ref(), &link(None), plan.gone)?;
@@ -520,7 +533,11 @@ impl<'s> Notes<'s> {
                 let key = self.store.record(*was)?.map(|record| record.key).unwrap_or_default();
                 self.batch.record(*was, Some(&Record { key, ..Record::default() }));
             }
-            Then::Deleted { .. } | Then::Departed { .. } | Then::Found { .. } => {
+            Then::Deleted { .. }
+            | Then::Departed { .. }
+            | Then::Found { .. }
+            | Then::Ahead { .. }
+            | Then::LetGo { .. } => {
                 return self.accepted(lane, entry, plan, String::new());
             }
         }
@@ -552,7 +569,12 @@ impl<'s> Notes<'s> {
     }
 
     /// What the row was set aside for before is kept: how often it was tried, and what it holds back.
-    fn look_again(&mut self, mapping: MappingId, row_key: &[u8], since: Option<Since>) -> Result<(), StateError> {
+    pub(super) fn look_again(
+        &mut self,
+        mapping: MappingId,
+        row_key: &[u8],
+        since: Option<Since>,
+    ) -> Result<(), StateError> {
         let before = self.store.parked(mapping, row_key)?;
         // A parent that came or went is a reason to begin again; a key that is taken stays taken.
         let goes_on = |parked: &&Parked| matches!(parked.why, ParkedWhy::KeyTaken | ParkedWhy::Children);
@@ -565,11 +587,12 @@ impl<'s> Notes<'s> {
 }
 
 /// How long a row is set aside: at least, and jittered so that a crowd does not come back at once.
-fn delay_micros(why: ParkedWhy, attempts: u32) -> u64 {
+pub(super) fn delay_micros(why: ParkedWhy, attempts: u32) -> u64 {
     let doubled = |first: u64, most: u64| first.saturating_mul(1 << attempts.min(20)).min(most);
     let bound = match why {
         ParkedWhy::Again | ParkedWhy::Quiet => return 0,
         ParkedWhy::KeyTaken | ParkedWhy::Children => doubled(5_000, 2_000_000),
+        ParkedWhy::Left => doubled(5_000, 60_000_000),
         ParkedWhy::Retry | ParkedWhy::Suspected => doubled(500_000, 30_000_000),
         // It is being fetched.
         ParkedWhy::Incomplete => doubled(250_000, 60_000_000),

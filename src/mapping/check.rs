@@ -1,5 +1,7 @@
 //! From tree to program: names are resolved to columns, types are checked, all faults are found.
 
+mod words;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -13,10 +15,17 @@ use super::program::{Node, Program};
 use super::row::Slot;
 use super::syntax::{self, BinaryOp, Expr, ExprKind};
 use crate::config::model::Standard;
+pub(super) use words::{no_boolean, unknown_label};
 
 /// What expressions are checked against; collects the columns that they use.
 pub(super) struct Checker<'c> {
     columns: &'c [Column],
+    /// Names of the table's other columns, to offer them.
+    others: &'c [String],
+    /// The columns are not known: each that is named is taken to be there, of any type.
+    untyped: bool,
+    /// All columns were named in a fault: once is enough.
+    named_all: bool,
     /// Zone in which naive times are read.
     pub(super) zone: TimeZone,
     pub(super) slots: Vec<Slot>,
@@ -36,7 +45,18 @@ pub(super) type KeyPart = (Kind, Range<usize>);
 
 impl<'c> Checker<'c> {
     pub(super) fn new(columns: &'c [Column], zone: TimeZone) -> Self {
-        Self { columns, zone, slots: Vec::new(), standard: Standard::default() }
+        let (others, slots) = (&[][..], Vec::new());
+        Self { columns, others, untyped: false, named_all: false, zone, slots, standard: Standard::default() }
+    }
+
+    /// Without a catalogue: everything but the columns and their types is checked. What it compiles cannot be run.
+    pub(super) fn untyped(zone: TimeZone) -> Self {
+        Self { untyped: true, ..Self::new(&[], zone) }
+    }
+
+    /// The same with the names of all columns that the table has.
+    pub(super) fn with_names(self, others: &'c [String]) -> Self {
+        Self { others, ..self }
     }
 
     /// The same with `[standard]`.
@@ -47,15 +67,12 @@ impl<'c> Checker<'c> {
     /// Compiles an expression, or says everything that is wrong with it.
     pub(super) fn compile(&mut self, text: &str) -> Result<(Program, Kind), Vec<Fault>> {
         let tree = syntax::parse(text).map_err(|fault| vec![fault])?;
-        let mut pass = Pass { checker: self, needs: Vec::new(), faults: Vec::new() };
+        let mut pass = Pass { checker: self, text, needs: Vec::new(), faults: Vec::new() };
         let typed = pass.typed(&tree);
-        let Pass { needs, mut faults, .. } = pass;
+        let Pass { needs, faults, .. } = pass;
         match typed {
             Some(Typed { node, kind, .. }) if faults.is_empty() => Ok((Program { root: node, needs }, kind)),
-            _ => {
-                faults.sort_by_key(|fault| fault.span.start);
-                Err(faults)
-            }
+            _ => Err(settled(faults)),
         }
     }
 
@@ -66,11 +83,11 @@ impl<'c> Checker<'c> {
             ExprKind::List(items) => (true, &items[..]),
             _ => (false, std::slice::from_ref(&tree)),
         };
-        let mut pass = Pass { checker: self, needs: Vec::new(), faults: Vec::new() };
+        let mut pass = Pass { checker: self, text, needs: Vec::new(), faults: Vec::new() };
         let typed: Vec<_> = items.iter().filter_map(|item| pass.typed(item)).collect();
         let Pass { needs, faults, .. } = pass;
         if !faults.is_empty() {
-            return Err(faults);
+            return Err(settled(faults));
         }
         let kinds = typed.iter().map(|typed| (typed.kind.clone(), typed.span.clone())).collect();
         let mut nodes: Vec<_> = typed.into_iter().map(|typed| typed.node).collect();
@@ -91,6 +108,8 @@ impl<'c> Checker<'c> {
 /// One expression. A node that is `None` has a fault already: what stands above it is not faulted again.
 struct Pass<'p, 'c> {
     checker: &'p mut Checker<'c>,
+    /// The expression.
+    text: &'p str,
     needs: Vec<usize>,
     faults: Vec<Fault>,
 }
@@ -132,54 +151,51 @@ impl Pass<'_, '_> {
                     given.push((argument.name.clone(), self.typed(&argument.value)));
                 }
                 self.add_standard(name, name_span, &mut given);
-                let built = filters::build(name, name_span, input, given, &self.checker.zone);
+                let built = filters::build(name, name_span, input, given, &self.checker.zone, &self.checker.standard);
                 built.map_err(|fault| self.faults.extend(fault)).ok()?
             }
         };
         Some(Typed { node, kind, span })
     }
 
-    /// What `[standard]` says where a filter is given nothing.
+    /// What `[standard]` says where a filter, or the one that `map` names, is given nothing.
     fn add_standard(&self, name: &str, span: &Range<usize>, given: &mut Vec<filters::Given>) {
         let Standard { country, date, .. } = &self.checker.standard;
+        let (at, name) = match name {
+            "map" => match filters::mapped_filter(given) {
+                Some((at, Some(name))) => (Some(at), name),
+                _ => return,
+            },
+            name => (None, name),
+        };
         let (parameter, value) = match name {
             "phone" => ("country", country),
             "date" => ("format", date),
             _ => return,
         };
-        let says_it = |(name, _): &filters::Given| name.as_ref().is_none_or(|(name, _)| name == parameter);
-        let Some(value) = value.as_ref().filter(|_| !given.iter().any(says_it)) else { return };
+        let says_it = |(place, (name, _)): (usize, &filters::Given)| {
+            Some(place) != at && name.as_ref().is_none_or(|(name, _)| name == parameter)
+        };
+        let Some(value) = value.as_ref().filter(|_| !given.iter().enumerate().any(says_it)) else { return };
         let value = Value::Text(Cow::Owned(value.clone()));
         let typed = Typed { kind: Kind::of_value(&value), node: Node::Constant(value), span: span.clone() };
         given.push((Some((parameter.to_owned(), span.clone())), Some(typed)));
     }
 
     fn column(&mut self, name: &str, expr: &Expr) -> Option<(Node, Kind)> {
+        if self.checker.untyped {
+            // Such a program is not run: the slot is none.
+            return Some((Node::Slot(usize::MAX), Kind::Any));
+        }
         let Some(slot) = self.checker.slot(name) else {
-            let known = self.checker.columns.iter().map(|column| column.name.as_str());
-            let fault = Fault::new(expr.span.clone(), format!("the table has no column `{name}`"));
-            let fault = fault.nearest(name, known);
-            let quoted = format!("text is written in quotes: '{name}'");
-            self.faults.push(if fault.hint.is_none() { fault.hint(quoted) } else { fault });
+            let fault = self.unknown_column(name, expr);
+            self.faults.push(fault);
             return None;
         };
         if !self.needs.contains(&slot) {
             self.needs.push(slot);
         }
         Some((Node::Slot(slot), Kind::of_type(self.checker.slots[slot].ty())))
-    }
-
-    fn related(&mut self, path: &[String], expr: &Expr) -> Option<Typed> {
-        let (first, rest) = path.split_first()?;
-        let is_column = self.checker.columns.iter().any(|column| column.name == *first);
-        let path = path.join(".");
-        let fault = Fault::new(expr.span.clone(), format!("related rows come later: `{path}`"));
-        self.faults.push(match (is_column, first.as_str()) {
-            (true, _) => fault.hint(format!("`{first}` is a column of this table: a value has no parts")),
-            (false, "row") => fault.hint(format!("write row[\"{}\"]", rest.join("."))),
-            (false, _) => fault.hint("only columns of the mapping's own table can be used yet"),
-        });
-        None
     }
 
     fn list(&mut self, items: &[Expr]) -> Option<(Node, Kind)> {
@@ -202,7 +218,7 @@ impl Pass<'_, '_> {
         if typed.kind.is_bool() {
             return Some(typed.node);
         }
-        self.faults.push(no_boolean(&typed.kind, typed.span));
+        self.faults.push(no_boolean(&typed.kind, typed.span, self.text));
         None
     }
 
@@ -212,15 +228,22 @@ impl Pass<'_, '_> {
         match op {
             BinaryOp::And => {
                 for side in [&left, &right].into_iter().filter(|side| !side.kind.is_bool()) {
-                    self.faults.push(no_boolean(&side.kind, side.span.clone()));
+                    self.faults.push(no_boolean(&side.kind, side.span.clone(), self.text));
                 }
                 Some((Node::And(Box::new([left.node, right.node])), Kind::Bool))
             }
-            BinaryOp::Or if left.kind.is_bool() && right.kind.is_bool() => {
+            BinaryOp::Or
+                if left.kind.is_bool() && right.kind.is_bool() && left.kind.unified(&right.kind) != Some(Kind::Any) =>
+            {
                 Some((Node::Or(Box::new([left.node, right.node])), Kind::Bool))
             }
             BinaryOp::Or => {
-                let kind = self.unified(&left, &right, "the two sides of `or`")?;
+                if left.kind.unified(&right.kind).is_none() {
+                    let fault = self.unlike_sides(&left, &right, whole, "the two sides of `or`");
+                    self.faults.push(self.one_of(fault, &left, &right));
+                    return None;
+                }
+                let kind = left.kind.unified(&right.kind)?;
                 Some((Node::Coalesce(Box::new([left.node, right.node])), kind))
             }
             BinaryOp::Equal
@@ -229,7 +252,7 @@ impl Pass<'_, '_> {
             | BinaryOp::LessOrEqual
             | BinaryOp::Greater
             | BinaryOp::GreaterOrEqual => self.comparison(op, left, right, whole),
-            BinaryOp::In | BinaryOp::NotIn => self.membership(op == BinaryOp::NotIn, left, right),
+            BinaryOp::In | BinaryOp::NotIn => self.membership(op == BinaryOp::NotIn, left, right, &whole.kind),
             BinaryOp::Concat => self.concat(left, right),
             BinaryOp::Add
             | BinaryOp::Subtract
@@ -237,6 +260,10 @@ impl Pass<'_, '_> {
             | BinaryOp::Divide
             | BinaryOp::DivideWhole
             | BinaryOp::Remainder => {
+                if op == BinaryOp::Add && !(left.kind.is_number() && right.kind.is_number()) {
+                    self.faults.push(self.no_sum(&left, &right, whole));
+                    return None;
+                }
                 let sides = (self.number(&left, op.symbol()), self.number(&right, op.symbol()));
                 let kind = match (sides, widest(&left.kind, &right.kind)) {
                     ((Some(()), Some(())), Kind::Int) if op == BinaryOp::Divide => Kind::Decimal,
@@ -250,21 +277,19 @@ impl Pass<'_, '_> {
 
     fn comparison(&mut self, op: BinaryOp, left: Typed, right: Typed, whole: &Expr) -> Option<(Node, Kind)> {
         if left.kind == Kind::Null || right.kind == Kind::Null {
-            let hint = if op == BinaryOp::NotEqual { "write `is not none`" } else { "write `is none`" };
-            let message = format!("`{}` with null is always null", op.symbol());
-            self.faults.push(Fault::new(whole.span.clone(), message).hint(hint));
+            self.faults.push(self.compared_with_null(op, &left, &right, whole));
+            return None;
+        }
+        if let (Node::Constant(Value::Text(a)), Node::Constant(Value::Text(b))) = (&left.node, &right.node) {
+            self.faults.push(self.two_constants(a, b, &left, &right, whole));
             return None;
         }
         let left_kind = left.kind.clone();
         let left = self.coerced(left, &right.kind)?;
         let right = self.coerced(right, &left_kind)?;
-        if left.kind.unified(&right.kind).is_none() || matches!(left.kind, Kind::Json | Kind::List(_)) {
-            let message = format!("{} is compared with {}", left.kind.name(), right.kind.name());
-            let fault = Fault::new(whole.span.clone(), message);
-            self.faults.push(match comparison_hint(&left.kind, &right.kind) {
-                Some(hint) => fault.hint(hint),
-                None => fault,
-            });
+        let either = |is: fn(&Kind) -> bool| is(&left.kind) || is(&right.kind);
+        if left.kind.unified(&right.kind).is_none() || either(|kind| matches!(kind, Kind::Json | Kind::List(_))) {
+            self.faults.push(self.unlike(op, &left, &right, whole));
             return None;
         }
         let ordered = !matches!(op, BinaryOp::Equal | BinaryOp::NotEqual);
@@ -276,16 +301,33 @@ impl Pass<'_, '_> {
         Some((Node::Compare(op, Box::new([left.node, right.node])), Kind::Bool))
     }
 
-    fn membership(&mut self, negated: bool, needle: Typed, mut haystack: Typed) -> Option<(Node, Kind)> {
+    fn membership(
+        &mut self,
+        negated: bool,
+        needle: Typed,
+        mut haystack: Typed,
+        whole: &ExprKind,
+    ) -> Option<(Node, Kind)> {
+        let spans: Vec<Range<usize>> = match whole {
+            ExprKind::Binary(_, _, right) => match &right.kind {
+                ExprKind::List(items) => items.iter().map(|item| item.span.clone()).collect(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
         if let Node::List(items) = haystack.node {
             let mut coerced = Vec::new();
-            for node in items {
+            for (at, node) in items.into_iter().enumerate() {
                 let kind = match &node {
                     Node::Constant(value) => Kind::of_value(value),
                     _ => Kind::Null,
                 };
-                let item = Typed { node, kind, span: haystack.span.clone() };
-                coerced.push(self.coerced(item, &needle.kind)?.node);
+                let span = spans.get(at).unwrap_or(&haystack.span).clone();
+                let item = self.coerced(Typed { node, kind, span }, &needle.kind);
+                coerced.extend(item.map(|item| item.node));
+            }
+            if !self.faults.is_empty() {
+                return None;
             }
             if let Some(Node::Constant(first)) =
                 coerced.iter().find(|node| !matches!(node, Node::Constant(Value::Null)))
@@ -296,6 +338,7 @@ impl Pass<'_, '_> {
         }
         let fits = match &haystack.kind {
             Kind::List(item) => item.unified(&needle.kind).is_some() && !matches!(**item, Kind::List(_) | Kind::Json),
+            Kind::Any => true,
             kind => kind.is_text() && needle.kind.is_text(),
         };
         if !fits {
@@ -304,7 +347,7 @@ impl Pass<'_, '_> {
                 kind => format!("{} is looked for in {}", needle.kind.name(), kind.name()),
             };
             let fault = Fault::new(needle.span.start..haystack.span.end, message);
-            self.faults.push(fault.hint("`in` takes a list of the same type, or text in text"));
+            self.faults.push(fault.hint("`in` looks in a list of the same type: `n in [1, 2]`; or for text in text"));
             return None;
         }
         Some((Node::In { negated, operands: Box::new([needle.node, haystack.node]) }, Kind::Bool))
@@ -332,13 +375,14 @@ impl Pass<'_, '_> {
         if typed.kind.is_number() {
             return Some(());
         }
-        let fault =
-            Fault::new(typed.span.clone(), format!("`{symbol}` computes with numbers; this is {}", typed.kind.name()));
-        let text = typed.kind.is_text();
-        self.faults.push(match (text, symbol) {
-            (true, "+") => fault.hint("text is joined with `~`; text that holds a number is read with `| number`"),
-            (true, _) => fault.hint("text that holds a number is read with `| number`"),
-            (false, _) => fault,
+        let what = self.described(typed);
+        let fault = Fault::new(typed.span.clone(), format!("`{symbol}` computes with numbers, and {what}"));
+        self.faults.push(if typed.kind.is_text() {
+            fault.hint(format!("text that holds a number is read as one: `{} | number`", self.operand(typed)))
+        } else if matches!(typed.kind, Kind::Date | Kind::Time | Kind::DateTime | Kind::Timestamp) {
+            fault.hint("there is no arithmetic on dates and times")
+        } else {
+            fault
         });
         None
     }
@@ -346,9 +390,9 @@ impl Pass<'_, '_> {
     fn unified(&mut self, left: &Typed, right: &Typed, what: &str) -> Option<Kind> {
         let kind = left.kind.unified(&right.kind);
         if kind.is_none() {
-            let message = format!("{what} are {} and {}", left.kind.name(), right.kind.name());
             let span = left.span.start.min(right.span.start)..left.span.end.max(right.span.end);
-            self.faults.push(Fault::new(span, message).hint("both must be of one type"));
+            let fault = Fault::new(span, format!("{what} are {} and {}", left.kind.name(), right.kind.name()));
+            self.faults.push(fault.hint(self.made_alike(left, right)));
         }
         kind
     }
@@ -366,50 +410,21 @@ impl Pass<'_, '_> {
                 .map(Value::into_owned)
                 .ok(),
             Kind::Enum(labels) if !labels.is_empty() && !labels.iter().any(|label| label == text) => {
-                let fault = Fault::new(typed.span.clone(), format!("the enum has no label '{text}'"));
-                let fault = fault.nearest(text, labels.iter().map(String::as_str));
-                let all = format!("its labels: {}", labels.join(", "));
-                self.faults.push(if fault.hint.is_none() { fault.hint(all) } else { fault });
+                self.faults.push(unknown_label(text, labels, typed.span.clone()));
                 return None;
             }
             _ => return Some(typed),
         };
         let Some(value) = value else {
-            let message = format!("'{text}' is not {}", beside.name());
-            let hint = "dates are written '2024-01-31', times '10:00:00', instants '2024-01-31T10:00:00Z'";
-            self.faults.push(Fault::new(typed.span, message).hint(hint));
+            self.faults.push(self.unreadable(text, beside, typed.span));
             return None;
         };
         Some(Typed { kind: beside.clone(), node: Node::Constant(value), span: typed.span })
     }
 }
 
-/// A condition that is none.
-pub(super) fn no_boolean(kind: &Kind, span: Range<usize>) -> Fault {
-    let fault = Fault::new(span, format!("a condition is due, but this is {}", kind.name()));
-    match kind {
-        Kind::Int | Kind::Decimal | Kind::Float => fault.hint("compare it: `x != 0`"),
-        Kind::Text | Kind::Enum(_) => fault.hint("compare it: `x == '…'`, or read it with `| bool`"),
-        _ => fault.hint("ask whether it is there: `x is not none`"),
-    }
-}
-
-fn comparison_hint(left: &Kind, right: &Kind) -> Option<&'static str> {
-    let either = |is: fn(&Kind) -> bool| is(left) || is(right);
-    if either(|kind| *kind == Kind::Bool) {
-        return Some("a boolean is a condition by itself: write `x` or `not x`");
-    }
-    if either(Kind::is_text) && either(Kind::is_number) {
-        return Some("read text as a number with `| number`, or put the number in quotes");
-    }
-    if either(|kind| *kind == Kind::Date) {
-        return Some("take the date with `| date`");
-    }
-    if either(|kind| *kind == Kind::Timestamp) {
-        return Some("make it an instant with `| datetime`");
-    }
-    if either(|kind| *kind == Kind::Bytes) {
-        return Some("compare bytes by their digits: `x | hex == '…'`");
-    }
-    None
+/// In the order of their places, with what was probably meant.
+fn settled(mut faults: Vec<Fault>) -> Vec<Fault> {
+    faults.sort_by_key(|fault| fault.span.start);
+    faults.into_iter().map(|fault| fault.settled(syntax::mended)).collect()
 }

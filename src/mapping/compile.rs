@@ -1,19 +1,21 @@
 //! From the configuration to a compiled mapping, or to everything that is wrong with it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use passerelle_change::{Column, FieldValue, Type};
 
-use super::check::{Checker, KeyPart, no_boolean};
+use super::check::{Checker, KeyPart, no_boolean, unknown_label};
 use super::fault::Fault;
 use super::identifiers::Check;
 use super::kind::Kind;
-use super::program::{Node, Program};
+use super::program::Program;
 use super::row::SlotIndex;
 use super::{Mapping, ParentInfo, revision};
 use crate::config::model::{self, Expr, FieldSource, MapOther, OnBad, Place};
+use crate::config::{self, Files};
 
 /// A fault of a mapping, where it stands in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,23 +26,65 @@ pub struct MappingFault {
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
+    part: Part,
+}
+
+/// Where in its place a fault is: known once the files are at hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    /// The place itself.
+    Whole,
+    /// A part of an expression.
+    Of { text: String, place: Place, span: Range<usize> },
+    /// A key of what the place names.
+    Key(String),
+    /// The value of a setting of the mapping whose head the place is.
+    Setting(&'static str),
 }
 
 impl MappingFault {
     /// A fault of an expression, at its place in the file.
     pub(super) fn of(fault: Fault, expr: &Expr) -> Self {
-        let Place { file, span } = &expr.place;
-        // Where the file writes escapes, the text is shorter than what stands there: then the whole is meant.
-        let span = if span.len() == expr.text.len() {
-            span.start + fault.span.start..span.start + fault.span.end
+        let Fault { span, message, hint, .. } = fault;
+        let Place { file, span: whole } = &expr.place;
+        // Where the file writes escapes, the text is shorter than what stands there: the files tell then.
+        let place = if whole.len() == expr.text.len() {
+            Place { file: *file, span: whole.start + span.start..whole.start + span.end }
         } else {
-            span.clone()
+            expr.place.clone()
         };
-        Self { place: Place { file: *file, span }, message: fault.message, hint: fault.hint }
+        let part = Part::Of { text: expr.text.clone(), place: expr.place.clone(), span };
+        Self { place, message, hint, part }
     }
 
     fn at(place: &Place, message: impl Into<String>) -> Self {
-        Self { place: place.clone(), message: message.into(), hint: None }
+        Self { place: place.clone(), message: message.into(), hint: None, part: Part::Whole }
+    }
+
+    /// A fault of the value of one of a mapping's settings, such as `table`.
+    pub fn of_setting(config: &model::Mapping, setting: &'static str, message: impl Into<String>) -> Self {
+        Self { part: Part::Setting(setting), ..Self::at(&config.place, message) }
+    }
+
+    /// What to write instead.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// As the screen shows it, at its exact place in the files.
+    pub fn shown(self, files: &Files) -> config::Fault {
+        let place = match &self.part {
+            Part::Whole => None,
+            Part::Of { text, place, span } => {
+                let expr = Expr { text: text.clone(), place: place.clone() };
+                Some(files.place_in(&expr, span.clone()))
+            }
+            Part::Key(key) => files.key_of(&self.place, key),
+            Part::Setting(setting) => files.setting_of(&self.place, setting),
+        };
+        let place = place.as_ref().unwrap_or(&self.place);
+        config::Fault::error(self.message).at(place).maybe_hint(self.hint)
     }
 }
 
@@ -80,9 +124,20 @@ impl Mapping {
         parents: &dyn Fn(&str) -> Option<ParentInfo>,
         time_zone: &str,
     ) -> Result<Self, Vec<MappingFault>> {
+        Self::compile_among(config, columns, &[], parents, time_zone)
+    }
+
+    /// The same, with the `names` of all columns that the table has: a fault offers those that are not in `columns`, too.
+    pub fn compile_among(
+        config: &model::Mapping,
+        columns: &[Column],
+        names: &[String],
+        parents: &dyn Fn(&str) -> Option<ParentInfo>,
+        time_zone: &str,
+    ) -> Result<Self, Vec<MappingFault>> {
         let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-        let mut work =
-            Work { checker: Checker::new(columns, zone.clone()).with_standard(&config.standard), faults: Vec::new() };
+        let checker = Checker::new(columns, zone.clone()).with_names(names).with_standard(&config.standard);
+        let mut work = Work { checker, faults: Vec::new() };
         if TimeZone::get(time_zone).is_err() {
             work.faults
                 .push(MappingFault::at(&config.place, format!("the source's time zone `{time_zone}` is not known")));
@@ -107,6 +162,32 @@ impl Mapping {
             _ => Err(faults),
         }
     }
+}
+
+fn columns(count: usize) -> String {
+    if count == 1 { "one column".to_owned() } else { format!("{count} columns") }
+}
+
+/// Everything that is wrong with a mapping's expressions as far as it shows without its table: their syntax, filters,
+/// arguments, and the types of what is written out. Nothing that compiles is faulted.
+pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<MappingFault> {
+    let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
+    let mut work = Work { checker: Checker::untyped(zone).with_standard(&config.standard), faults: Vec::new() };
+    for expr in [&config.filter, &config.deleted].into_iter().flatten() {
+        work.condition(expr);
+    }
+    work.key(&config.key_value);
+    for field in &config.fields {
+        if let Some(when) = &field.when {
+            work.condition(when);
+        }
+        match &field.value {
+            FieldSource::Const(_) => {}
+            FieldSource::Value(expr) => drop(work.value(expr, field)),
+            FieldSource::Reference { value, .. } => drop(work.reference_key(value)),
+        }
+    }
+    work.faults
 }
 
 /// Every expression of a mapping.
@@ -143,20 +224,33 @@ impl Work<'_> {
         if kind.is_bool() {
             return Some(program);
         }
-        self.fault(expr, no_boolean(&kind, 0..expr.text.len()));
+        self.fault(expr, no_boolean(&kind, 0..expr.text.len(), &expr.text));
         None
     }
 
     fn key(&mut self, expr: &Expr) -> Option<Program> {
         let (program, kind) = self.expression(expr)?;
         let message = match kind {
-            Kind::Int | Kind::Decimal | Kind::Text | Kind::Enum(_) | Kind::Uuid | Kind::Date => return Some(program),
+            Kind::Int | Kind::Decimal | Kind::Text | Kind::Enum(_) | Kind::Uuid | Kind::Date | Kind::Any => {
+                return Some(program);
+            }
             Kind::Null => "the key is always null".to_owned(),
-            other => format!("a key is text or a whole number; this is {}", other.name()),
+            ref other => format!("a key is text or a whole number, and this is {}", other.name()),
         };
         let fault = Fault::new(0..expr.text.len(), message);
-        let bytes = matches!(program.root, Node::Slot(slot) if *self.checker.slots[slot].ty() == Type::Bytes);
-        self.fault(expr, if bytes { fault.hint("write it as digits: `… | hex`") } else { fault });
+        let text = &expr.text;
+        self.fault(
+            expr,
+            match kind {
+                Kind::Bytes => fault.hint(format!("its digits are text: `{text} | hex`")),
+                Kind::DateTime | Kind::Timestamp | Kind::Time | Kind::Float | Kind::Bool => {
+                    fault.hint("take a column that names the row for good, such as its primary key")
+                }
+                Kind::List(_) => fault.hint("the parts of a key are joined with `~`: `a ~ '-' ~ b`"),
+                Kind::Json => fault.hint(format!("a part of it can be a key: `{text} | json('id')`")),
+                _ => fault.hint("name the column that tells the rows apart, such as the primary key"),
+            },
+        );
         None
     }
 
@@ -172,9 +266,8 @@ impl Work<'_> {
                     let message = format!("there is no mapping `{mapping}` to refer to");
                     self.faults.push(MappingFault::at(&field.place, message));
                 }
-                let compiled = self.checker.compile_key(&value.text);
-                let compiled = compiled.map_err(|faults| faults.into_iter().for_each(|fault| self.fault(value, fault)));
-                let (parent, (program, parts)) = (parent?, compiled.ok()?);
+                let compiled = self.reference_key(value);
+                let (parent, (program, parts)) = (parent?, compiled?);
                 self.parent_key(value, &parts, &parent)?;
                 let key = parent.key.into_iter().map(|(_, ty)| ty).collect();
                 Source::Reference { mapping: parent.mapping, key, value: program }
@@ -204,10 +297,18 @@ impl Work<'_> {
         let (program, kind) = self.expression(expr)?;
         if let (Some(map), Kind::Enum(labels)) = (&field.map, &kind) {
             for unknown in map.entries.keys().filter(|key| !labels.is_empty() && !labels.contains(key)) {
-                let fault = Fault::new(0..0, format!("the map names '{unknown}', which is no label of the enum"));
-                let fault = fault.nearest(unknown, labels.iter().map(String::as_str));
-                let Fault { message, hint, .. } = fault;
-                self.faults.push(MappingFault { place: field.place.clone(), message, hint });
+                let Fault { message, hint, .. } = unknown_label(unknown, labels, 0..0);
+                let part = Part::Key(unknown.clone());
+                self.faults.push(MappingFault { place: field.place.clone(), message, hint, part });
+            }
+        }
+        if let (Some(map), Kind::Bool) = (&field.map, &kind) {
+            for unknown in map.entries.keys().filter(|key| !["true", "false"].contains(&key.as_str())) {
+                let message = format!("a boolean is never '{unknown}'");
+                let hint =
+                    Some("its values are written true and false: map = { true = \"…\", false = \"…\" }".to_owned());
+                let part = Part::Key(unknown.clone());
+                self.faults.push(MappingFault { place: field.place.clone(), message, hint, part });
             }
         }
         let message = match (&kind, &field.map) {
@@ -217,25 +318,53 @@ impl Work<'_> {
             _ => return Some(program),
         };
         let fault = Fault::new(0..expr.text.len(), message);
-        self.fault(expr, if kind == Kind::Bytes { fault.hint("write them as digits: `… | hex`") } else { fault });
+        let text = &expr.text;
+        self.fault(
+            expr,
+            match (&kind, &field.map) {
+                (Kind::Bytes, _) => fault.hint(format!("their digits are text: `{text} | hex`, or `{text} | base64`")),
+                (_, Some(_)) => {
+                    fault.hint(format!("`map` takes one value: make one of them, as with `{text} | join(';')`"))
+                }
+                _ => fault,
+            },
+        );
         None
+    }
+
+    /// The parts of a reference's row key; `None` when there are faults, which are noted.
+    fn reference_key(&mut self, value: &Expr) -> Option<(Program, Vec<KeyPart>)> {
+        let compiled = self.checker.compile_key(&value.text);
+        compiled.map_err(|faults| faults.into_iter().for_each(|fault| self.fault(value, fault))).ok()
     }
 
     /// The value of a reference must be like the parent's row key.
     fn parent_key(&mut self, expr: &Expr, parts: &[KeyPart], parent: &ParentInfo) -> Option<()> {
         if parts.len() != parent.key.len() {
             let names: Vec<_> = parent.key.iter().map(|(name, _)| name.as_str()).collect();
-            let message = format!("the parent's row key has {} columns, this gives {}", names.len(), parts.len());
-            let hint = format!("write a list in the order of its key: [{}]", names.join(", "));
-            self.fault(expr, Fault::new(0..expr.text.len(), message).hint(hint));
+            let message = format!("the parent's key has {}, and this gives {}", columns(names.len()), parts.len());
+            let fault = Fault::new(0..expr.text.len(), message);
+            self.fault(
+                expr,
+                match names[..] {
+                    [name] => fault.hint(format!("one value, that of its `{name}`")),
+                    _ => fault.hint(format!("a list in the order of its key: [{}]", names.join(", "))),
+                },
+            );
             return None;
         }
         let mut fits = Some(());
         for ((kind, span), (name, ty)) in parts.iter().zip(&parent.key) {
             let wanted = Kind::of_type(ty);
             if kind.unified(&wanted).is_none() {
-                let message = format!("the parent's key `{name}` is {}; this is {}", wanted.name(), kind.name());
-                let hint = "a reference gives the row key of the parent's table";
+                let message = format!("the parent's key `{name}` is {}, and this is {}", wanted.name(), kind.name());
+                let hint = match wanted {
+                    Kind::Int | Kind::Decimal if *kind == Kind::Text => {
+                        let part = expr.text.get(span.clone()).unwrap_or_default();
+                        format!("read as a number: `{part} | number`")
+                    }
+                    _ => format!("name the column of this table that holds the parent's `{name}`"),
+                };
                 self.fault(expr, Fault::new(span.clone(), message).hint(hint));
                 fits = None;
             }

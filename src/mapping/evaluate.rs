@@ -19,6 +19,11 @@ impl Mapping {
         }
     }
 
+    /// The external key of a row, whether or not it comes to a record; `None` where it has none.
+    pub fn key_of(&self, cells: Cells<'_>) -> Option<String> {
+        self.key(&Row::new(&self.slots, &self.index, cells)).ok()
+    }
+
     /// The record, or what there is instead of one.
     fn record(&self, row: &Row<'_>) -> Result<Record, Desired> {
         if let Some(filter) = &self.filter

@@ -12,6 +12,7 @@ mod html;
 mod json;
 mod letters;
 mod lists;
+mod lookup;
 mod person;
 mod php;
 mod plain;
@@ -19,7 +20,9 @@ mod table;
 pub(super) mod time;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use passerelle_change::Value;
@@ -27,11 +30,12 @@ use regex::Regex;
 
 use super::check::Typed;
 use super::fault::Fault;
+use super::foreign;
 use super::kind::Kind;
 use super::program::{Bad, Node, Yield};
 use super::row::Row;
 use super::text;
-use table::LATER;
+use crate::config::model::{Lookup, Standard};
 
 pub use documentation::reference;
 pub use table::{THEMES, Theme};
@@ -85,6 +89,7 @@ pub(super) enum Op {
     Join { separator: String, skip_blank: bool },
     Json { path: json::Path, form: json::Form },
     Lines,
+    Lookup(Box<lookup::Found>),
     Lower,
     Map(Box<Op>),
     Matches(Box<Regex>),
@@ -128,6 +133,7 @@ impl Op {
             Self::Hex => coded::hex(&input),
             Self::Join { separator, skip_blank } => lists::join(input, separator, *skip_blank),
             Self::Json { path, form } => json::read(json_text(input)?, path, *form),
+            Self::Lookup(found) => found.of(input, row),
             Self::Map(filter) => lists::map(input, filter, row),
             Self::MinorUnits(currency) => amount::minor_units(&input, &currency.evaluate(row)?),
             Self::Number { decimal } => plain::number(input, *decimal),
@@ -200,28 +206,41 @@ pub(super) fn build(
     input: Option<Typed>,
     given: Vec<Given>,
     zone: &TimeZone,
+    standard: &Standard,
 ) -> Result<(Node, Kind), Option<Fault>> {
     if name == "map" {
-        return build_map(span, input, given, zone);
+        return build_map(span, input, given, zone, standard);
     }
     let Some(filter) = all().find(|filter| filter.name == name) else {
-        let fault = Fault::new(span.clone(), format!("there is no filter `{name}`"));
-        let known = all().map(|filter| filter.name);
-        return Err(Some(if LATER.contains(&name) {
-            fault.hint("it is part of the language and comes later")
-        } else {
-            fault.nearest(name, known)
-        }));
+        return Err(Some(unknown(name, span)));
     };
     let arguments = placed(filter, span, given)?;
     let input = input.ok_or(None)?;
-    if !(filter.accepts)(&input.kind) && input.kind != Kind::Null {
+    if !(filter.accepts)(&input.kind) && !matches!(input.kind, Kind::Null | Kind::Any) {
         let message = format!("`{name}` takes {}; this is {}", filter.takes, input.kind.name());
-        return Err(Some(Fault::new(input.span, message)));
+        return Err(Some(Fault::new(input.span, message).maybe_hint(conversion(filter, &input.kind))));
     }
-    let mut call = Call { input: input.kind, span: span.clone(), arguments, zone: zone.clone() };
+    let mut call = Call {
+        filter,
+        input: input.kind,
+        span: span.clone(),
+        arguments,
+        zone: zone.clone(),
+        lookups: standard.lookups.clone(),
+    };
     let (op, kind) = (filter.build)(&mut call)?;
     Ok((Node::Filter { op: Box::new(op), input: Box::new(input.node) }, kind))
+}
+
+/// The argument of `map` that names its filter: its place, and the name where it is one.
+pub(super) fn mapped_filter(given: &[Given]) -> Option<(usize, Option<&str>)> {
+    let names_it = |(name, _): &Given| name.as_ref().is_none_or(|(name, _)| name == "filter");
+    let at = given.iter().position(names_it)?;
+    let name = match &given[at].1 {
+        Some(Typed { node: Node::Constant(Value::Text(name)), .. }) => Some(&**name),
+        _ => None,
+    };
+    Some((at, name))
 }
 
 /// `map('filter', …)`: the filter is built for one item, with the arguments behind its name.
@@ -230,34 +249,102 @@ fn build_map(
     input: Option<Typed>,
     mut given: Vec<Given>,
     zone: &TimeZone,
+    standard: &Standard,
 ) -> Result<(Node, Kind), Option<Fault>> {
     const HINT: &str = "it is written list | map('filter', its arguments)";
-    let unnamed = |(name, _): &Given| name.as_ref().is_none_or(|(name, _)| name == "filter");
-    let Some(first) = given.iter().position(unnamed) else {
+    let Some((first, name)) = mapped_filter(&given) else {
         return Err(Some(Fault::new(span.clone(), "`map` needs its argument `filter`").hint(HINT)));
     };
+    let name = name.filter(|name| *name != "map").map(str::to_owned);
     let filter = given.remove(first).1.ok_or(None)?;
-    let name = match &filter.node {
-        Node::Constant(Value::Text(name)) if name != "map" => name.to_string(),
-        _ => return Err(Some(Fault::new(filter.span, "`map` takes a filter's name in quotes").hint(HINT))),
+    let Some(name) = name else {
+        return Err(Some(Fault::new(filter.span, "`map` takes a filter's name in quotes").hint(HINT)));
     };
     let input = input.ok_or(None)?;
     let kind = match input.kind {
         Kind::List(item) => *item,
         Kind::Null => Kind::Null,
+        Kind::Any => Kind::Any,
         other => {
             let message = format!("`map` takes a list; this is {}", other.name());
-            return Err(Some(Fault::new(input.span, message)));
+            let fault = Fault::new(input.span, message);
+            let hint = format!("one value is filtered alone: `x | {name}`");
+            return Err(Some(if is_filter(&name) { fault.hint(hint) } else { fault }));
         }
     };
     let item = Typed { node: Node::Constant(Value::Null), kind, span: input.span };
-    match build(&name, &filter.span, Some(item), given, zone)? {
+    match build(&name, &filter.span, Some(item), given, zone, standard)? {
         (Node::Filter { op, .. }, kind) => {
             let op = Box::new(Op::Map(op));
             Ok((Node::Filter { op, input: Box::new(input.node) }, Kind::List(Box::new(kind))))
         }
         _ => Err(None),
     }
+}
+
+/// A filter that is not there.
+fn unknown(name: &str, span: &Range<usize>) -> Fault {
+    let fault = Fault::new(span.clone(), format!("there is no filter `{name}`"));
+    if let Some(same) = names().find(|known| known.eq_ignore_ascii_case(name)) {
+        return fault.hint(format!("filters are written in lower case: `{same}`"));
+    }
+    match foreign::filter(name) {
+        Some(foreign::Instead::Called(ours)) => {
+            let filter = all().find(|filter| filter.name == ours);
+            let form = filter.map_or_else(|| ours.to_owned(), Filter::signature);
+            fault.hint(if form == ours {
+                format!("it is called `{ours}` here")
+            } else {
+                format!("it is called `{ours}` here: {form}")
+            })
+        }
+        Some(foreign::Instead::Say(instead)) => fault.hint(instead),
+        None => fault.hint(all_names()).nearest(name, names()),
+    }
+}
+
+fn all_names() -> String {
+    let mut names: Vec<&str> = names().collect();
+    names.sort_unstable();
+    format!("filters: {}", names.join(", "))
+}
+
+/// How a value of a kind comes to be what a filter takes.
+fn conversion(filter: &Filter, kind: &Kind) -> Option<String> {
+    let name = filter.name;
+    let takes = |what: &str| filter.takes.split(", ").any(|kind| kind == what || kind.starts_with(what));
+    Some(match kind {
+        Kind::List(_) if takes("text") => {
+            format!("each item: `x | map('{name}')`; all of them as one text: `x | concat(', ') | {name}`")
+        }
+        Kind::List(_) => format!("each item: `x | map('{name}')`"),
+        Kind::Text | Kind::Enum(_) if takes("a list") => {
+            format!("a list is made of text with `split`: `x | split(',') | {name}`, or `lines`")
+        }
+        Kind::Text | Kind::Enum(_) | Kind::Float if takes("a number") || takes("a decimal") => {
+            format!("it is read as a number first: `x | number | {name}`")
+        }
+        Kind::Json => format!("a part of it is taken first: `x | json('name') | {name}`"),
+        Kind::Bytes if takes("text") => format!("text of it is its digits: `x | hex | {name}`"),
+        Kind::Bool if takes("text") => "text of it: `'yes' if x else 'no'`".to_owned(),
+        _ if takes("text") => format!("text of it is made with `~`: `(x ~ '') | {name}`"),
+        _ => return None,
+    })
+}
+
+/// Whether there is a filter of that name.
+pub(super) fn is_filter(name: &str) -> bool {
+    names().any(|known| known == name)
+}
+
+/// Whether a filter has arguments; one that is not there may have.
+pub(super) fn takes_arguments(name: &str) -> bool {
+    all().find(|filter| filter.name == name).is_none_or(|filter| !filter.params.is_empty())
+}
+
+/// Every filter's name.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    all().map(|filter| filter.name)
 }
 
 /// Every filter.
@@ -284,14 +371,19 @@ fn placed(filter: &Filter, span: &Range<usize>, given: Vec<Given>) -> Result<Vec
             Some((name, span)) => {
                 let unknown = || Fault::new(span.clone(), format!("`{}` has no argument `{name}`", filter.name));
                 let place = filter.params.iter().position(|param| param.name == name);
-                place.ok_or_else(|| unknown().hint(signature()))?
+                let names = filter.params.iter().map(|param| param.name);
+                place.ok_or_else(|| unknown().hint(signature()).nearest(name, names))?
             }
         };
         match places.get_mut(place) {
             Some(empty @ None) => *empty = Some(argument),
             Some(Some(_)) => return Err(Some(Fault::new(argument.span, "the argument is given twice"))),
             None => {
-                let message = format!("`{}` has no more than {} arguments", filter.name, filter.params.len());
+                let message = match filter.params.len() {
+                    0 => format!("`{}` takes no argument", filter.name),
+                    1 => format!("`{}` takes one argument only", filter.name),
+                    most => format!("`{}` takes {most} arguments at most", filter.name),
+                };
                 return Err(Some(Fault::new(argument.span, message).hint(signature())));
             }
         }
@@ -319,10 +411,12 @@ impl Filter {
 
 /// What a filter is built from.
 struct Call {
+    filter: &'static Filter,
     input: Kind,
     span: Range<usize>,
     arguments: Vec<Option<Typed>>,
     zone: TimeZone,
+    lookups: BTreeMap<String, Arc<Lookup>>,
 }
 
 impl Call {
@@ -347,7 +441,10 @@ impl Call {
         match self.arguments.get(at).and_then(Option::as_ref) {
             None => Ok(None),
             Some(Typed { node: Node::Constant(value), .. }) => Ok(Some(value)),
-            Some(_) => Err(self.fault(at, "this argument must be written out: it cannot be computed from the row")),
+            Some(_) => {
+                let message = format!("{} must be written out: it cannot be computed from the row", self.argument(at));
+                Err(self.fault(at, &message))
+            }
         }
     }
 
@@ -355,7 +452,7 @@ impl Call {
         match self.constant(at)? {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text.to_string())),
-            Some(_) => Err(self.fault(at, "this argument is text")),
+            Some(_) => Err(self.wants(at, "a text in quotes")),
         }
     }
 
@@ -363,7 +460,7 @@ impl Call {
         match self.constant(at)? {
             None => Ok(None),
             Some(Value::Int(n)) => Ok(Some(*n)),
-            Some(_) => Err(self.fault(at, "this argument is an integer")),
+            Some(_) => Err(self.wants(at, "a whole number")),
         }
     }
 
@@ -371,7 +468,7 @@ impl Call {
         match self.constant(at)? {
             None => Ok(false),
             Some(Value::Bool(b)) => Ok(*b),
-            Some(_) => Err(self.fault(at, "this argument is true or false")),
+            Some(_) => Err(self.wants(at, "true or false")),
         }
     }
 
@@ -383,16 +480,38 @@ impl Call {
     ) -> Result<time::Form, Fault> {
         let zone = match self.text(zone)? {
             None => self.zone.clone(),
-            Some(name) => TimeZone::get(&name).map_err(|_| {
-                let fault = self.fault(zone, &format!("'{name}' is no time zone"));
-                fault.hint("zones have names like 'Europe/Paris'")
-            })?,
+            Some(name) => TimeZone::get(&name).map_err(|_| self.no_zone(zone, &name))?,
         };
         let written = self.text(format)?;
         form(written.as_deref(), zone).ok_or_else(|| {
-            let fault = self.fault(format, "not a form of dates or times");
-            fault.hint("it is made of YYYY, MM, DD, HH, mm and ss, like 'DD/MM/YYYY'")
+            let fault = self.fault(format, "this is not a form of dates or times");
+            match written.as_deref().and_then(time::translated) {
+                Some(ours) => fault.hint(format!("it is written '{ours}' here")),
+                None => fault.hint("it is made of YYYY, MM, DD, HH, mm and ss, like 'DD/MM/YYYY'"),
+            }
         })
+    }
+
+    fn no_zone(&self, at: usize, name: &str) -> Fault {
+        let fault = self.fault(at, &format!("'{name}' is no time zone")).hint("zones have names like 'Europe/Paris'");
+        let zones: Vec<_> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
+        let names = || zones.iter().map(String::as_str);
+        let city = |zone: &&str| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(name));
+        match names().find(city).or_else(|| crate::config::nearest(name, names())) {
+            Some(near) => fault.hint(format!("did you mean '{near}'?")),
+            None => fault,
+        }
+    }
+
+    /// `` `length` of `truncate` ``.
+    fn argument(&self, at: usize) -> String {
+        let param = self.filter.params.get(at).map_or("the argument", |param| param.name);
+        format!("`{param}` of `{}`", self.filter.name)
+    }
+
+    fn wants(&self, at: usize, what: &str) -> Fault {
+        let fault = self.fault(at, &format!("{} is {what}", self.argument(at)));
+        fault.hint(format!("it is written {}", self.filter.signature()))
     }
 
     fn fault(&self, at: usize, message: &str) -> Fault {

@@ -5,6 +5,8 @@ use passerelle_change::{Type, Value};
 /// What an expression yields, besides null.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// Not known: the catalogue was not asked. Goes with everything.
+    Any,
     /// Always null.
     Null,
     Bool,
@@ -69,6 +71,7 @@ impl Kind {
     /// As it is called in a fault: `text`, `an integer`.
     pub(super) fn name(&self) -> &'static str {
         match self {
+            Self::Any => "a value",
             Self::Null => "null",
             Self::Bool => "a boolean",
             Self::Int => "an integer",
@@ -88,20 +91,21 @@ impl Kind {
     }
 
     pub(super) fn is_number(&self) -> bool {
-        matches!(self, Self::Int | Self::Decimal | Self::Float | Self::Null)
+        matches!(self, Self::Int | Self::Decimal | Self::Float | Self::Null | Self::Any)
     }
 
     pub(super) fn is_text(&self) -> bool {
-        matches!(self, Self::Text | Self::Enum(_) | Self::Null)
+        matches!(self, Self::Text | Self::Enum(_) | Self::Null | Self::Any)
     }
 
     pub(super) fn is_bool(&self) -> bool {
-        matches!(self, Self::Bool | Self::Null)
+        matches!(self, Self::Bool | Self::Null | Self::Any)
     }
 
     /// The kind that holds values of both; `None` when there is none.
     pub(super) fn unified(&self, other: &Self) -> Option<Self> {
         match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => Some(Self::Any),
             (Self::Null, kind) | (kind, Self::Null) => Some(kind.clone()),
             (a, b) if a == b => Some(a.clone()),
             (a, b) if a.is_number() && b.is_number() => Some(widest(a, b)),

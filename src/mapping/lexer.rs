@@ -1,10 +1,13 @@
 //! An expression's text as tokens.
 
+mod elsewhere;
+
 use std::ops::Range;
 
 use rust_decimal::Decimal;
 
 use super::fault::Fault;
+use elsewhere::{no_meaning, of_elsewhere};
 
 /// A token and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,20 +34,6 @@ pub(super) enum TokenKind {
 const SYMBOLS: &[&str] =
     &["==", "!=", "<=", ">=", "//", "<", ">", "=", "+", "-", "*", "/", "%", "~", "|", "(", ")", "[", "]", ",", "."];
 
-/// What people who come from SQL or JavaScript write.
-const FOREIGN: &[(&str, &str)] = &[
-    ("&&", "write `and`"),
-    ("||", "write `or`, or `~` to join text"),
-    ("<>", "write `!=`"),
-    ("===", "write `==`"),
-    ("**", "powers are not part of the language"),
-    ("!", "write `not`"),
-    ("?", "write `x if condition else y`"),
-    ("{{", "the braces are not needed: write the expression alone"),
-    ("{%", "statements are not part of the language"),
-    (";", "an expression is one value"),
-];
-
 /// Splits the text; the last token is [`TokenKind::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
     let mut tokens = Vec::new();
@@ -65,7 +54,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
 fn token(text: &str, at: usize, first: char) -> Result<(TokenKind, usize), Fault> {
     let rest = &text[at..];
     if first == '"' || first == '\'' {
-        return quoted(rest, at, first);
+        return quoted(text, at, first);
     }
     if first.is_ascii_digit() {
         return number(rest, at);
@@ -74,18 +63,17 @@ fn token(text: &str, at: usize, first: char) -> Result<(TokenKind, usize), Fault
         let length = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
         return Ok((TokenKind::Name(rest[..length].to_owned()), length));
     }
-    if let Some((foreign, hint)) = FOREIGN.iter().find(|(foreign, _)| rest.starts_with(foreign))
-        && !rest.starts_with("!=")
-    {
-        return Err(Fault::new(at..at + foreign.len(), format!("`{foreign}` is not an operator")).hint(*hint));
+    if let Some(fault) = of_elsewhere(text, at, first) {
+        return Err(fault);
     }
     match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
         Some(symbol) => Ok((TokenKind::Symbol(symbol), symbol.len())),
-        None => Err(Fault::new(at..at + first.len_utf8(), format!("`{}` has no meaning here", first.escape_debug()))),
+        None => Err(no_meaning(text, at, first)),
     }
 }
 
-fn quoted(rest: &str, at: usize, quote: char) -> Result<(TokenKind, usize), Fault> {
+fn quoted(whole: &str, at: usize, quote: char) -> Result<(TokenKind, usize), Fault> {
+    let rest = &whole[at..];
     let mut text = String::new();
     let mut chars = rest.char_indices().skip(1);
     while let Some((index, c)) = chars.next() {
@@ -109,7 +97,15 @@ fn quoted(rest: &str, at: usize, quote: char) -> Result<(TokenKind, usize), Faul
             }
         });
     }
-    Err(Fault::new(at..at + rest.len(), "the text has no closing quote").hint(format!("end it with {quote}")))
+    let fault = Fault::new(at..at + rest.len(), "the text has no closing quote");
+    // `'it's'`: what stood before looked like a text.
+    let inside = at > 0 && !whole[..at].ends_with([' ', '(', ',', '[', '=', '|', '~']);
+    let other = if quote == '\'' { '"' } else { '\'' };
+    Err(if inside {
+        fault.hint(format!("a text with {quote} in it stands in {other}, or has \\{quote} for it"))
+    } else {
+        fault.hint(format!("end it with {quote}"))
+    })
 }
 
 fn number(rest: &str, at: usize) -> Result<(TokenKind, usize), Fault> {
@@ -120,8 +116,11 @@ fn number(rest: &str, at: usize) -> Result<(TokenKind, usize), Fault> {
     let text = &rest[..length];
     let tail = rest[length..].find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len() - length);
     if tail > 0 {
-        let span = at..at + length + tail;
-        return Err(Fault::new(span, "not a number").hint("numbers are written like 12 or 12.50; text needs quotes"));
+        let fault = Fault::new(at..at + length + tail, "this is not a number");
+        let plain: String = rest[..length + tail].chars().filter(|c| *c != '_').collect();
+        let grouped = plain.bytes().all(|byte| byte.is_ascii_digit());
+        let hint = "numbers are written like 12 or 12.50, texts stand in quotes";
+        return Err(if grouped { fault.hint(format!("write {plain}")) } else { fault.hint(hint) });
     }
     let kind = if fraction > 0 {
         Decimal::from_str_exact(text).ok().map(TokenKind::Decimal)

@@ -5,6 +5,7 @@ use std::hash::Hasher;
 use passerelle_change::FieldValue;
 use siphasher::sip::SipHasher24;
 
+use super::compile::expressions;
 use crate::config::model::{Check, Expr, Field, FieldSource, MapOther, Mapping, Missing, OnBad, Standard};
 
 /// Raised when the same text begins to mean something else.
@@ -118,7 +119,7 @@ impl Hash {
 
     /// Which rows are written at all: one that was left out is looked at again when it no longer is.
     fn reach(&mut self, config: &Mapping) {
-        let Standard { country, date, empty_is_null } = &*config.standard;
+        let Standard { country, date, empty_is_null, lookups } = &*config.standard;
         for (tag, text) in [(30, country), (31, date)] {
             if let Some(text) = text {
                 self.tag(tag);
@@ -127,6 +128,14 @@ impl Hash {
         }
         if *empty_is_null {
             self.tag(32);
+        }
+        // All of them: which one an expression names is known when it is compiled, and one too many does no harm.
+        if expressions(config).any(|expr| expr.text.contains("lookup")) {
+            for (name, lookup) in lookups {
+                self.tag(36);
+                self.text(name);
+                self.0.write(&lookup.hash.to_le_bytes());
+            }
         }
         if config.observe {
             self.tag(33);

@@ -8,6 +8,7 @@ use passerelle_change::{Column, Type, Value};
 use super::check::Checker;
 use super::kind::Kind;
 use super::syntax::{self, BinaryOp, Expr, ExprKind};
+use crate::config::model::Standard;
 
 /// How a value is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +47,12 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of an expression over these columns; `None` where it has faults, or gives what cannot be sent.
-    pub fn of(expr: &str, columns: &[Column], time_zone: &str) -> Option<Self> {
+    /// The shape of an expression over these columns, where `standard` holds; `None` where it has faults, or gives what
+    /// cannot be sent.
+    pub fn of(expr: &str, columns: &[Column], time_zone: &str, standard: &Standard) -> Option<Self> {
         let tree = syntax::parse(expr).ok()?;
-        let mut checker = Checker::new(columns, TimeZone::get(time_zone).unwrap_or(TimeZone::UTC));
+        let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
+        let mut checker = Checker::new(columns, zone).with_standard(standard);
         let (_, kind) = checker.compile(expr).ok()?;
         let texts = known(&tree, columns);
         let precision = match &tree.kind {
@@ -74,7 +77,7 @@ fn sent(kind: &Kind) -> Option<Sent> {
         Kind::Time => Sent::Time,
         Kind::DateTime | Kind::Timestamp => Sent::Instant,
         Kind::List(_) => Sent::List,
-        Kind::Bytes => return None,
+        Kind::Bytes | Kind::Any => return None,
     })
 }
 
@@ -186,7 +189,7 @@ mod tests {
             nullable: true,
         };
         let columns: Vec<_> = types.into_iter().enumerate().map(column).collect();
-        let shown = Shape::of(expr, &columns, "UTC").map_or_else(
+        let shown = Shape::of(expr, &columns, "UTC", &Standard::default()).map_or_else(
             || "nothing".to_owned(),
             |shape| {
                 let most = shape.most_chars.map_or_else(String::new, |most| format!(" up to {most}"));

@@ -4,13 +4,15 @@
 //! `-`, then filters and `is`, then `a.b` and `row["any name"]`. Text and depth are bounded, so no expression
 //! overflows the stack of whoever walks its tree.
 
-use std::collections::BTreeSet;
+mod stray;
+
 use std::ops::Range;
 
 use passerelle_change::Value;
 
 use super::fault::Fault;
 use super::lexer::{Token, TokenKind, tokens};
+use stray::Due;
 
 /// The longest expression, in bytes.
 pub const MAX_LENGTH: usize = 4096;
@@ -129,10 +131,30 @@ impl BinaryOp {
 
 const NOT: u8 = 3;
 const COMPARISON: u8 = 4;
+/// The most faults of one expression that are mended to show how it was meant.
+const MOST_MENDED: usize = 6;
+
+/// How null is written.
+const NULLS: &[&str] = &["none", "None", "null"];
 const KEYWORDS: &[&str] = &["and", "or", "not", "in", "is", "if", "else"];
 
-/// Parses a whole expression.
+/// Parses a whole expression. The fault shows how it was probably meant, where that is an expression.
 pub(super) fn parse(text: &str) -> Result<Expr, Fault> {
+    read(text).map_err(|fault| fault.settled(mended))
+}
+
+/// A text as an expression: what is wrong in it is written as it was probably meant, too. `None` where that is not known.
+pub(super) fn mended(mut text: String) -> Option<String> {
+    for _ in 0..MOST_MENDED {
+        match read(&text) {
+            Ok(_) => return Some(text),
+            Err(fault) => fault.meant()?.clone_into(&mut text),
+        }
+    }
+    None
+}
+
+fn read(text: &str) -> Result<Expr, Fault> {
     if text.len() > MAX_LENGTH {
         let message = format!("the expression is longer than {MAX_LENGTH} bytes");
         return Err(Fault::new(0..text.len(), message));
@@ -141,50 +163,49 @@ pub(super) fn parse(text: &str) -> Result<Expr, Fault> {
         let hint = "write a column's name, or `none` for null";
         return Err(Fault::new(0..text.len(), "the expression is empty").hint(hint));
     }
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0 };
     let expr = parser.expression()?;
     match parser.peek().kind {
         TokenKind::End => Ok(expr),
-        _ => Err(parser.unexpected("an operator or the end")),
+        _ => Err(parser.stray(Due::Operator)),
     }
 }
 
-/// Adds the names of the row's columns that a tree uses.
-pub(super) fn collect_columns(expr: &Expr, names: &mut BTreeSet<String>) {
+/// Shows every use of a column of the row to `see`: its name, and where it stands.
+pub(super) fn visit_columns(expr: &Expr, see: &mut dyn FnMut(&str, &Range<usize>)) {
     match &expr.kind {
         ExprKind::Constant(_) | ExprKind::Related(_) => {}
-        ExprKind::Column(name) => {
-            names.insert(name.clone());
-        }
-        ExprKind::List(items) => items.iter().for_each(|item| collect_columns(item, names)),
+        ExprKind::Column(name) => see(name, &expr.span),
+        ExprKind::List(items) => items.iter().for_each(|item| visit_columns(item, see)),
         ExprKind::Not(operand) | ExprKind::Negate(operand) | ExprKind::IsNull { operand, .. } => {
-            collect_columns(operand, names);
+            visit_columns(operand, see);
         }
         ExprKind::Binary(_, left, right) => {
-            collect_columns(left, names);
-            collect_columns(right, names);
+            visit_columns(left, see);
+            visit_columns(right, see);
         }
         ExprKind::If { condition, then, otherwise } => {
             let parts = [Some(condition), Some(then), otherwise.as_ref()];
-            parts.into_iter().flatten().for_each(|part| collect_columns(part, names));
+            parts.into_iter().flatten().for_each(|part| visit_columns(part, see));
         }
         ExprKind::Filter { input, arguments, .. } => {
-            collect_columns(input, names);
+            visit_columns(input, see);
             for argument in arguments {
-                collect_columns(&argument.value, names);
+                visit_columns(&argument.value, see);
             }
         }
     }
 }
 
-struct Parser {
+struct Parser<'t> {
+    text: &'t str,
     tokens: Vec<Token>,
     at: usize,
     /// Of the text that is being read; trees are bounded on their own, for chains grow to the left.
     depth: u8,
 }
 
-impl Parser {
+impl Parser<'_> {
     /// `x if c else y`, the loosest.
     fn expression(&mut self) -> Result<Expr, Fault> {
         self.enter()?;
@@ -235,7 +256,13 @@ impl Parser {
             let start = self.next().span.start;
             let operand = self.unary(false)?;
             let (span, depth) = (start..operand.span.end, operand.depth);
-            deeper(ExprKind::Negate(Box::new(operand)), span, depth)?
+            match operand.kind {
+                ExprKind::Constant(Value::Int(n)) => Expr { kind: ExprKind::Constant(Value::Int(-n)), span, depth },
+                ExprKind::Constant(Value::Decimal(n)) => {
+                    Expr { kind: ExprKind::Constant(Value::Decimal(-n)), span, depth }
+                }
+                _ => deeper(ExprKind::Negate(Box::new(operand)), span, depth)?,
+            }
         } else {
             self.primary()?
         };
@@ -259,31 +286,33 @@ impl Parser {
     }
 
     fn filter(&mut self, input: Expr) -> Result<Expr, Fault> {
-        let (name, name_span) = self.name("a filter's name")?;
+        let (name, name_span) = self.name(Due::FilterName)?;
         let mut end = name_span.end;
         let mut depth = input.depth;
         let mut arguments = Vec::new();
-        if self.take_symbol("(") {
+        if self.is_symbol("(") {
+            let opener = self.next().span;
             while !self.is_symbol(")") {
-                let argument = self.argument()?;
+                let argument = self.argument(&opener)?;
                 depth = depth.max(argument.value.depth);
                 arguments.push(argument);
-                if !self.is_symbol(")") {
-                    self.expect(",")?;
-                }
+                self.separated(")", &opener)?;
             }
-            end = self.expect(")")?.end;
+            end = self.close(")", &opener)?.end;
         }
         let span = input.span.start..end;
         deeper(ExprKind::Filter { input: Box::new(input), name, name_span, arguments }, span, depth)
     }
 
-    fn argument(&mut self) -> Result<Argument, Fault> {
+    fn argument(&mut self, opener: &Range<usize>) -> Result<Argument, Fault> {
+        if self.peek().kind == TokenKind::End {
+            return Err(self.unclosed(")", opener));
+        }
         let named = matches!(&self.peek().kind, TokenKind::Name(_))
             && self.tokens.get(self.at + 1).is_some_and(|token| token.kind == TokenKind::Symbol("="));
         let name = if named {
-            let name = self.name("an argument's name")?;
-            self.expect("=")?;
+            let name = self.name(Due::Value)?;
+            self.take_symbol("=");
             Some(name)
         } else {
             None
@@ -293,15 +322,11 @@ impl Parser {
 
     fn test(&mut self, operand: Expr) -> Result<Expr, Fault> {
         let negated = self.take_word("not");
-        let (name, span) = self.name("`none`")?;
-        match name.as_str() {
-            "none" | "None" | "null" => {}
-            "defined" | "undefined" => {
-                let fault = Fault::new(span, format!("`is {name}` is not part of the language"));
-                return Err(fault.hint("a column that is not in the log is left out by itself; for null, `is none`"));
-            }
-            _ => return Err(Fault::new(span, format!("there is no test `{name}`")).hint("write `is none` or `==`")),
+        let Token { kind, span } = self.peek().clone();
+        if !matches!(&kind, TokenKind::Name(name) if NULLS.contains(&name.as_str())) {
+            return Err(self.stray(Due::Null));
         }
+        self.at += 1;
         let (span, depth) = (operand.span.start..span.end, operand.depth);
         deeper(ExprKind::IsNull { negated, operand: Box::new(operand) }, span, depth)
     }
@@ -319,11 +344,11 @@ impl Parser {
             TokenKind::Symbol("(") => {
                 self.at += 1;
                 let inner = self.expression()?;
-                let end = self.expect(")")?.end;
+                let end = self.close(")", &span)?.end;
                 Ok(Expr { span: span.start..end, ..inner })
             }
-            TokenKind::Symbol("[") => self.list(span.start),
-            TokenKind::Name(_) | TokenKind::Symbol(_) | TokenKind::End => Err(self.unexpected("a value")),
+            TokenKind::Symbol("[") => self.list(),
+            TokenKind::Name(_) | TokenKind::Symbol(_) | TokenKind::End => Err(self.stray(Due::Value)),
         }
     }
 
@@ -332,56 +357,56 @@ impl Parser {
         match name.as_str() {
             "true" | "True" => return leaf(ExprKind::Constant(Value::Bool(true)), span),
             "false" | "False" => return leaf(ExprKind::Constant(Value::Bool(false)), span),
-            "none" | "None" | "null" => return leaf(ExprKind::Constant(Value::Null), span),
+            name if NULLS.contains(&name) => return leaf(ExprKind::Constant(Value::Null), span),
             _ => {}
         }
-        if self.is_symbol("(") {
-            let fault = Fault::new(span, format!("`{name}` is not a function"));
-            return Err(fault.hint(format!("filters are applied with a bar: `value | {name}`")));
-        }
-        if self.take_symbol("[") {
+        if self.is_symbol("[") {
             return self.any_name(&name, span);
         }
         let mut path = vec![name];
         let mut end = span.end;
         while self.take_symbol(".") {
-            let (name, span) = self.name("a column's name")?;
+            let (name, span) = self.name(Due::ColumnName)?;
             path.push(name);
             end = span.end;
         }
         let span = span.start..end;
+        if self.is_symbol("(") {
+            return Err(self.call(&path, &span));
+        }
         match <[String; 1]>::try_from(path) {
             Ok([column]) => leaf(ExprKind::Column(column), span),
             Err(path) => leaf(ExprKind::Related(path), span),
         }
     }
 
-    /// `row["Code postal"]`: a column whose name is no name of the language.
+    /// `row['Code postal']`: a column whose name is no name of the language.
     fn any_name(&mut self, name: &str, span: Range<usize>) -> Result<Expr, Fault> {
+        let opener = self.next().span;
         if name != "row" {
-            let fault = Fault::new(span, format!("`{name}[…]`: values are not indexed"));
-            return Err(fault.hint("a column of any name is written row[\"its name\"]"));
+            return Err(self.indexed(&(span.start..opener.end), name));
         }
         let Token { kind: TokenKind::Text(column), .. } = self.peek().clone() else {
-            return Err(self.unexpected("a column's name in quotes"));
+            return Err(self.stray(Due::QuotedName));
         };
         self.at += 1;
-        let end = self.expect("]")?.end;
+        let end = self.close("]", &opener)?.end;
         Ok(Expr { kind: ExprKind::Column(column), span: span.start..end, depth: 1 })
     }
 
-    fn list(&mut self, start: usize) -> Result<Expr, Fault> {
-        self.expect("[")?;
+    fn list(&mut self) -> Result<Expr, Fault> {
+        let opener = self.next().span;
         let mut items = Vec::new();
         while !self.is_symbol("]") {
-            items.push(self.expression()?);
-            if !self.is_symbol("]") {
-                self.expect(",")?;
+            if self.peek().kind == TokenKind::End {
+                return Err(self.unclosed("]", &opener));
             }
+            items.push(self.expression()?);
+            self.separated("]", &opener)?;
         }
-        let end = self.expect("]")?.end;
+        let end = self.close("]", &opener)?.end;
         let depth = items.iter().map(|item| item.depth).max().unwrap_or(0);
-        deeper(ExprKind::List(items), start..end, depth)
+        deeper(ExprKind::List(items), opener.start..end, depth)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "an arm among arms that can fail")]
@@ -465,35 +490,23 @@ impl Parser {
         here
     }
 
-    fn expect(&mut self, symbol: &str) -> Result<Range<usize>, Fault> {
-        if self.is_symbol(symbol) { Ok(self.next().span) } else { Err(self.unexpected(&format!("`{symbol}`"))) }
+    /// What closes what was opened; gives its place.
+    fn close(&mut self, closer: &'static str, opener: &Range<usize>) -> Result<Range<usize>, Fault> {
+        if self.is_symbol(closer) { Ok(self.next().span) } else { Err(self.unclosed(closer, opener)) }
     }
 
-    fn name(&mut self, what: &str) -> Result<(String, Range<usize>), Fault> {
+    /// A comma, unless the end of what was opened is here.
+    fn separated(&mut self, closer: &'static str, opener: &Range<usize>) -> Result<(), Fault> {
+        if self.is_symbol(closer) || self.take_symbol(",") { Ok(()) } else { Err(self.unclosed(closer, opener)) }
+    }
+
+    fn name(&mut self, due: Due) -> Result<(String, Range<usize>), Fault> {
         match self.peek().clone() {
             Token { kind: TokenKind::Name(name), span } => {
                 self.at += 1;
                 Ok((name, span))
             }
-            _ => Err(self.unexpected(what)),
-        }
-    }
-
-    fn unexpected(&self, wanted: &str) -> Fault {
-        let Token { kind, span } = self.peek();
-        let found = match kind {
-            TokenKind::End => "the expression ends".to_owned(),
-            TokenKind::Symbol(symbol) => format!("`{symbol}` stands"),
-            TokenKind::Name(name) => format!("`{name}` stands"),
-            TokenKind::Text(_) => "a text stands".to_owned(),
-            TokenKind::Int(_) | TokenKind::Decimal(_) => "a number stands".to_owned(),
-        };
-        let fault = Fault::new(span.clone(), format!("{found} where {wanted} is due"));
-        let after_name = self.at > 0 && matches!(self.tokens[self.at - 1].kind, TokenKind::Name(_));
-        match kind {
-            TokenKind::Symbol("=") => fault.hint("to compare, write `==`"),
-            TokenKind::Name(_) if after_name => fault.hint("a column's name with spaces is written row[\"its name\"]"),
-            _ => fault,
+            _ => Err(self.stray(due)),
         }
     }
 }

@@ -7,12 +7,15 @@ mod properties;
 mod records;
 mod types;
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use passerelle_change::{Cells, CellsBuf, Column, ColumnId, Type, Value};
 
 use super::check::Checker;
 use super::row::{Row, SlotIndex};
 use super::text;
+use crate::config::model::{Lookup, Standard};
 
 /// A column for every type.
 fn columns() -> Vec<Column> {
@@ -64,7 +67,7 @@ fn packed(columns: &[Column], cells: &[(&str, Option<&str>)]) -> CellsBuf {
 
 /// The value as text; `null`, `absent`, `bad: reason`; lists in brackets.
 fn evaluated(expr: &str, columns: &[Column], zone: &str, cells: Cells<'_>) -> String {
-    let mut checker = Checker::new(columns, TimeZone::get(zone).expect("a zone"));
+    let mut checker = Checker::new(columns, TimeZone::get(zone).expect("a zone")).with_standard(&standard());
     let (program, _) = match checker.compile(expr) {
         Ok(compiled) => compiled,
         Err(faults) => panic!("{expr}: {faults:?}"),
@@ -75,6 +78,14 @@ fn evaluated(expr: &str, columns: &[Column], zone: &str, cells: Cells<'_>) -> St
         Ok(value) => printed(value),
         Err(bad) => format!("bad: {}", bad.0),
     }
+}
+
+/// With a table of terms of payment, whose French labels are not all there.
+fn standard() -> Standard {
+    let rows = [("NET30", ["30 days", "30 jours"]), ("NET60", ["60 days", ""]), ("1", ["one", "un"])];
+    let entries = rows.map(|(key, cells)| (key.to_owned(), cells.map(str::to_owned).to_vec())).into();
+    let lookup = Lookup { columns: ["label", "label_fr"].map(str::to_owned).to_vec(), entries, hash: 7 };
+    Standard { lookups: [("terms".to_owned(), Arc::new(lookup))].into(), ..Standard::default() }
 }
 
 fn printed(value: Value<'_>) -> String {

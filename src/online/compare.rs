@@ -10,7 +10,7 @@ use super::tables::Tables;
 use super::{Comparison, Org, Wish, label_of, places};
 use crate::config::model::{Crm, Departure, Field, FieldSource, Mapping, OnTruncate, Place};
 use crate::config::{Config, Fault, Files, nearest};
-use crate::mapping::Shape;
+use crate::mapping::{Shape, columns};
 
 /// The longest text that an external id field holds.
 const LONGEST_KEY: u32 = 255;
@@ -34,7 +34,7 @@ pub fn compare(config: &Config, files: &Files, crm: &Crm, org: &Org, tables: &Ta
 /// One mapping.
 pub(super) struct Pass<'p> {
     pub(super) config: &'p Config,
-    files: &'p Files,
+    pub(super) files: &'p Files,
     org: &'p Org,
     pub(super) mapping: &'p Mapping,
     columns: Option<Vec<Column>>,
@@ -141,15 +141,31 @@ impl Pass<'_> {
             self.fault(Fault::error(message).at(&place).hint("give its permission set edit access to the field"));
             self.wish("give rights", &field.name, "edit access to the field".to_owned());
         }
+        self.key_that_may_be_null();
         if let Some(most) = self.key_chars().filter(|most| field.length > 0 && *most > field.length) {
             let message = format!("the key can have {most} characters, `{}` takes {}", field.name, field.length);
             self.fault(Fault::warning(message).at(&self.mapping.key_value.place).hint("make the field longer"));
         }
     }
 
+    /// A column that may be null, and that `where` does not ask for.
+    fn key_that_may_be_null(&mut self) {
+        let key = &self.mapping.key_value;
+        let name = key.text.trim();
+        let Some(column) = self.columns.iter().flatten().find(|column| column.name == name) else { return };
+        let filter = self.mapping.filter.as_ref();
+        let is_asked = filter.is_some_and(|filter| columns(&filter.text).is_ok_and(|used| used.contains(name)));
+        if !column.nullable || is_asked {
+            return;
+        }
+        let message = format!("the key may be null: a row without `{name}` has no record, and becomes a dead letter");
+        let hint = format!("leave such rows out: where = \"{name} is not none\"; or take the primary key");
+        self.fault(Fault::warning(message).at(&key.place).hint(hint));
+    }
+
     fn key_chars(&self) -> Option<u32> {
         let columns = self.columns.as_deref()?;
-        Shape::of(&self.mapping.key_value.text, columns, self.time_zone)?.most_chars
+        Shape::of(&self.mapping.key_value.text, columns, self.time_zone, &self.mapping.standard)?.most_chars
     }
 
     /// Fields that `on_delete` and `on_leave` set.
@@ -205,7 +221,7 @@ impl Pass<'_> {
     }
 
     pub(super) fn given(&self, field: &Field) -> Given {
-        Given::of(field, self.columns.as_deref(), self.time_zone)
+        Given::of(field, self.columns.as_deref(), self.time_zone, &self.mapping.standard)
     }
 
     pub(super) fn fault(&mut self, fault: Fault) {
@@ -222,7 +238,7 @@ impl Pass<'_> {
         let names: BTreeSet<&str> = described.fields.iter().map(|field| field.name.as_str()).collect();
         let hint = match (relationship, nearest(name, names)) {
             (Some(_), _) => {
-                format!("`{name}` is a relationship: {name} = {{ reference = \"mapping\", value = \"…\" }}")
+                format!("`{name}` is a relationship: `{name} = {{ reference = \"mapping\", value = \"…\" }}`")
             }
             (None, Some(near)) => format!("did you mean `{near}`?"),
             (None, None) => missing_hint(name),

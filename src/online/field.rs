@@ -31,16 +31,34 @@ impl Pass<'_> {
         if !self.writable(described, field, place, once) {
             return;
         }
-        let of_value = given.place.as_ref().unwrap_or(place);
+        let constant = given.written.first().filter(|_| given.place.is_none());
+        let of_constant = constant.and_then(|text| self.files.text_of(place, text));
+        let of_value = given.place.as_ref().or(of_constant.as_ref()).unwrap_or(place);
         for sent in &given.sent {
             if let Some(unfit) = unfit(&field.kind, *sent) {
                 let message = format!("`{}` is {}; this gives {}", field.name, a_field_of(&field.kind), a_value(*sent));
                 let fault = if unfit.never { Fault::error(message) } else { Fault::warning(message) };
-                self.fault(fault.at(of_value).hint(unfit.hint));
+                let is_word = constant.is_some_and(|text| text == "true" || text == "false");
+                let hint = match constant.filter(|_| is_word && field.kind == "boolean") {
+                    Some(word) => format!("without quotes: {{ const = {word} }}"),
+                    None => unfit.hint.replace("{x}", &self.operand(given)),
+                };
+                self.fault(fault.at(of_value).hint(hint));
             }
         }
         self.lengths(field, given, place);
         self.picklist(field, given, place);
+    }
+
+    /// The expression of a value as an operand, or `x` where it is long or a constant.
+    fn operand(&self, given: &Given) -> String {
+        let text = given.place.as_ref().and_then(|place| self.files.text(place.file).get(place.span.clone()));
+        let plain = |text: &&str| text.chars().all(|c| c == '_' || c.is_alphanumeric());
+        match text.map(str::trim).filter(|text| text.len() <= 40) {
+            Some(text) if plain(&text) => text.to_owned(),
+            Some(text) => format!("({text})"),
+            None => "x".to_owned(),
+        }
     }
 
     fn writable(&mut self, described: &Described, field: &DescribedField, place: &Place, once: bool) -> bool {
@@ -93,12 +111,14 @@ impl Pass<'_> {
         for text in given.written.iter().filter(|text| text.chars().count() > takes as usize) {
             let length = text.chars().count();
             let message = format!("`{}` takes {takes} characters; this constant has {length}", field.name);
-            self.fault(Fault::error(message).at(place).hint("shorten it, or make the field longer"));
+            let place = self.files.text_of(place, text).unwrap_or_else(|| place.clone());
+            self.fault(Fault::error(message).at(&place).hint("shorten it, or make the field longer"));
         }
         if let Some(most) = given.most_chars.filter(|most| *most > takes) {
             let message = format!("`{}` takes {takes} characters; this gives up to {most}", field.name);
             let fault = Fault::warning(message).at(given.place.as_ref().unwrap_or(place));
-            self.fault(fault.hint(format!("add `| truncate({takes})`, or longer values are refused")));
+            let meant = format!("{} | truncate({takes})", self.operand(given));
+            self.fault(fault.hint(format!("`{meant}` cuts it; longer values are refused")));
         }
     }
 
@@ -120,8 +140,12 @@ impl Pass<'_> {
             for text in texts.iter().flat_map(|text| unknown(text)) {
                 let message = format!("`{}` has no value '{text}', and takes no others than its own", field.name);
                 let fault = if is_sure { Fault::error(message) } else { Fault::warning(message) };
-                let place = if is_sure { place } else { given.place.as_ref().unwrap_or(place) };
-                self.fault(fault.at(place).hint(values_hint(&text, &values)));
+                let place = if is_sure {
+                    self.files.text_of(place, &text).unwrap_or_else(|| place.clone())
+                } else {
+                    given.place.as_ref().unwrap_or(place).clone()
+                };
+                self.fault(fault.at(&place).hint(values_hint(&text, &values)));
                 wanted.push(text);
             }
         }
@@ -206,22 +230,25 @@ fn unfit(kind: &str, sent: Sent) -> Option<Unfit> {
         | ("datetime", Sent::Instant)
         | ("time", Sent::Time | Sent::Text)
         | ("reference" | "base64", Sent::Text) => None,
-        ("boolean", Sent::Text) => never("read it with `| bool`; a constant is true or false without quotes"),
-        ("boolean", Sent::Integer | Sent::Number) => never("compare it: `x != 0`"),
-        ("int" | "long", Sent::Number) => perhaps("a fraction is refused: add `| round`"),
+        ("boolean", Sent::Text) => never("read it: `{x} | bool`; a constant is true or false without quotes"),
+        ("boolean", Sent::Integer | Sent::Number) => never("compare it: `{x} != 0`"),
+        ("boolean", Sent::Date | Sent::Instant) => never("ask whether it is there: `{x} is not none`"),
+        ("int" | "long", Sent::Number) => perhaps("a fraction is refused; rounded: `{x} | round`"),
         ("int" | "long" | "double" | "currency" | "percent", Sent::Text) => {
-            perhaps("read it with `| number`, which shows what is none")
+            perhaps("read as a number, which shows what is none: `{x} | number`")
         }
-        ("date", Sent::Text | Sent::Instant) => never("take the date with `| date`"),
-        ("datetime", Sent::Text | Sent::Date) => never("make it an instant with `| datetime`"),
+        ("int" | "long" | "double" | "currency" | "percent", Sent::Bool) => never("in numbers: `1 if {x} else 0`"),
+        ("date", Sent::Text | Sent::Instant) => never("the date of it: `{x} | date`"),
+        ("datetime", Sent::Text | Sent::Date) => never("an instant of it: `{x} | datetime`"),
+        ("date" | "datetime", Sent::Bool) => never("name a column that says when, or a checkbox field for this one"),
         ("reference", _) => never("it holds the CRM's own id: { reference = \"mapping\", value = \"…\" } finds it"),
         (
             "boolean" | "int" | "long" | "double" | "currency" | "percent" | "date" | "datetime" | "time" | "base64",
             _,
         ) => never(other),
-        (kind, Sent::Bool) if is_text(kind) || is_choice(kind) => never("say it in text: `'yes' if x else 'no'`"),
+        (kind, Sent::Bool) if is_text(kind) || is_choice(kind) => never("say it in text: `'yes' if {x} else 'no'`"),
         (kind, Sent::Integer | Sent::Number) if is_text(kind) || is_choice(kind) => {
-            never("make it text: `x ~ ''`; a constant stands in quotes")
+            never("make it text: `{x} ~ ''`; a constant stands in quotes")
         }
         ("picklist", Sent::List) => perhaps("a picklist takes one value"),
         // Text takes everything else, and what we do not know is not judged.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use passerelle_change::{Column, FieldValue};
 
-use crate::config::model::{Field, FieldSource, MapOther, Place};
+use crate::config::model::{Field, FieldSource, MapOther, Place, Standard};
 use crate::mapping::{Sent, Shape};
 
 /// What is known of a field's values.
@@ -26,13 +26,13 @@ pub(super) struct Given {
 
 impl Given {
     /// Of a field of a mapping over these columns; without columns only what the mapping itself says is known.
-    pub(super) fn of(field: &Field, columns: Option<&[Column]>, time_zone: &str) -> Self {
+    pub(super) fn of(field: &Field, columns: Option<&[Column]>, time_zone: &str, standard: &Standard) -> Self {
         let mut given = Self::default();
         match &field.value {
             FieldSource::Const(value) => given.constant(value),
             FieldSource::Value(expr) => {
                 given.place = Some(expr.place.clone());
-                let shape = columns.and_then(|columns| Shape::of(&expr.text, columns, time_zone));
+                let shape = columns.and_then(|columns| Shape::of(&expr.text, columns, time_zone, standard));
                 match &field.map {
                     None => given.expression(shape),
                     Some(map) => {

@@ -5,6 +5,7 @@ use passerelle_crm::salesforce::Described;
 
 use super::tables::Tables;
 use super::*;
+use crate::config::model::Standard;
 use crate::config::{self, Loaded, Severity};
 use crate::mapping::Shape;
 
@@ -109,7 +110,7 @@ fn a_lookup_to_several_objects_takes_no_external_key() {
     );
     let faults = found("", "LastName = \"name\"\nWhat = \"x\"", ORG).faults;
     let hint = faults[0].hint.as_deref();
-    assert_eq!(hint, Some("`What` is a relationship: What = { reference = \"mapping\", value = \"…\" }"));
+    assert_eq!(hint, Some("`What` is a relationship: `What = { reference = \"mapping\", value = \"…\" }`"));
 }
 
 #[test]
@@ -177,5 +178,8 @@ fn a_decimal_column_keeps_its_digits() {
         type_name: "numeric(12,3)".into(),
         nullable: true,
     };
-    assert_eq!(Shape::of("sum", &[column], "UTC").and_then(|shape| shape.precision), Some((12, 3)));
+    assert_eq!(
+        Shape::of("sum", &[column], "UTC", &Standard::default()).and_then(|shape| shape.precision),
+        Some((12, 3))
+    );
 }

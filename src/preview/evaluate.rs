@@ -118,7 +118,12 @@ fn outcome(ready: &Ready<'_>, desired: Desired, fields: &[FieldView]) -> Outcome
     for (field, configured) in fields.iter().zip(&ready.config.fields) {
         let value = match &field.fate {
             Some(Fate::Set(value)) => field.on_create.clone().unwrap_or_else(|| value.clone()),
-            Some(Fate::Bad { cleared: true, .. }) => FieldValue::Null,
+            // A value that is bad: a new record begins all the same.
+            Some(Fate::Bad { cleared, .. }) => match &field.on_create {
+                Some(first) => first.clone(),
+                None if *cleared => FieldValue::Null,
+                None => continue,
+            },
             Some(Fate::Refers { parent: Ok(parent), .. }) => parent.clone(),
             Some(Fate::Refers { parent: Err(why), without, mapping, .. }) => match without {
                 Missing::Omit => continue,
@@ -133,7 +138,7 @@ fn outcome(ready: &Ready<'_>, desired: Desired, fields: &[FieldView]) -> Outcome
                 let absent = field.value.iter().flat_map(|shown| crate::mapping::columns(&shown.expression)).flatten();
                 return Outcome::Incomplete(absent.collect());
             }
-            Some(Fate::Bad { cleared: false, .. } | Fate::LeftOut) | None => continue,
+            Some(Fate::LeftOut) | None => continue,
         };
         sent.push((Arc::clone(&configured.name), value));
     }

@@ -52,6 +52,8 @@ pub struct SandboxStats {
     pub unchanged: u64,
     /// Records refused, in calls that were answered.
     pub refused_records: u64,
+    /// Lookups that were cleared because the record that they named was deleted.
+    pub lookups_cleared: u64,
     /// Tokens given out.
     pub tokens: u64,
     /// How often each kind of fault fired.
@@ -207,6 +209,7 @@ impl SandboxHandle {
             deleted: tally.deleted,
             unchanged: tally.unchanged,
             refused_records: tally.refused,
+            lookups_cleared: tally.lookups_cleared,
             tokens: self.tokens().last,
             faults: faults.fired().clone(),
             last_write: store.log.last(),

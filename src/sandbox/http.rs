@@ -149,7 +149,10 @@ fn call(
     }
     let query = Query::<HashMap<String, String>>::try_from_uri(uri).map(|Query(query)| query).unwrap_or_default();
     let call = Call { method, version, path, query: &query, body, now: (micros(), Instant::now()) };
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let user = super::tokens::Tokens::user(authorization);
     let mut store = handle.store();
+    store.user = user;
     let mut faults = handle.faults();
     call.answer(&mut store, &mut faults)
 }
@@ -187,9 +190,9 @@ async fn userinfo(State(handle): State<SandboxHandle>, headers: HeaderMap) -> Re
     let checked = handle.tokens().check(authorization, Instant::now());
     match checked {
         Ok(_) => {
-            let url = handle.url();
+            let (url, user) = (handle.url(), super::tokens::Tokens::user(authorization));
             let body = json!({
-                "sub": format!("{url}/id/00DPA0000000001/005PA0000000001"), "user_id": "005PA0000000001", "name": "Sandbox",
+                "sub": format!("{url}/id/00DPA0000000001/{user}"), "user_id": user, "name": "Sandbox",
                 "organization_id": "00DPA0000000001", "preferred_username": "integration@sandbox.invalid",
                 "urls": {"rest": format!("{url}/services/data/v{{version}}/")},
             });

@@ -7,7 +7,7 @@ use super::schema::{FieldType, Object};
 use super::store::{At, Record, Store};
 
 /// Fields that every record has.
-const SYSTEM: &[&str] = &["Id", "IsDeleted", "CreatedDate", "LastModifiedDate", "SystemModstamp"];
+const SYSTEM: &[&str] = &["Id", "IsDeleted", "CreatedDate", "LastModifiedDate", "LastModifiedById", "SystemModstamp"];
 
 impl Store {
     /// Checks the name of a field that is to be read, which may lead over a relationship (`Account.Name`), and spells it
@@ -41,6 +41,7 @@ impl Store {
             "IsDeleted" => json!(false),
             "CreatedDate" => json!(moment(record.created_at)),
             "LastModifiedDate" | "SystemModstamp" => json!(moment(record.modified_at)),
+            "LastModifiedById" => json!(record.modified_by),
             field => record.fields.get(field).cloned().unwrap_or_else(|| unset(self.object(at.object), field)),
         }
     }

@@ -355,7 +355,9 @@ fn is_custom(name: &str, suffix: &str) -> bool {
 
 fn describe_field(name: &str, field: &Field) -> Value {
     let kind = match field.kind {
-        FieldType::String | FieldType::Any => "string",
+        FieldType::String => "string",
+        // Salesforce says so of a field whose values are of several types.
+        FieldType::Any => "anyType",
         FieldType::TextArea => "textarea",
         FieldType::Email => "email",
         FieldType::Phone => "phone",
@@ -416,6 +418,10 @@ mod tests {
         assert_eq!(schema.resolve("Campaign"), None);
         let mut strict = Schema::standard().strict(true);
         assert!(strict.resolve_field(account, "Vip__c").is_err());
+        let described = schema.describe(account);
+        let fields = described["fields"].as_array().unwrap();
+        let learned = fields.iter().find(|field| field["name"] == "Vip__c").unwrap();
+        assert_eq!(learned["type"], "anyType", "what it holds is not known");
         assert_eq!(strict.resolve("Region__c"), None);
     }
 

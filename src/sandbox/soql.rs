@@ -1,4 +1,4 @@
-//! A small part of the query language: `SELECT fields|COUNT() FROM Object [WHERE field = value|!= value|IN (values)
+//! A small part of the query language: `SELECT fields|COUNT() FROM Object [WHERE field = value|!= value|>= value|IN (values)
 //! [AND …]] [LIMIT n]`, with fields of parents (`Account.Name`).
 
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ struct Condition {
     field: String,
     values: Vec<Value>,
     negated: bool,
+    /// `>=`: a number or a moment.
+    at_least: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -76,9 +78,9 @@ pub(super) fn run(
 /// The few records that can match, where a condition names external ids or ids.
 fn narrowed(store: &Store, object: usize, conditions: &[(String, &Condition)]) -> Option<Vec<At>> {
     let external: Vec<&str> = store.object(object).external_ids().collect();
-    let (field, condition) = conditions
-        .iter()
-        .find(|(field, condition)| !condition.negated && (field == "Id" || external.contains(&field.as_str())))?;
+    let (field, condition) = conditions.iter().find(|(field, condition)| {
+        !condition.negated && !condition.at_least && (field == "Id" || external.contains(&field.as_str()))
+    })?;
     if condition.values.iter().any(Value::is_null) {
         return None;
     }
@@ -94,6 +96,12 @@ fn narrowed(store: &Store, object: usize, conditions: &[(String, &Condition)]) -
 
 impl Condition {
     fn holds(&self, held: &Value) -> bool {
+        if self.at_least {
+            return self
+                .values
+                .iter()
+                .all(|least| rank(held).zip(rank(least)).is_some_and(|(held, least)| held >= least));
+        }
         let any = self.values.iter().any(|value| match (value.as_str(), held.as_str()) {
             // Text is compared without regard to case, and ids by their first 15 characters, which that includes.
             (Some(wanted), Some(held)) => wanted.to_lowercase() == held.to_lowercase(),
@@ -101,6 +109,16 @@ impl Condition {
         });
         any != self.negated
     }
+}
+
+/// A number, or a moment in seconds since 1970: what can be more or less.
+fn rank(value: &Value) -> Option<f64> {
+    let text = match value {
+        Value::String(text) => text,
+        value => return value.as_f64(),
+    };
+    let text = text.strip_suffix("+0000").map_or_else(|| text.clone(), |text| format!("{text}Z"));
+    text.parse::<jiff::Timestamp>().ok().map(|at| at.as_microsecond() as f64 / 1e6)
 }
 
 fn parse(text: &str) -> Result<Query, Refusal> {
@@ -148,11 +166,12 @@ fn condition(tokens: &mut Reader) -> Result<Condition, Refusal> {
             values.push(tokens.value()?);
         }
         tokens.sign(')')?;
-        return Ok(Condition { field, values, negated: false });
+        return Ok(Condition { field, values, negated: false, at_least: false });
     }
     let negated = tokens.take(&Token::Sign('!'));
+    let at_least = !negated && tokens.take(&Token::Sign('>'));
     tokens.sign('=')?;
-    Ok(Condition { field, values: vec![tokens.value()?], negated })
+    Ok(Condition { field, values: vec![tokens.value()?], negated, at_least })
 }
 
 struct Reader {
@@ -223,7 +242,7 @@ fn tokenize(text: &str) -> Result<Vec<Token>, Refusal> {
         match letter {
             blank if blank.is_whitespace() => {}
             '\'' => tokens.push(Token::Text(quoted(&mut letters)?)),
-            '(' | ')' | ',' | '=' | '!' => tokens.push(Token::Sign(letter)),
+            '(' | ')' | ',' | '=' | '!' | '>' => tokens.push(Token::Sign(letter)),
             letter if is_word(letter) => {
                 let mut word = String::from(letter);
                 while let Some(more) = letters.next_if(|&letter| is_word(letter)) {
@@ -277,8 +296,16 @@ mod tests {
         assert_eq!(query.fields, ["Id", "Account.Name"]);
         assert_eq!((query.object.as_str(), query.limit), ("Contact", Some(3)));
         assert_eq!(query.conditions[0].values, [json!("a"), json!("O'Hara")]);
-        assert_eq!(query.conditions[1], Condition { field: "Amount".into(), values: vec![json!(1.5)], negated: true });
+        assert_eq!(
+            query.conditions[1],
+            Condition { field: "Amount".into(), values: vec![json!(1.5)], negated: true, at_least: false }
+        );
         assert!(parse("SELECT COUNT() FROM Account").unwrap().fields.is_empty());
+        let since = parse("SELECT Id FROM Contact WHERE LastModifiedDate >= 2026-01-31T08:00:00Z").unwrap();
+        for (held, holds) in [("2026-01-31T08:00:00.000+0000", true), ("2026-01-31T07:59:59.999+0000", false)] {
+            assert_eq!(since.conditions[0].holds(&json!(held)), holds, "{held}");
+        }
+        assert!(!since.conditions[0].holds(&Value::Null));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct Record {
     pub(super) fields: Map<String, Value>,
     pub(super) created_at: i64,
     pub(super) modified_at: i64,
+    /// The id of the user who wrote it last.
+    pub(super) modified_by: String,
     pub(super) writes: u64,
     pub(super) unchanged: u64,
     /// The number of the last write in the log.
@@ -88,12 +90,14 @@ pub(super) struct Store {
     pub(super) tally: Tally,
     pub(super) live: u64,
     pub(super) max_records: u64,
+    /// The id of the user whose call is answered.
+    pub(super) user: String,
 }
 
 impl Store {
     pub(super) fn new(schema: Schema, log: Log, max_records: u64) -> Self {
         let (tables, children, tally) = (Vec::new(), HashMap::new(), Tally::default());
-        Self { schema, tables, children, log, tally, live: 0, max_records }
+        Self { schema, tables, children, log, tally, live: 0, max_records, user: String::new() }
     }
 
     /// Forgets all records and the log; ids and log numbers go on.

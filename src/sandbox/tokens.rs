@@ -12,6 +12,8 @@ use super::problem::Refusal;
 
 /// How our tokens begin, as an organisation's id does.
 const PREFIX: &str = "00DPA0000000001!";
+/// How users' ids begin.
+const USER: &str = "005PA0";
 /// Tokens that are remembered; older ones have expired.
 const MAX_TOKENS: usize = 1_000;
 
@@ -51,6 +53,16 @@ impl Tokens {
             return if now < known.until { Ok(known.number) } else { Err(invalid_session()) };
         }
         if self.only_ours || token.starts_with(PREFIX) { Err(invalid_session()) } else { Ok(0) }
+    }
+
+    /// The id of the user behind an `Authorization` header: one for all tokens that we gave out, and one for each other.
+    pub(super) fn user(header: Option<&str>) -> String {
+        let token = header.and_then(|header| header.split_once(' ')).map_or("", |(_, token)| token.trim());
+        if token.starts_with(PREFIX) {
+            return format!("{USER}{:09}", 1);
+        }
+        let number = token.bytes().fold(7_u64, |sum, byte| (sum * 31 + u64::from(byte)) % 999_999_937);
+        format!("{USER}{:09}", number + 2)
     }
 
     /// Answers a request for a token; the error's code and sentence where it is refused.

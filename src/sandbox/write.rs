@@ -402,10 +402,12 @@ impl Store {
         self.tally.unchanged += u64::from(unchanged);
         let n = self.log.last() + 1;
         let mut version = 0;
+        let user = self.user.clone();
         if let Some(record) = self.record_mut(at) {
             record.writes += 1;
             record.unchanged += u64::from(unchanged);
             record.modified_at = now;
+            record.modified_by = user;
             record.last_n = n;
             version = record.writes;
         }

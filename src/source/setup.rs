@@ -61,6 +61,8 @@ pub struct CompiledMapping {
     pub mapping: Arc<Mapping>,
     /// The mappings it refers to.
     pub parents: Vec<MappingId>,
+    /// The lane of its urgent fields, if it has some.
+    pub ahead: Option<MappingId>,
 }
 
 /// Why a source can't be set up.
@@ -180,10 +182,10 @@ fn tables(
     let (mut all, mut wanted, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for (name, columns) in mapped {
         let Ok(facts) = catalog.table(&name) else {
-            faults.extend(mappings.iter().filter(|mapping| mapping.table == name).map(|mapping| MappingFault {
-                place: mapping.place.clone(),
-                message: format!("table {name} is not in the database, or our user may not see it"),
-                hint: Some("`passerelle check --online` names the nearest table and the grant".into()),
+            faults.extend(mappings.iter().filter(|mapping| mapping.table == name).map(|mapping| {
+                let message = format!("there is no table {name} in the database");
+                let hint = "`passerelle check --online` names the table that was probably meant";
+                MappingFault::of_setting(mapping, "table", message).with_hint(hint)
             }));
             continue;
         };
@@ -241,8 +243,13 @@ fn compile(
         columns.retain(|column| !table.schema.columns.iter().any(|now| now.id == column.id));
         columns.retain(|column| table.schema.columns.iter().any(|now| now.name == column.name));
         columns.extend(table.schema.columns.iter().cloned());
-        match Mapping::compile(mapping, &columns, &parent, &config.time_zone) {
+        let is_urgent = mapping.fields.iter().any(|field| field.urgent);
+        // No mapping has such a name.
+        let ahead = is_urgent.then(|| store.mapping_id(&format!("{}/urgent", mapping.name))).transpose()?;
+        let names: Vec<String> = table.facts.columns.iter().map(|column| column.name.clone()).collect();
+        match Mapping::compile_among(mapping, &columns, &names, &parent, &config.time_zone) {
             Ok(ready) => compiled.push(CompiledMapping {
+                ahead,
                 id: numbers[&mapping.name.to_string()],
                 config: Arc::clone(mapping),
                 table: table.id,

@@ -156,6 +156,21 @@ impl Store {
         }
     }
 
+    /// Everything that is set aside under names with this beginning.
+    pub fn parked_under(&self, mapping: MappingId, beginning: &[u8]) -> Result<Vec<ParkedRow>, StateError> {
+        let mut names = Vec::new();
+        self.scan(Family::Crm, &parked_at_key(mapping, beginning), |key, due: u64| {
+            names.push((key.get(5..).unwrap_or_default().to_vec(), due));
+            true
+        })?;
+        let mut rows = Vec::with_capacity(names.len());
+        for (row_key, due) in names {
+            let parked = self.get(Family::Crm, &parked_key(mapping, due, &row_key))?;
+            rows.extend(parked.map(|parked| ParkedRow { due, row_key, parked }));
+        }
+        Ok(rows)
+    }
+
     /// When the next row that is set aside is due.
     pub fn next_due(&self, mapping: MappingId) -> Result<Option<u64>, StateError> {
         let mut next = None;

@@ -173,6 +173,8 @@ pub enum ParkedWhy {
     LeftOut,
     /// The CRM's server failed at it alone: it goes alone until it is taken.
     Suspected,
+    /// A record that its row has left: it goes when the row's new one is there and nothing refers to it any more.
+    Left,
 }
 
 /// A record that the CRM refuses for good.
@@ -211,6 +213,15 @@ pub struct Cursor {
     pub after: Option<Vec<u8>>,
     /// Nothing is left to do.
     pub done: bool,
+}
+
+/// How far a mapping has looked for what people edited in the CRM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edits {
+    /// A hash of the fields that were looked at.
+    pub fields: u64,
+    /// Edits from here on are still to be looked for, in microseconds since 1970.
+    pub since: u64,
 }
 
 /// Figures of a mapping that survive a restart.

@@ -57,6 +57,7 @@ pub(crate) enum Kind {
     Figures = 29,
     ParkedAt = 34,
     Catalog = 35,
+    Edits = 36,
     // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.
 }
 

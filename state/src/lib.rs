@@ -23,8 +23,8 @@ pub use capture::{CaptureBatch, SealedBatch};
 pub use delivery::{DeliveryBatch, ParkedRow, Queued, View, is_there};
 pub use error::StateError;
 pub use facts::{
-    AcceptedField, Checkpoint, Cursor, DeadLetter, Figures, Hold, Link, Load, LoadStage, Move, OpenTransaction, Parked,
-    ParkedWhy, Record, Since, Waiting,
+    AcceptedField, Checkpoint, Cursor, DeadLetter, Edits, Figures, Hold, Link, Load, LoadStage, Move, OpenTransaction,
+    Parked, ParkedWhy, Record, Since, Waiting,
 };
 pub use keys::{Generation, MappingId, RecordId, SourceId};
 pub use lanes::Gate;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::capture::generation_key;
 use crate::error::StateError;
-use crate::facts::{Checkpoint, Cursor, Figures, Hold, Load, Parked, Since, Table, Waiting};
+use crate::facts::{Checkpoint, Cursor, Edits, Figures, Hold, Load, Parked, Since, Table, Waiting};
 use crate::keys::{Generation, Key, Kind, MappingId, Parts, SourceId};
 use crate::store::{Durability, Family, Store};
 
@@ -147,6 +147,16 @@ impl Store {
     /// The figures of a mapping.
     pub fn figures(&self, mapping: MappingId) -> Result<Figures, StateError> {
         Ok(self.meta(Kind::Figures, mapping.0)?.unwrap_or_default())
+    }
+
+    /// How far a mapping has looked for edits in the CRM.
+    pub fn edits(&self, mapping: MappingId) -> Result<Option<Edits>, StateError> {
+        self.meta(Kind::Edits, mapping.0)
+    }
+
+    /// Keeps it. Its loss is a second look at the same.
+    pub fn set_edits(&self, mapping: MappingId, edits: &Edits) -> Result<(), StateError> {
+        self.put(Family::Meta, &Key::new(Kind::Edits).u32(mapping.0).done(), edits, Durability::WithTheNext)
     }
 
     /// A CRM's count of its day, opaque here (the limiter's own form as JSON text).

@@ -76,7 +76,7 @@ Region__r = { reference = "accounts", value = "parent" }"#;
         "error: `Account` has no field `BillingCty`, or the integration user may not see it",
         "did you mean `BillingCity`?",
         "error: `Vip__c` is a checkbox; this gives text",
-        "read it with `| bool`",
+        "read it: `name | bool`",
         "error: `Since__c` is a date; this gives text",
         "error: `Site` is text; this gives an integer",
         "error: `Fax` takes 40 characters; this constant has 61",
@@ -110,6 +110,21 @@ Region__r = { reference = "accounts", value = "parent" }"#;
     assert_eq!((status, &document["good"], &document["crms"][0]["name"]), (Some(78), &false.into(), &"sales".into()));
     let messages = document["configuration"].as_array().unwrap().iter().map(|fault| fault["message"].as_str().unwrap());
     assert!(messages.into_iter().any(|message| message.starts_with("`Vip__c` is a checkbox")), "{document:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_sandbox_has_learned_fits_whatever_was_written() {
+    let fields =
+        "Name = \"name | truncate(80)\"\nSum__c = \"id\"\nIs_Vip__c = \"active\"\nOn__c = { const = \"2026-01-31\" }";
+    let world = world(&accounts_with("", fields)).await;
+    world.sql("insert into account (id, code, name) values (1, 'a1', 'Ada')");
+    world.start().await;
+    world.settled().await;
+    let (status, text) = check(&world, &["--online"]);
+    assert_eq!(status, Some(0), "{text}");
+    for field in ["Sum__c", "Is_Vip__c", "On__c"] {
+        assert!(!text.contains(field), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

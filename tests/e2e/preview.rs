@@ -166,6 +166,41 @@ async fn bad_values_references_and_rows_without_a_record_say_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_new_record_begins_with_and_when_it_is_sent_are_said() {
+    let rating = "Rating = { value = \"grade\", map = { gold = \"Hot\", silver = \"Warm\" }, on_create = \"Cold\" }";
+    let mapping = MAPPING
+        .replace("Rating = { value = \"grade\", map = { gold = \"Hot\", silver = \"Warm\" } }", rating)
+        .replace("deleted = \"gone\"", "deleted = \"gone\"\nquiet = \"1h\"\ndelivery = { every = \"30m\" }");
+    let world = World::new(TABLES, &mapping).await;
+    // More digits than the CRM's field has.
+    world.sql("update account set sum = 99.5 where id = 1");
+    let text = world.cli(&["preview", "accounts", "--limit", "2"]);
+    for note in [
+        "note: delivery: changes are sent together, every 30m\n",
+        "note: quiet: a changed row is sent once it has been still for 1h\n",
+    ] {
+        assert!(text.contains(note), "{text}");
+    }
+    let good = row(&text, "1");
+    assert!(good.contains("map            \"Hot\"\n"), "{good}");
+    assert!(
+        good.contains("on_create      a new record begins with \"Cold\"; a second write brings the value\n"),
+        "{good}"
+    );
+    assert!(good.contains("\"Rating\": \"Cold\""), "{good}");
+    // A value that is bad: a new record begins all the same, as it does when it is sent.
+    let bad = row(&text, "2");
+    assert!(bad.contains("on_create      a new record begins with \"Cold\" and keeps it\n"), "{bad}");
+    assert!(bad.contains("\"Rating\": \"Cold\""), "{bad}");
+    world.start().await;
+    world.settled().await;
+    for (key, rating) in [("a1", "Hot"), ("a2", "Cold")] {
+        let kept = world.crm().record("Account", "Erp_Id__c", key).unwrap();
+        assert_eq!(serde_json::to_value(&kept.fields).unwrap()["Rating"], rating, "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_shown_is_what_the_daemon_sends_and_it_may_run_meanwhile() {
     let world = world().await;
     // More digits than the CRM's field has.

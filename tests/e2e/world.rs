@@ -17,7 +17,7 @@ use crate::records::{self, Records};
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// Between two looks at a thing that cannot be subscribed to.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// The database of the source `erp`; that of another source has its name.
+/// The database of the first source; that of another source has its name.
 pub(crate) const ERP: &str = "postgres";
 
 /// A table that every source has, mapped and never delivered: its changes show how far capture is.
@@ -30,8 +30,11 @@ pub(crate) struct World {
     pub(crate) daemon: RefCell<Daemon>,
     /// The limits of the CRM in the configuration, as TOML; empty for none.
     pub(crate) limits: String,
+    /// The first one's database is [`ERP`], that of another has its name.
     sources: Vec<String>,
     mappings: String,
+    /// A whole configuration, in place of one that is made of the above.
+    whole: Option<String>,
     mark: RefCell<u64>,
     folder: TempDir,
 }
@@ -50,7 +53,7 @@ impl World {
         let daemon = RefCell::new(Daemon::in_folder(folder.path()));
         let (sources, mappings) = (vec!["erp".to_owned()], mappings.to_owned());
         let (limits, mark) = (String::new(), RefCell::new(0));
-        let world = Self { server, crm, daemon, limits, sources, mappings, mark, folder };
+        let world = Self { server, crm, daemon, limits, sources, mappings, whole: None, mark, folder };
         world.sql(MARKER);
         world.sql(sql);
         world.configure();
@@ -64,6 +67,19 @@ impl World {
         world.settled().await;
         world.mark();
         world
+    }
+
+    /// Replaces everything by this configuration of one source. It has to name the world's server, CRM and folder, and to
+    /// map the marker before anything is waited for. For a world that is not started.
+    pub(crate) fn reconfigure(&mut self, source: &str, whole: String) {
+        self.sources = vec![source.to_owned()];
+        self.whole = Some(whole);
+        self.configure();
+    }
+
+    /// The database of a source.
+    fn database<'n>(&self, source: &'n str) -> &'n str {
+        if self.sources.first().is_some_and(|first| first == source) { ERP } else { source }
     }
 
     /// Adds a source: another database of the server. For a world that is not started.
@@ -88,10 +104,13 @@ impl World {
 
     /// The configuration.
     pub(crate) fn configuration(&self) -> String {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
         let folder = self.folder.path().display();
         let mut text = format!("[daemon]\nstate_dir = \"{folder}/state\"\nsocket = \"{folder}/p.sock\"\n");
         for source in &self.sources {
-            let (port, database) = (self.server.port(), if source == "erp" { ERP } else { source });
+            let (port, database) = (self.server.port(), self.database(source));
             let _ = write!(
                 text,
                 "[source.{source}]\nkind = \"postgres\"\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"{database}\"\n\
@@ -194,7 +213,7 @@ impl World {
     /// Waits until everything that was committed so far, in every source, is durable in the daemon's state.
     pub(crate) async fn captured(&self) {
         for source in &self.sources {
-            let database = if source == "erp" { ERP } else { source };
+            let database = self.database(source);
             let before = self.server.psql(database, "select pg_current_wal_insert_lsn()").unwrap();
             self.server.psql(database, "update marker set n = n + 1").unwrap();
             self.until(&format!("{source} to be captured up to {before}"), async || {

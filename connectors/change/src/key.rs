@@ -79,10 +79,32 @@ pub fn parts(mut key: &[u8]) -> Option<Vec<KeyPart>> {
 
 /// The key as people read it: parts joined by `,`.
 pub fn printed(key: &[u8]) -> String {
-    match parts(key) {
-        Some(parts) => parts.iter().map(KeyPart::to_text).collect::<Vec<_>>().join(","),
-        None => "(damaged key)".into(),
+    match (parts(key), of_left_behind(key)) {
+        (Some(parts), _) => parts.iter().map(KeyPart::to_text).collect::<Vec<_>>().join(","),
+        (None, Some((row_key, _))) => format!("{} (left behind)", printed(row_key)),
+        (None, None) => "(damaged key)".into(),
     }
+}
+
+/// No tag of a part.
+const LEFT_BEHIND: u8 = 0xff;
+
+/// A name for something that a row has left behind. It stands where row keys do and is none: it sorts behind them, and
+/// those of one row begin alike.
+pub fn left_behind(row_key: &[u8], what: &[u8]) -> Vec<u8> {
+    let mut name = Vec::with_capacity(5 + row_key.len() + what.len());
+    name.push(LEFT_BEHIND);
+    name.extend_from_slice(&(row_key.len() as u32).to_be_bytes());
+    name.extend_from_slice(row_key);
+    name.extend_from_slice(what);
+    name
+}
+
+/// The row key and what was left behind; `None` for a row key.
+pub fn of_left_behind(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = name.strip_prefix(&[LEFT_BEHIND])?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
 
 fn take_text(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
@@ -107,6 +129,18 @@ fn take_text(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    #[test]
+    fn what_a_row_left_behind_is_no_row() {
+        let mut key = Vec::new();
+        super::KeyBuf(&mut key).push_int(17);
+        let name = super::left_behind(&key, b"abc");
+        assert_eq!(super::of_left_behind(&name), Some((&*key, &b"abc"[..])));
+        assert!(name.starts_with(&super::left_behind(&key, &[])));
+        assert_eq!((super::parts(&name), super::of_left_behind(&key)), (None, None));
+        assert_eq!(super::printed(&name), "17 (left behind)");
+        assert_eq!(super::of_left_behind(&[0xff, 0, 0, 0, 9, 1]), None);
+    }
 
     use super::*;
 

@@ -11,6 +11,7 @@ use passerelle_change::RequestError;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder};
+use rustls::CertificateError;
 
 /// The largest answer that is read, in bytes after decompression.
 pub const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -133,12 +134,55 @@ impl Http {
         } else {
             "the connection broke"
         };
+        if let Some(reason) = refused_certificate(&error) {
+            return RequestError::Transient { text: format!("{what}: {reason}") };
+        }
         let mut cause = error.source();
         while let Some(deeper) = cause.and_then(std::error::Error::source) {
             cause = Some(deeper);
         }
         let text = cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {cause}"));
         RequestError::Transient { text }
+    }
+}
+
+/// Why the server's certificate was refused, if that is what happened.
+fn refused_certificate(error: &reqwest::Error) -> Option<String> {
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        // An I/O error holds the one of TLS, and names that one's cause as its own.
+        let inner = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = inner.map_or_else(|| current.downcast_ref(), |inner| inner.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls {
+            return Some(explained(reason));
+        }
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => current.source(),
+        };
+    }
+    None
+}
+
+fn explained(reason: &CertificateError) -> String {
+    match reason {
+        // The second where another authority has the name of the one that is trusted.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the server's certificate is signed by an authority that is not trusted; \
+             where that is meant, `ca` names a file with it"
+                .to_owned()
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet: are the clocks right?".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name than the one in `url`".to_owned()
+        }
+        // Rare ones in the words of the library, whose list of them grows.
+        other => format!("the server's certificate is refused: {other}"),
     }
 }
 

@@ -19,12 +19,14 @@ use crate::http::{Http, HttpError, HttpOptions, Reply};
 use crate::limiter::{Acquire, Limiter, Moment};
 
 mod body;
+mod edits;
 mod lookup;
 mod names;
 mod outcome;
 mod refused;
 
 pub use body::{MAX_BODY_BYTES, MAX_RECORDS};
+pub use edits::{Edits, EditsWanted};
 pub use lookup::{Described, DescribedField, Found, Identity, MAX_IDS, PicklistValue, Wanted, keys_per_read};
 pub use names::is_api_name;
 

@@ -70,6 +70,8 @@ pub struct ColumnFacts {
     pub nullable: bool,
     /// Whether it is computed from others (PG-59).
     pub generated: Generated,
+    /// Whether our user may read it.
+    pub readable: bool,
 }
 
 /// What goes by a table's name.

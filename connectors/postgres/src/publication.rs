@@ -23,6 +23,7 @@ pub const VIA_ROOT: u32 = 130_000;
 pub const GENERATED_COLUMNS: u32 = 180_000;
 
 /// A publication as it is.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the catalogue")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Publication {
     /// `FOR ALL TABLES`.

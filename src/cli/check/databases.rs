@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use passerelle_change::TableName;
 use passerelle_crm::salesforce::is_api_name;
 use passerelle_postgres::catalog::{self, Catalog};
+use passerelle_postgres::preflight::{Finding, Severity};
+use passerelle_postgres::publication::{self, Publication};
 use passerelle_postgres::{Error, Options, preflight, sql};
 
-use super::{Asked, Report, of_mapping};
+use super::{Asked, Report};
 use crate::config::model::{Crm, Mapping, Source, SourceKind};
 use crate::config::{Config, Fault, Files};
-use crate::mapping;
+use crate::mapping::{self, MappingFault};
 use crate::online::tables::{self, Tables};
 use crate::online::{self, Comparison};
 use crate::source;
@@ -21,7 +23,7 @@ pub(super) async fn check(config: &Config, files: &Files) -> Asked {
     let mut tables = Tables::default();
     for source in config.sources.values() {
         let (report, more) = match source.kind {
-            SourceKind::Postgres => postgres(config, source, &mut tables).await,
+            SourceKind::Postgres => postgres(config, files, source, &mut tables).await,
         };
         asked.sources.push(report);
         asked.faults.extend(more);
@@ -41,7 +43,7 @@ pub(super) async fn check(config: &Config, files: &Files) -> Asked {
 async fn of_crm(config: &Config, files: &Files, crm: &Crm, tables: &Tables) -> (Report, Option<Comparison>) {
     let ours = config.mappings.values().filter(|mapping| mapping.crm == crm.name);
     let objects: BTreeSet<&str> = ours.map(|mapping| &*mapping.object).filter(|name| is_api_name(name)).collect();
-    let mut report = Report { name: crm.name.clone(), findings: Vec::new() };
+    let mut report = Report { name: crm.name.clone(), told_in_files: false, findings: Vec::new() };
     match online::ask(crm, &objects).await {
         Ok(org) => (report, Some(online::compare(config, files, crm, &org, tables))),
         Err(fault) => {
@@ -57,26 +59,38 @@ async fn of_crm(config: &Config, files: &Files, crm: &Crm, tables: &Tables) -> (
     }
 }
 
-async fn postgres(config: &Config, source: &Source, known: &mut Tables) -> (Report, Vec<Fault>) {
+async fn postgres(config: &Config, files: &Files, source: &Source, known: &mut Tables) -> (Report, Vec<Fault>) {
     let tables = mapped_tables(config, source);
     let options = options(source);
     let request = preflight::Request { slot: &source.slot, publication: &source.publication, tables: &tables };
-    let findings = preflight::check(&options, &request).await;
+    let mut findings = preflight::check(&options, &request).await;
     let names: Vec<TableName> = tables.into_iter().map(|(name, _)| name).collect();
-    let faults = match read_catalog(&options, &names).await {
-        Ok(catalog) => {
-            known.add(&source.name, catalog);
-            mapping_faults(config, source, known)
-        }
-        // Why it cannot be read is among the findings.
-        Err(_) => Vec::new(),
-    };
-    (Report { name: source.name.clone(), findings }, faults)
+    let mut faults = Vec::new();
+    // Why it cannot be read is among the findings.
+    if let Ok((catalog, publication)) = read_catalog(&options, source, &names).await {
+        // A publication that we may alter gets what it lacks at the next start.
+        let is_fault = |finding: &Finding| finding.code == "publication" && finding.severity == Severity::Fault;
+        let published = publication.filter(|_| findings.iter().any(is_fault));
+        known.add(&source.name, catalog);
+        faults.extend(missing_tables(config, source, known, &findings));
+        faults.extend(mapping_faults(config, source, known));
+        faults.extend(closed_columns(config, source, known, published.as_ref()));
+        // They stand in the files, at their places.
+        findings.retain(|finding| !["table", "column"].contains(&finding.code));
+    }
+    let report = Report { name: source.name.clone(), told_in_files: !faults.is_empty(), findings };
+    (report, faults.into_iter().map(|fault| fault.shown(files)).collect())
 }
 
-async fn read_catalog(options: &Options, names: &[TableName]) -> Result<Catalog, Error> {
+async fn read_catalog(
+    options: &Options,
+    source: &Source,
+    names: &[TableName],
+) -> Result<(Catalog, Option<Publication>), Error> {
     let client = sql::connect(options).await?;
-    catalog::read(&client, names).await
+    let catalog = catalog::read(&client, names).await?;
+    let version = catalog::server_version(&client).await?;
+    Ok((catalog, publication::current(&client, &source.publication, version).await?))
 }
 
 /// How the source is reached.
@@ -99,16 +113,60 @@ fn mapped_tables(config: &Config, source: &Source) -> Vec<(TableName, Vec<String
     tables.into_iter().map(|(name, columns)| (name, columns.into_iter().collect())).collect()
 }
 
+/// Tables that are not there, at the mappings that name them.
+fn missing_tables(config: &Config, source: &Source, known: &Tables, findings: &[Finding]) -> Vec<MappingFault> {
+    let missing = mappings(config, source).filter(|mapping| known.table(mapping).is_none());
+    let fault = |mapping: &Mapping| {
+        let title = format!("there is no table {}", mapping.table);
+        // The finding knows all names.
+        let near = findings.iter().find(|finding| finding.title == title).and_then(|finding| finding.remedy.clone());
+        let hint = near.unwrap_or_else(|| {
+            format!("it is looked for in database {}: another schema? `table = \"schema.name\"`", source.database)
+        });
+        MappingFault::of_setting(mapping, "table", title).with_hint(hint)
+    };
+    missing.map(fault).collect()
+}
+
 /// Faults of the mappings against the columns that there are: names, types, references.
-fn mapping_faults(config: &Config, source: &Source, known: &Tables) -> Vec<Fault> {
+fn mapping_faults(config: &Config, source: &Source, known: &Tables) -> Vec<MappingFault> {
     let parent = |name: &str| known.parent(config, name);
     let mut faults = Vec::new();
     for mapping in mappings(config, source) {
-        // A table that is missing is among the findings.
         let Some(table) = known.table(mapping) else { continue };
         if let Err(found) = mapping::Mapping::compile(mapping, &tables::columns(table), &parent, &source.time_zone) {
-            faults.extend(found.into_iter().map(of_mapping));
+            faults.extend(found);
         }
+    }
+    faults
+}
+
+/// Columns that are there, but that our user may not read, or that the publication leaves out.
+fn closed_columns(
+    config: &Config,
+    source: &Source,
+    known: &Tables,
+    published: Option<&Publication>,
+) -> Vec<MappingFault> {
+    let user = sql::identifier(&source.user);
+    let mut faults = Vec::new();
+    for mapping in mappings(config, source) {
+        let Some(table) = known.table(mapping) else { continue };
+        let name = sql::table(&table.name);
+        let listed = published.into_iter().flat_map(|published| &published.tables);
+        let listed = listed.filter(|listed| listed.table == table.name).find_map(|listed| listed.columns.as_ref());
+        faults.extend(mapping::column_faults(mapping, &|column| {
+            let facts = table.column(column).ok()?;
+            let quoted = sql::identifier(column);
+            if !facts.readable {
+                let message = format!("`{column}` is there, but {} may not read it", source.user);
+                return Some((message, format!("GRANT SELECT ({quoted}) ON {name} TO {user};")));
+            }
+            listed.filter(|listed| !listed.contains(column)).map(|_| {
+                let message = format!("`{column}` is there, but publication {} leaves it out", source.publication);
+                (message, "its owner has to add it; the statement stands below".to_owned())
+            })
+        }));
     }
     faults
 }

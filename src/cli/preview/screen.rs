@@ -7,7 +7,7 @@ use passerelle_change::FieldValue;
 use super::words::{cut, field, quoted, value};
 use crate::cli::humane::{counted, tame};
 use crate::cli::table::{Paint, Side, Table, Tone};
-use crate::config::model::{Departure, Mapping, Missing};
+use crate::config::model::{Delivery, Departure, Mapping, Missing};
 use crate::mapping::Step;
 use crate::preview::{Fate, FieldView, MOST_LOOKED_AT, Outcome, Preview, RowView, Shown};
 
@@ -34,7 +34,7 @@ pub(super) fn screen(mapping: &Mapping, preview: &Preview, paint: Paint) -> Stri
     out
 }
 
-/// Settings of the mapping that keep records from being written.
+/// Settings of the mapping that keep records from being written, or from being written at once.
 fn notes(mapping: &Mapping) -> Vec<String> {
     let mut notes = Vec::new();
     if mapping.observe {
@@ -45,6 +45,17 @@ fn notes(mapping: &Mapping) -> Vec<String> {
     }
     if let Some(only) = &mapping.canary.only {
         notes.push(format!("only: the rows {} are written", tame(&only.join("; "))));
+    }
+    match &mapping.delivery {
+        Delivery::Realtime => {}
+        Delivery::Every(interval) => {
+            notes.push(format!("delivery: changes are sent together, every {}", humantime::format_duration(*interval)));
+        }
+        Delivery::Cron(times) => notes.push(format!("delivery: changes are sent together, at \"{times}\"")),
+    }
+    if let Some(quiet) = mapping.quiet {
+        let still = humantime::format_duration(quiet);
+        notes.push(format!("quiet: a changed row is sent once it has been still for {still}"));
     }
     notes
 }
@@ -196,8 +207,15 @@ fn fate(view: &FieldView) -> Vec<(String, String, Tone)> {
         Some(Fate::LeftOut) => vec![line("", "left out: `when` is not true".to_owned(), Tone::Soft)],
         Some(Fate::Absent) => vec![line("", "not known: the stream does not carry a column".to_owned(), Tone::Warning)],
     };
-    if let (Some(first), Some(Fate::Set(_))) = (&view.on_create, &view.fate) {
-        lines.push(line("on_create", format!("a new record begins with {}", field(first)), Tone::Soft));
+    let then = match &view.fate {
+        Some(Fate::Set(_)) => "; a second write brings the value",
+        // Nothing follows what is bad, unless it is cleared.
+        Some(Fate::Bad { cleared: false, .. }) => " and keeps it",
+        Some(Fate::Bad { cleared: true, .. }) => "; a second write clears it",
+        Some(Fate::Refers { .. } | Fate::LeftOut | Fate::Absent) | None => return lines,
+    };
+    if let Some(first) = &view.on_create {
+        lines.push(line("on_create", format!("a new record begins with {}{then}", field(first)), Tone::Soft));
     }
     lines
 }

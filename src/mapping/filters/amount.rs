@@ -53,6 +53,19 @@ pub(super) fn minor_places(code: &str) -> Option<u32> {
     Currency::from_code(&code.trim().to_ascii_uppercase())?.exponent().map(u32::from)
 }
 
+/// The currency that a text probably means: `EURO`, `€`.
+pub(super) fn probable_currency(text: &str) -> Option<String> {
+    let text = text.trim().to_ascii_uppercase();
+    let of_sign = match text.as_str() {
+        "€" => Some("EUR"),
+        "$" | "DOLLAR" | "US" | "US$" => Some("USD"),
+        "£" | "POUND" | "STERLING" => Some("GBP"),
+        "¥" | "YEN" => Some("JPY"),
+        _ => text.get(..3).filter(|code| minor_places(code).is_some()),
+    };
+    of_sign.map(str::to_owned)
+}
+
 fn exact(value: &Value<'_>) -> Result<Decimal, Bad> {
     match value {
         Value::Int(n) => Decimal::try_from_i128_with_scale(*n, 0).map_err(|_| TOO_LONG),

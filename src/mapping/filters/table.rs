@@ -30,6 +30,3 @@ pub const THEMES: &[Theme] = &[
     Theme { title: "Lists", filters: lists::FILTERS },
     Theme { title: "Data in a column", filters: data::FILTERS },
 ];
-
-/// Filters of the specification that are not there yet.
-pub(super) const LATER: &[&str] = &["lookup"];

@@ -1,210 +1,128 @@
 //! What is refused before anything runs, where, and with which hint.
 
+use std::fmt::Write as _;
+
 use jiff::tz::TimeZone;
 
 use super::super::check::Checker;
 use super::super::{MAX_LENGTH, columns as columns_of_text};
 use super::columns;
 
-/// Each fault as `the part of the expression: message; hint`.
-fn check(cases: &[(&str, &[&str])]) {
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mapping/tests/faults.txt");
+
+fn table() -> String {
+    std::fs::read_to_string(PATH).expect("the table")
+}
+
+/// Each fault with a caret under its part of the expression, what is wrong, and the hint.
+fn screen(expr: &str) -> String {
     let columns = columns();
-    for (expr, expect) in cases {
-        let faults = Checker::new(&columns, TimeZone::UTC).compile(expr).err().unwrap_or_default();
-        let printed = faults.into_iter().map(|fault| {
-            let hint = fault.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            format!("{}: {}{hint}", &expr[fault.span], fault.message)
-        });
-        assert_eq!(printed.collect::<Vec<_>>(), *expect, "{expr}");
+    let faults = Checker::new(&columns, TimeZone::UTC).compile(expr).err().unwrap_or_default();
+    let mut screen = String::new();
+    for fault in faults {
+        let before = expr[..fault.span.start].chars().count();
+        let width = expr[fault.span].chars().count().max(1);
+        let indent = " ".repeat(before);
+        writeln!(screen, "{indent}{} {}", "^".repeat(width), fault.message).expect("a string");
+        for line in fault.hint.iter().flat_map(|hint| hint.lines()) {
+            writeln!(screen, "{indent}  {line}").expect("a string");
+        }
+    }
+    screen
+}
+
+#[test]
+fn screens_are_as_in_the_table() {
+    let table = table();
+    let (mut renewed, mut count, mut good) = (String::new(), 0, Vec::new());
+    // A block begins behind an empty line: a title, or an expression and its screen.
+    for (at, block) in table.split("\n\n").enumerate() {
+        let first = block.lines().next().unwrap_or_default();
+        let is_text = at == 0 || first.starts_with("# ");
+        let screen = if is_text { String::new() } else { screen(first) };
+        good.extend((!is_text && screen.is_empty()).then_some(first));
+        count += usize::from(!is_text);
+        if at > 0 {
+            renewed.push_str("\n\n");
+        }
+        let block = if is_text { block.to_owned() } else { format!("{first}\n{screen}") };
+        renewed.push_str(block.trim_end());
+    }
+    assert!(count > 200, "{count} expressions");
+    renewed.push('\n');
+    assert!(good.is_empty(), "no fault in {good:?}");
+    if std::env::var_os("PASSERELLE_RENEW").is_some() {
+        std::fs::write(PATH, renewed).expect("the table");
+    } else if let Some((ours, expect)) = renewed.lines().zip(table.lines()).find(|(ours, expect)| ours != expect) {
+        panic!("expected\n{expect}\nand got\n{ours}\na run with PASSERELLE_RENEW=1 writes the table anew");
+    } else {
+        assert_eq!(renewed.len(), table.len(), "a run with PASSERELLE_RENEW=1 writes the table anew");
     }
 }
 
 #[test]
-fn syntax() {
-    check(&[
-        ("", &[": the expression is empty; write a column's name, or `none` for null"]),
-        ("name =", &["=: `=` stands where an operator or the end is due; to compare, write `==`"]),
-        ("name = 'x'", &["=: `=` stands where an operator or the end is due; to compare, write `==`"]),
-        ("name ==", &[": the expression ends where a value is due"]),
-        ("(n + 1", &[": the expression ends where `)` is due"]),
-        ("'abc", &["'abc: the text has no closing quote; end it with '"]),
-        (r"'a\d'", &[r#"\d: `\d` is no escape; these are: \n \t \r \\ \' \""#]),
-        ("name && email", &["&&: `&&` is not an operator; write `and`"]),
-        ("n <> 1", &["<>: `<>` is not an operator; write `!=`"]),
-        ("!active", &["!: `!` is not an operator; write `not`"]),
-        ("name || email", &["||: `||` is not an operator; write `or`, or `~` to join text"]),
-        ("{{ name }}", &["{{: `{{` is not an operator; the braces are not needed: write the expression alone"]),
-        ("1 < n < 3", &["<: comparisons do not chain; write `a < b and b < c`"]),
-        ("12abc", &["12abc: not a number; numbers are written like 12 or 12.50; text needs quotes"]),
-        ("upper(name)", &["upper: `upper` is not a function; filters are applied with a bar: `value | upper`"]),
-        ("doc['a']", &["doc: `doc[…]`: values are not indexed; a column of any name is written row[\"its name\"]"]),
-        (
-            "Code postal",
-            &[
-                "postal: `postal` stands where an operator or the end is due; a column's name with spaces is written row[\"its name\"]",
-            ],
-        ),
-        (
-            "n is defined",
-            &[
-                "defined: `is defined` is not part of the language; a column that is not in the log is left out by itself; for null, `is none`",
-            ],
-        ),
-        ("name § n", &["§: `§` has no meaning here"]),
-    ]);
+fn what_is_offered_can_be_read() {
+    for (at, line) in table().lines().enumerate() {
+        let Some((_, meant)) = line.split_once("write `") else { continue };
+        let Some(meant) = meant.trim_end().strip_suffix('`').filter(|meant| !meant.contains('`')) else { continue };
+        let is_operator = !meant.contains(|c: char| c.is_alphanumeric());
+        assert!(is_operator || columns_of_text(meant).is_ok(), "line {}: {meant}", at + 1);
+    }
 }
 
 #[test]
-fn names() {
-    check(&[
-        ("nmae", &["nmae: the table has no column `nmae`; did you mean `name`?"]),
-        ("Customer", &["Customer: the table has no column `Customer`; text is written in quotes: 'Customer'"]),
-        (
-            "row['code postal']",
-            &["row['code postal']: the table has no column `code postal`; did you mean `Code postal`?"],
-        ),
-        (
-            "country.code",
-            &[
-                "country.code: related rows come later: `country.code`; only columns of the mapping's own table can be used yet",
-            ],
-        ),
-        (
-            "doc.city",
-            &["doc.city: related rows come later: `doc.city`; `doc` is a column of this table: a value has no parts"],
-        ),
-        ("name | uper", &["uper: there is no filter `uper`; did you mean `upper`?"]),
-        ("name | lookup('a')", &["lookup: there is no filter `lookup`; it is part of the language and comes later"]),
-        (
-            "nmae ~ (emial | uper)",
-            &[
-                "nmae: the table has no column `nmae`; did you mean `name`?",
-                "emial: the table has no column `emial`; did you mean `email`?",
-                "uper: there is no filter `uper`; did you mean `upper`?",
-            ],
-        ),
-    ]);
+fn no_damage_to_an_expression_makes_it_panic() {
+    let columns = columns();
+    let table = table();
+    let expressions = table.split("\n\n").skip(1).filter_map(|block| block.lines().next());
+    for expr in expressions.filter(|expr| !expr.starts_with("# ")) {
+        for (at, c) in expr.char_indices() {
+            let (before, behind) = (&expr[..at], &expr[at + c.len_utf8()..]);
+            let damaged = [
+                before.to_owned(),
+                format!("{before}{behind}"),
+                format!("{before}é{behind}"),
+                format!("{before}'{behind}"),
+                format!("{before} ( {behind}"),
+                format!("{before}:\u{201c}{behind}"),
+            ];
+            for text in damaged {
+                let faults = Checker::new(&columns, TimeZone::UTC).compile(&text).err().unwrap_or_default();
+                for fault in faults {
+                    assert!(text.get(fault.span.clone()).is_some(), "{text}: {fault:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
-fn types() {
-    check(&[
-        (
-            "name > 100",
-            &[
-                "name > 100: text is compared with an integer; read text as a number with `| number`, or put the number in quotes",
-            ],
-        ),
-        (
-            "amount + name",
-            &[
-                "name: `+` computes with numbers; this is text; text is joined with `~`; text that holds a number is read with `| number`",
-            ],
-        ),
-        ("-name", &["name: `-` computes with numbers; this is text; text that holds a number is read with `| number`"]),
-        (
-            "day - day",
-            &["day: `-` computes with numbers; this is a date", "day: `-` computes with numbers; this is a date"],
-        ),
-        ("not name", &["name: a condition is due, but this is text; compare it: `x == '…'`, or read it with `| bool`"]),
-        ("'x' if n else 'y'", &["n: a condition is due, but this is an integer; compare it: `x != 0`"]),
-        (
-            "active == 1",
-            &[
-                "active == 1: a boolean is compared with an integer; a boolean is a condition by itself: write `x` or `not x`",
-            ],
-        ),
-        ("state == 'sold'", &["'sold': the enum has no label 'sold'; its labels: draft, sale, done, cancel"]),
-        ("state == 'Sale'", &["'Sale': the enum has no label 'Sale'; did you mean `sale`?"]),
-        ("state in ['sale', 'dnoe']", &["['sale', 'dnoe']: the enum has no label 'dnoe'; did you mean `done`?"]),
-        (
-            "state > 'sale'",
-            &[
-                "state > 'sale': the labels of an enum have no order here; name those that are meant: `state in ['a', 'b']`",
-            ],
-        ),
-        ("name == none", &["name == none: `==` with null is always null; write `is none`"]),
-        ("name != none", &["name != none: `!=` with null is always null; write `is not none`"]),
-        ("day > naive", &["day > naive: a date is compared with a date and time; take the date with `| date`"]),
-        (
-            "day > 'soon'",
-            &[
-                "'soon': 'soon' is not a date; dates are written '2024-01-31', times '10:00:00', instants '2024-01-31T10:00:00Z'",
-            ],
-        ),
-        (
-            "n in ['a']",
-            &[
-                "n in ['a']: an integer is looked for in a list of text; `in` takes a list of the same type, or text in text",
-            ],
-        ),
-        (
-            "n in name",
-            &["n in name: an integer is looked for in text; `in` takes a list of the same type, or text in text"],
-        ),
-        ("[n, name]", &["name: a list of an integer holds text; the items of a list are of one type"]),
-        (
-            "name if active else n",
-            &["name if active else n: the two sides of `if` are text and an integer; both must be of one type"],
-        ),
-        ("raw ~ 'x'", &["raw: bytes are joined to text"]),
-        ("raw == 'x'", &["raw == 'x': bytes is compared with text; compare bytes by their digits: `x | hex == '…'`"]),
-        ("doc == 'x'", &["doc == 'x': JSON is compared with text"]),
-    ]);
-}
-
-#[test]
-fn arguments() {
-    check(&[
-        ("n | upper", &["n: `upper` takes text; this is an integer"]),
-        ("name | truncate", &["truncate: `truncate` needs its argument `length`; it is written truncate(length)"]),
-        ("name | truncate('a')", &["'a': this argument is an integer"]),
-        ("name | truncate(-1)", &["-1: this argument must be written out: it cannot be computed from the row"]),
-        ("name | truncate(n)", &["n: this argument must be written out: it cannot be computed from the row"]),
-        ("name | upper(1)", &["1: `upper` has no more than 0 arguments; it is written upper"]),
-        (
-            "name | default('a', blnk=true)",
-            &["blnk: `default` has no argument `blnk`; it is written default(value, blank=false)"],
-        ),
-        ("name | default('a', value='b')", &["'b': the argument is given twice"]),
-        ("n | default('a')", &["'a': an integer is replaced by text; both must be of one type"]),
-        ("name | phone('XX')", &["'XX': 'XX' is no country; write its code of two letters, like 'FR'"]),
-        ("name | phone(n)", &["n: a country is text; this is an integer"]),
-        ("at | date(zone='Paris')", &["'Paris': 'Paris' is no time zone; zones have names like 'Europe/Paris'"]),
-        (
-            "name | date('nonsense')",
-            &["'nonsense': not a form of dates or times; it is made of YYYY, MM, DD, HH, mm and ss, like 'DD/MM/YYYY'"],
-        ),
-        ("name | number(';')", &["';': the decimal mark is '.' or ','"]),
-        ("name | replace('', 'x')", &["'': the text to replace is empty"]),
-        ("name | matches('(')", &["'(': not a pattern: unclosed group"]),
-        ("name | matches('a{1000}{1000}')", &["'a{1000}{1000}': the pattern is too big"]),
-        ("name | matches(email)", &["email: this argument must be written out: it cannot be computed from the row"]),
-        ("name | split('')", &["'': the separator is empty"]),
-        ("name | join(';')", &["name: `join` takes a list; this is text"]),
-        ("n | minor_units('EURO')", &["'EURO': 'EURO' is no currency; write its code of three letters, like 'EUR'"]),
-        ("n | minor_units(n)", &["n: a currency is text; this is an integer"]),
-        ("name | person('middle')", &["'middle': the part of a name is 'first' or 'last'"]),
-        ("name | hash('sha1')", &["'sha1': the digests are 'sha256', 'sha512' and 'md5'"]),
-        (
-            "name | time('DD')",
-            &["'DD': not a form of dates or times; it is made of YYYY, MM, DD, HH, mm and ss, like 'DD/MM/YYYY'"],
-        ),
-        ("doc | json(name)", &["name: a path is names in quotes, or a place in a list, written out"]),
-        (
-            "doc | json('a', as='nummer')",
-            &["'nummer': 'nummer' is nothing that a value is read as; did you mean `number`?"],
-        ),
-        ("tags | map", &["map: `map` needs its argument `filter`; it is written list | map('filter', its arguments)"]),
-        ("tags | map(upper)", &["upper: the table has no column `upper`; text is written in quotes: 'upper'"]),
-        ("tags | map('uper')", &["'uper': there is no filter `uper`; did you mean `upper`?"]),
-        (
-            "tags | map('map', 'upper')",
-            &["'map': `map` takes a filter's name in quotes; it is written list | map('filter', its arguments)"],
-        ),
-        ("tags | map('round')", &["tags: `round` takes an integer, a decimal; this is text"]),
-        ("name | map('upper')", &["name: `map` takes a list; this is text"]),
-    ]);
+fn without_a_table_everything_but_names_and_types_is_checked() {
+    let check = |expr: &str, expect: Option<&str>| {
+        let faults = Checker::untyped(TimeZone::UTC).compile(expr).err().unwrap_or_default();
+        assert_eq!(faults.first().map(|fault| fault.message.as_str()), expect, "{expr}");
+    };
+    for expr in [
+        "nobody_knows > 3 and other ~ 'x' == 'y'",
+        "a | phone(b) or c",
+        "(a + b) * 2 | round(2)",
+        "a in [1, 2] or b in ['x']",
+        "'x' in a",
+        "a | split(',') | map('trim') | join(';')",
+        "a | json('b') | number > 3",
+        "a if b else c | date",
+        "not a",
+        "-a",
+        "[a, b] | concat(' ')",
+        "a | map('upper')",
+    ] {
+        check(expr, None);
+    }
+    check("a | uper", Some("there is no filter `uper`"));
+    check("a | truncate('x')", Some("`length` of `truncate` is a whole number"));
+    check("a | truncate(b)", Some("`length` of `truncate` must be written out: it cannot be computed from the row"));
+    check("a | date(zone='Paris')", Some("'Paris' is no time zone"));
+    check("a ~ 'x' > 3", Some("`a ~ 'x'` is text and `3` an integer: they cannot be compared"));
 }
 
 #[test]

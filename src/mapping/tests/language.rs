@@ -242,6 +242,14 @@ fn naive_times_are_read_in_the_sources_zone() {
     check("naive | datetime", "2024-06-30T22:30:00Z");
     check("at | date", "2024-07-01");
     check("naive | datetime == at", "true");
+    check("naive | date", "2024-07-01");
+    check("naive | date(zone='UTC')", "2024-06-30");
+    check("naive | time(zone='UTC')", "22:30:00");
+    check("naive | time(zone='Europe/Paris')", "00:30:00");
+    check("naive | date(zone='Asia/Tokyo') == at | date(zone='Asia/Tokyo')", "true");
+    // What the clocks skip stays as it is where no other zone is asked for.
+    let skipped = packed(&columns, &[("naive", Some("2024-03-31 02:30:00"))]);
+    assert_eq!(evaluated("naive | time", &columns, "Europe/Paris", skipped.as_cells()), "02:30:00");
 }
 
 #[test]

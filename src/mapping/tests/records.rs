@@ -9,7 +9,7 @@ use super::super::{Desired, Mapping, MappingFault, ParentInfo, Record, Target};
 use super::{columns, packed};
 use crate::config::model::{
     self, Canary, Check, Delivery, Departure, Expr, Field, FieldMap, FieldSource, Guard, MapOther, Missing, OnBad,
-    OnCollision, OnGone, OnTruncate, Place,
+    OnCollision, OnGone, OnKeyChange, OnTruncate, Place,
 };
 
 fn place(start: usize, length: usize) -> Place {
@@ -29,6 +29,8 @@ fn field(name: &str, value: FieldSource) -> Field {
         required: false,
         on_bad: OnBad::Omit,
         create_only: false,
+        urgent: false,
+        enforce: false,
         when: None,
         on_create: None,
         check: None,
@@ -60,6 +62,7 @@ fn mapping(fields: Vec<Field>) -> model::Mapping {
         on_leave: Departure::Ignore,
         on_truncate: OnTruncate::Ignore,
         on_gone: OnGone::Recreate,
+        on_key_change: OnKeyChange::Rename,
         on_collision: OnCollision::Reject,
         guard: Guard { share: 0.01, count: 50, within: Duration::from_hours(1) },
         delivery: Delivery::Realtime,
@@ -291,14 +294,14 @@ fn every_fault_is_found_at_once_and_in_its_place() {
     assert_eq!(
         printed,
         [
-            "100..104 a condition is due, but this is text",
-            "100..103 a key is text or a whole number; this is bytes",
+            "100..104 a condition is due, and this is text",
+            "100..103 a key is text or a whole number, and this is bytes",
             "204..208 the table has no column `nmae`",
             "100..103 bytes cannot be sent as they are",
             "500..505 there is no mapping `nobody` to refer to",
-            "100..104 the parent's key `id` is an integer; this is text",
-            "100..102 the parent's row key has 2 columns, this gives 1",
-            "105..109 the parent's key `day` is a date; this is text",
+            "100..104 the parent's key `id` is an integer, and this is text",
+            "100..102 the parent's key has 2 columns, and this gives 1",
+            "105..109 the parent's key `day` is a date, and this is text",
         ]
     );
 }
@@ -382,16 +385,34 @@ fn a_value_that_fails_its_check_is_bad() {
 
 #[test]
 fn what_is_standard_holds_where_nothing_is_said() {
-    let standard = model::Standard { country: Some("FR".into()), date: Some("DD/MM/YYYY".into()), empty_is_null: true };
-    let fields =
-        ["phone | phone", "phone | phone('GB')", "email | date", "email | date(zone='UTC')", "name | default('?')"];
+    let standard = model::Standard {
+        country: Some("FR".into()),
+        date: Some("DD/MM/YYYY".into()),
+        empty_is_null: true,
+        ..Default::default()
+    };
+    let fields = [
+        "phone | phone",
+        "phone | phone('GB')",
+        "email | date",
+        "email | date(zone='UTC')",
+        "name | default('?')",
+        "[phone] | map('phone')",
+        "[phone] | map('phone', 'GB')",
+        "[phone] | map(filter='phone', country='GB')",
+        "[email] | map('date')",
+        "[email] | map('date', zone='UTC')",
+    ];
     let fields = fields.iter().enumerate().map(|(at, text)| value(&format!("F{at}"), text));
     let config = model::Mapping { standard: Arc::new(standard), ..mapping(fields.collect()) };
     let cells =
         [("id", Some("1")), ("phone", Some("01 42 68 53 00")), ("email", Some("31/01/2024")), ("name", Some(" "))];
     let targets: Vec<_> = record(&config, &cells).fields.into_iter().map(|field| field.target).collect();
     let day = text("2024-01-31");
-    assert_eq!(targets, [text("+33142685300"), Target::Omitted, day.clone(), day, text("?")]);
+    let phone = text("+33142685300");
+    let said = [phone.clone(), Target::Omitted, day.clone(), day.clone(), text("?")];
+    let of_items = [phone, Target::Omitted, Target::Omitted, day.clone(), day];
+    assert_eq!(targets, [said, of_items].concat());
     assert_eq!(
         record(&config, &[("id", Some("1")), ("phone", Some("")), ("email", None), ("name", Some("A"))]).bad,
         []

@@ -147,6 +147,9 @@ impl DescribedField {
 pub struct Identity {
     /// The org's id.
     pub organization_id: String,
+    /// Our user's id.
+    #[serde(default)]
+    pub user_id: String,
     /// The user's name for signing in.
     #[serde(default)]
     pub preferred_username: String,
@@ -235,9 +238,10 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Resul
         .map_err(|error| NotUnderstood(format!("no {what} (line {}, column {})", error.line(), error.column())))
 }
 
-type Raw = BTreeMap<String, Box<RawValue>>;
+/// A record as it stands in an answer.
+pub(super) type Raw = BTreeMap<String, Box<RawValue>>;
 
-fn found(raw: Raw) -> Result<Found, NotUnderstood> {
+pub(super) fn found(raw: Raw) -> Result<Found, NotUnderstood> {
     let mut fields: BTreeMap<_, _> = raw
         .into_iter()
         .filter(|(name, _)| name != "attributes")

@@ -109,7 +109,8 @@ LEFT JOIN pg_type e ON e.typarray = t.oid";
 fn columns_query(version: u32) -> String {
     let generated = if version >= 120_000 { "a.attgenerated::text" } else { "''::text" };
     format!(
-        "SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid, a.atttypmod, NOT a.attnotnull, {generated} \
+        "SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid, a.atttypmod, NOT a.attnotnull, {generated}, \
+         has_column_privilege(a.attrelid, a.attnum, 'SELECT') \
          FROM pg_attribute a WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped \
          ORDER BY a.attrelid, a.attnum"
     )
@@ -188,6 +189,7 @@ fn column(row: &Row, types: &HashMap<u32, DynamicType>) -> Result<ColumnFacts, t
             "v" => Generated::Virtual,
             _ => Generated::No,
         },
+        readable: row.try_get(7)?,
     })
 }
 

@@ -10,8 +10,10 @@ use crate::catalog::{Generated, Persistence, TableFacts, TableKind};
 use crate::publication::{self, Wanted};
 use crate::{Class, Error, Options, sql};
 
-/// A name further away than this is no misspelling.
+/// A column's name further away than this is no misspelling.
 const NEAR: f64 = 0.7;
+/// A table's: there are many, and their names begin alike.
+const NEAR_TABLE: f64 = 0.88;
 
 /// Everything about the mapped tables, in their order, and then about the publication.
 pub(super) fn findings(observed: &Observed, options: &Options, request: &Request<'_>) -> Vec<Finding> {
@@ -51,10 +53,13 @@ pub(super) fn findings(observed: &Observed, options: &Options, request: &Request
 
 fn missing(name: &TableName, others: &[TableName]) -> Finding {
     let finding = Finding::fault("table", format!("there is no table {name}"), "a mapping names it");
-    let full_name = name.to_string();
-    let near = |other: &&TableName| strsim::jaro_winkler(&other.to_string(), &full_name);
+    // The schema counts only among tables of one name.
+    let near = |other: &&TableName| {
+        let schema = if other.schema == name.schema { 1.0 } else { 0.99 };
+        strsim::jaro_winkler(&other.name.to_lowercase(), &name.name.to_lowercase()) * schema
+    };
     let nearest = others.iter().max_by(|a, b| near(a).total_cmp(&near(b)));
-    match nearest.filter(|other| near(other) >= NEAR) {
+    match nearest.filter(|other| near(other) >= NEAR_TABLE) {
         Some(nearest) => finding.mended_by(format!("did you mean {nearest}?")),
         None => finding,
     }

@@ -7,6 +7,7 @@ use crate::mapping::fault::Fault;
 use crate::mapping::filters::Call;
 use crate::mapping::filters::coded::Digest;
 use crate::mapping::filters::json::{Form, Path};
+use crate::mapping::filters::lookup::Found;
 use crate::mapping::kind::Kind;
 use crate::mapping::program::Node;
 
@@ -86,6 +87,35 @@ pub(super) const FILTERS: &[Filter] = &[
             let form = form(call)?;
             Ok((Op::Json { path, form }, form.kind()))
         },
+    },
+    Filter {
+        name: "lookup",
+        takes: "text, an integer, a boolean, a UUID",
+        params: &[
+            Param { name: "table", default: None, about: "the name of a [lookup](configuration.md#lookupname)" },
+            Param {
+                name: "column",
+                default: Some("the first behind the key"),
+                about: "which column of its file is given",
+            },
+            Param {
+                name: "other",
+                default: Some("bad"),
+                about: "what stands for a value that the table has not: text, `none`, or an expression",
+            },
+        ],
+        gives: "text",
+        about: "What a table of the configuration has for the value: letters, blanks and case as they stand there. Null where the cell is empty.",
+        errors: "a value that the table has not, without `other`",
+        examples: &[
+            ("'NET30' | lookup('terms')", "30 days"),
+            ("'NET30' | lookup('terms', column='label_fr')", "30 jours"),
+            ("'NET90' | lookup('terms')", "bad: a value that the lookup does not have"),
+            ("'NET90' | lookup('terms', other=none)", "null"),
+            ("'NET90' | lookup('terms', other='?')", "?"),
+        ],
+        accepts: |kind| kind.is_text() || matches!(kind, Kind::Int | Kind::Bool | Kind::Uuid),
+        build: |call| Ok((Op::Lookup(Box::new(Found::build(call)?)), Kind::Text)),
     },
     Filter {
         name: "php",

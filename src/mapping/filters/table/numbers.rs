@@ -59,7 +59,10 @@ pub(super) const FILTERS: &[Filter] = &[
                 && amount::minor_places(code).is_none()
             {
                 let fault = Fault::new(currency.span, format!("'{code}' is no currency"));
-                return Err(fault.hint("write its code of three letters, like 'EUR'"));
+                return Err(match amount::probable_currency(code) {
+                    Some(near) => fault.hint(format!("did you mean '{near}'?")),
+                    None => fault.hint("its code has three letters, like 'EUR'"),
+                });
             }
             Ok((Op::MinorUnits(currency.node), Kind::Decimal))
         },
@@ -81,7 +84,7 @@ pub(super) const FILTERS: &[Filter] = &[
             let mark = call.text(0)?.unwrap_or_else(|| ".".to_owned());
             match mark.as_str() {
                 "." | "," => Ok((Op::Number { decimal: mark.starts_with(',').into() }, Kind::Decimal)),
-                _ => Err(call.fault(0, "the decimal mark is '.' or ','")),
+                _ => Err(call.fault(0, "the decimal mark is '.' or ','").hint("for 1.234,50: `number(',')`")),
             }
         },
     },

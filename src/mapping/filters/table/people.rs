@@ -86,7 +86,7 @@ pub(super) const FILTERS: &[Filter] = &[
                 && contact::region(code).is_none()
             {
                 let fault = Fault::new(country.span, format!("'{code}' is no country"));
-                return Err(fault.hint("write its code of two letters, like 'FR'"));
+                return Err(fault.hint("its code has two letters, like 'FR'"));
             }
             Ok((Op::Phone(Some(country.node)), Kind::Text))
         },

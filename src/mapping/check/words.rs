@@ -1,0 +1,353 @@
+//! What is said of an expression whose names or types are wrong, and how it was probably meant.
+
+use std::ops::Range;
+
+use passerelle_change::Value;
+
+use super::{Pass, Typed};
+use crate::config::nearest;
+use crate::mapping::fault::Fault;
+use crate::mapping::kind::Kind;
+use crate::mapping::program::Node;
+use crate::mapping::syntax::{BinaryOp, Expr};
+
+/// A table with no more columns has them all named.
+const COLUMNS_SHOWN: usize = 16;
+/// The most labels of an enum that are named.
+const LABELS_SHOWN: usize = 16;
+/// The longest part of an expression that is repeated in a message, in characters.
+const LONGEST_QUOTED: usize = 24;
+/// Texts and numbers that mean true, and false.
+const YES: &[&str] = &["1", "t", "true", "y", "yes", "on", "oui", "ja"];
+const NO: &[&str] = &["0", "f", "false", "n", "no", "off", "non", "nein"];
+
+impl Pass<'_, '_> {
+    /// A name that the table has not.
+    pub(super) fn unknown_column(&mut self, name: &str, expr: &Expr) -> Fault {
+        let mut names: Vec<&str> = self.checker.columns.iter().map(|column| column.name.as_str()).collect();
+        names.extend(self.checker.others.iter().map(String::as_str));
+        names.sort_unstable();
+        names.dedup();
+        let fault = Fault::new(expr.span.clone(), format!("the table has no column `{name}`"));
+        let constant = ["none", "null", "true", "false"].into_iter().find(|word| name.eq_ignore_ascii_case(word));
+        if let Some(word) = constant.or(matches!(name, "nil" | "NaN" | "undefined" | "Null").then_some("none")) {
+            return fault
+                .hint("a constant has a form of its own")
+                .instead(self.splice(&expr.span, &word.replace("null", "none")));
+        }
+        if let Some(near) = nearest(name, names.iter().copied()) {
+            return fault.hint(format!("did you mean `{}`?", as_written(near)));
+        }
+        let all = names.iter().map(|name| format!("`{}`", as_written(name))).collect::<Vec<_>>().join(", ");
+        let is_bracketed = self.text[expr.span.clone()].ends_with(']');
+        let is_shown = names.len() <= COLUMNS_SHOWN && !names.is_empty() && !self.checker.named_all;
+        self.checker.named_all |= is_shown;
+        fault.hint(match (is_shown, is_bracketed) {
+            (true, true) => format!("its columns: {all}"),
+            (true, false) => format!("its columns: {all}\na text is written in quotes: '{name}'"),
+            (false, true) => "it is a name of the database, not a label".to_owned(),
+            (false, false) => format!("a text is written in quotes: '{name}'"),
+        })
+    }
+
+    /// `a.b`.
+    pub(super) fn related(&mut self, path: &[String], expr: &Expr) -> Option<Typed> {
+        let (first, rest) = path.split_first()?;
+        let column = self.checker.columns.iter().find(|column| column.name == *first);
+        let fault = |message: String| Fault::new(expr.span.clone(), message);
+        let whole = path.join(".");
+        self.faults.push(match column.map(|column| Kind::of_type(&column.ty)) {
+            Some(Kind::Json) => {
+                let fault = fault(format!("a part of JSON is not read with a point: `{whole}`"));
+                fault.instead(self.splice(&expr.span, &format!("{first} | json('{}')", rest.join("."))))
+            }
+            Some(kind) => fault(format!("`{first}` is a column, and {} has no parts", kind.name())),
+            None if first == "row" => {
+                let fault = fault(format!("`{whole}`: `row` takes a name in brackets"));
+                let name = rest.join(".");
+                fault.instead(self.splice(&expr.span, &as_written(&name)))
+            }
+            None => {
+                let fault = fault(format!("related rows come later: `{whole}`"));
+                let hint = "only columns of the mapping's own table can be used yet";
+                let json = format!("a part of JSON is read with `{first} | json('{}')`", rest.join("."));
+                fault.hint(if self.checker.untyped { format!("{hint}; {json}") } else { hint.to_owned() })
+            }
+        });
+        None
+    }
+
+    /// A comparison with null, which is null itself.
+    pub(super) fn compared_with_null(&self, op: BinaryOp, left: &Typed, right: &Typed, whole: &Expr) -> Fault {
+        let fault = Fault::new(whole.span.clone(), format!("`{}` with null is always null", op.symbol()));
+        let other = if left.kind == Kind::Null { right } else { left };
+        let test = if op == BinaryOp::NotEqual { "is not none" } else { "is none" };
+        fault.hint("null is asked for").instead(self.splice(&whole.span, &format!("{} {test}", self.operand(other))))
+    }
+
+    /// `'state' == 'sale'`.
+    pub(super) fn two_constants(&self, a: &str, b: &str, left: &Typed, right: &Typed, whole: &Expr) -> Fault {
+        let fault = Fault::new(whole.span.clone(), "both sides are fixed texts: the answer is the same for every row");
+        let is_column = |name: &str| self.checker.columns.iter().any(|column| column.name == name);
+        let column = [(a, left), (b, right)].into_iter().find(|(name, _)| is_column(name));
+        match column {
+            Some((name, side)) => {
+                fault.hint("a column stands without quotes").instead(self.splice(&side.span, &as_written(name)))
+            }
+            None => fault.hint("a column stands without quotes"),
+        }
+    }
+
+    /// A comparison of types that do not go together.
+    pub(super) fn unlike(&self, op: BinaryOp, left: &Typed, right: &Typed, whole: &Expr) -> Fault {
+        let message = match (self.quoted(left), self.quoted(right)) {
+            (Some(a), Some(b)) => {
+                format!("`{a}` is {} and `{b}` {}: they cannot be compared", left.kind.name(), right.kind.name())
+            }
+            _ => format!("{} cannot be compared with {}", left.kind.name(), right.kind.name()),
+        };
+        let fault = Fault::new(whole.span.clone(), message);
+        let span = &whole.span;
+        // Each kind's remedy, whichever side it stands on.
+        for (one, other) in [(left, right), (right, left)] {
+            let filtered = |filter: &str| self.splice(&one.span, &format!("{} | {filter}", self.operand(one)));
+            match (&one.kind, &other.kind) {
+                (Kind::Bool, _) => {
+                    let fault = fault.hint("a boolean is a condition by itself");
+                    return match truth(&other.node).map(|yes| yes == (op != BinaryOp::NotEqual)) {
+                        Some(true) => fault.instead(self.splice(span, self.part(one))),
+                        Some(false) => fault.instead(self.splice(span, &format!("not {}", self.operand(one)))),
+                        None => fault,
+                    };
+                }
+                (Kind::Json, _) => {
+                    return fault.hint(format!("a part of it can: `{} | json('name')`", self.operand(one)));
+                }
+                (Kind::List(_), _) if op == BinaryOp::Equal || op == BinaryOp::NotEqual => {
+                    let word = if op == BinaryOp::Equal { "in" } else { "not in" };
+                    let meant = format!("{} {word} {}", self.operand(other), self.operand(one));
+                    return fault.hint("a list is searched").instead(self.splice(span, &meant));
+                }
+                (kind, number) if kind.is_text() && number.is_number() => {
+                    return self.text_and_number(fault, one, other);
+                }
+                (Kind::DateTime | Kind::Timestamp | Kind::Text, Kind::Date) => {
+                    return fault.hint("the date of it is taken with `date`").instead(filtered("date"));
+                }
+                (Kind::DateTime | Kind::Text, Kind::Timestamp) => {
+                    return fault.hint("an instant is made with `datetime`").instead(filtered("datetime"));
+                }
+                (Kind::DateTime | Kind::Timestamp | Kind::Text, Kind::Time) => {
+                    return fault.hint("the time of day is taken with `time`").instead(filtered("time"));
+                }
+                (Kind::Bytes, _) => return fault.hint("bytes are compared by their digits").instead(filtered("hex")),
+                (Kind::Uuid | Kind::Time | Kind::DateTime, kind) if kind.is_text() => {
+                    let meant = self.splice(&one.span, &format!("{} ~ ''", self.operand(one)));
+                    return fault.hint("text of it is made with `~`").instead(meant);
+                }
+                _ => {}
+            }
+        }
+        fault
+    }
+
+    fn text_and_number(&self, fault: Fault, text: &Typed, number: &Typed) -> Fault {
+        if let Kind::Enum(labels) = &text.kind {
+            return fault.hint(format!("its labels are texts: {}", listed(labels)));
+        }
+        match &text.node {
+            Node::Constant(Value::Text(constant)) => {
+                let digits = constant.trim();
+                let is_number =
+                    !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '-');
+                let fault = fault.hint("a number stands without quotes");
+                if is_number { fault.instead(self.splice(&text.span, digits)) } else { fault }
+            }
+            _ if matches!(number.node, Node::Constant(_)) => {
+                let as_text = self.splice(&number.span, &format!("'{}'", self.part(number)));
+                let as_number = self.splice(&text.span, &format!("{} | number", self.operand(text)));
+                fault.hint(format!("as texts: `{as_text}`\nas numbers: `{as_number}`"))
+            }
+            _ => {
+                let meant = self.splice(&text.span, &format!("{} | number", self.operand(text)));
+                fault.hint("text that holds a number is read as one").instead(meant)
+            }
+        }
+    }
+
+    /// `+` over something that is no number.
+    pub(super) fn no_sum(&self, left: &Typed, right: &Typed, whole: &Expr) -> Fault {
+        let wrong = if left.kind.is_number() { right } else { left };
+        let what = self.described(wrong);
+        if left.kind.is_text() || right.kind.is_text() {
+            let fault = Fault::new(whole.span.clone(), format!("`+` adds numbers, and {what}"));
+            let mixed = [(left, right), (right, left)].into_iter().find(|(text, number)| {
+                text.kind.is_text() && !matches!(text.node, Node::Constant(_)) && number.kind.is_number()
+            });
+            if let Some((text, _)) = mixed {
+                let meant = self.splice(&text.span, &format!("{} | number", self.operand(text)));
+                return fault
+                    .hint("texts are joined with `~`; a text that holds a number is read as one")
+                    .instead(meant);
+            }
+            let between = &self.text[left.span.end..right.span.start];
+            let joined = format!("{}{}{}", self.part(left), between.replacen('+', "~", 1), self.part(right));
+            return fault.hint(format!("texts are joined with `~`: `{joined}`"));
+        }
+        let fault = Fault::new(wrong.span.clone(), format!("`+` adds numbers, and {what}"));
+        match wrong.kind {
+            Kind::Date | Kind::DateTime | Kind::Timestamp | Kind::Time => {
+                fault.hint("there is no arithmetic on dates and times")
+            }
+            _ => fault,
+        }
+    }
+
+    /// Two values of which one is taken, and that are of two types.
+    pub(super) fn unlike_sides(&self, left: &Typed, right: &Typed, whole: &Expr, what: &str) -> Fault {
+        let message = format!("{what} are {} and {}", left.kind.name(), right.kind.name());
+        Fault::new(whole.span.clone(), message).hint(self.made_alike(left, right))
+    }
+
+    /// `state == 'a' or 'b'`.
+    pub(super) fn one_of(&self, fault: Fault, left: &Typed, right: &Typed) -> Fault {
+        let Node::Constant(_) = right.node else { return fault };
+        let Node::Compare(BinaryOp::Equal, sides) = &left.node else { return fault };
+        let Node::Constant(_) = sides[1] else { return fault };
+        let Some((value, first)) = self.part(left).split_once("==") else { return fault };
+        let meant = format!("{} in [{}, {}]", value.trim(), first.trim(), self.part(right));
+        let whole = left.span.start..right.span.end;
+        fault.hint("one of several").instead(self.splice(&whole, &meant))
+    }
+
+    /// How two values come to be of one type.
+    pub(super) fn made_alike(&self, left: &Typed, right: &Typed) -> String {
+        let text = left.kind.is_text() || right.kind.is_text();
+        let other = if left.kind.is_text() { right } else { left };
+        match (&other.kind, text) {
+            (Kind::Bool, true) => {
+                format!("both must be of one type; in words: `'yes' if {} else 'no'`", self.operand(other))
+            }
+            (Kind::Json | Kind::List(_) | Kind::Bytes, _) | (_, false) => "both must be of one type".to_owned(),
+            (_, true) => format!("both must be of one type; as text: `{} ~ ''`", self.operand(other)),
+        }
+    }
+
+    /// A text that cannot be what stands beside it.
+    pub(super) fn unreadable(&self, text: &str, beside: &Kind, span: Range<usize>) -> Fault {
+        let fault = Fault::new(span.clone(), format!("'{text}' is not {}", beside.name()));
+        let form = match beside {
+            Kind::Date => "dates are written '2024-01-31'",
+            Kind::Time => "times of day are written '10:00:00'",
+            Kind::DateTime => "dates and times are written '2024-01-31 10:00:00'",
+            Kind::Uuid => "a UUID has 32 digits and letters from a to f, in groups of 8, 4, 4, 4 and 12",
+            _ => "instants are written '2024-01-31T10:00:00Z'",
+        };
+        let fault = fault.hint(form);
+        match turned(text).filter(|_| *beside == Kind::Date) {
+            Some(date) => fault.instead(self.splice(&span, &format!("'{date}'"))),
+            None => fault,
+        }
+    }
+
+    /// The expression with a part of it replaced.
+    fn splice(&self, span: &Range<usize>, with: &str) -> String {
+        format!("{}{with}{}", &self.text[..span.start], &self.text[span.end..])
+    }
+
+    fn part(&self, typed: &Typed) -> &str {
+        &self.text[typed.span.clone()]
+    }
+
+    /// A part as an operand: in parentheses where it is more than a word.
+    pub(super) fn operand(&self, typed: &Typed) -> String {
+        in_parentheses(self.part(typed))
+    }
+
+    /// `` `name` is text ``, or `this is text` where it is long.
+    pub(super) fn described(&self, typed: &Typed) -> String {
+        match self.quoted(typed) {
+            Some(part) => format!("`{part}` is {}", typed.kind.name()),
+            None => format!("this is {}", typed.kind.name()),
+        }
+    }
+
+    fn quoted(&self, typed: &Typed) -> Option<&str> {
+        let part = self.part(typed);
+        (part.chars().count() <= LONGEST_QUOTED).then_some(part)
+    }
+}
+
+/// A condition that is none; `span` is its part of the expression `text`.
+pub(in crate::mapping) fn no_boolean(kind: &Kind, span: Range<usize>, text: &str) -> Fault {
+    let part = text.get(span.clone()).unwrap_or("x").trim();
+    let fault = Fault::new(span, format!("a condition is due, and this is {}", kind.name()));
+    if part.chars().count() > LONGEST_QUOTED {
+        return fault.hint("compare it: `… == 'x'`, `… != 0`, `… is not none`");
+    }
+    let part = in_parentheses(part);
+    fault.hint(match kind {
+        Kind::Int | Kind::Decimal | Kind::Float => format!("compare it: `{part} != 0`"),
+        Kind::Enum(labels) => format!("compare it: `{part} == '{}'`", labels.first().map_or("…", String::as_str)),
+        Kind::Text => format!("compare it: `{part} == '…'`; where it says yes or no, read it: `{part} | bool`"),
+        _ => format!("ask whether it is there: `{part} is not none`"),
+    })
+}
+
+/// A text that is no label of an enum.
+pub(in crate::mapping) fn unknown_label(text: &str, labels: &[String], span: Range<usize>) -> Fault {
+    let fault = Fault::new(span, format!("the enum has no label '{text}'"));
+    match nearest(text, labels.iter().map(String::as_str)) {
+        Some(near) => fault.hint(format!("did you mean '{near}'?")),
+        None => fault.hint(format!("its labels: {}", listed(labels))),
+    }
+}
+
+fn listed(labels: &[String]) -> String {
+    let mut shown: Vec<String> = labels.iter().take(LABELS_SHOWN).map(|label| format!("'{label}'")).collect();
+    if labels.len() > LABELS_SHOWN {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
+
+/// A column as an expression names it.
+fn as_written(name: &str) -> String {
+    let starts = name.starts_with(|c: char| c == '_' || c.is_alphabetic());
+    let bare = starts && name.chars().all(|c| c == '_' || c.is_alphanumeric());
+    if bare { name.to_owned() } else { format!("row['{name}']") }
+}
+
+fn in_parentheses(part: &str) -> String {
+    let plain = part.chars().all(|c| c == '_' || c == '.' || c.is_alphanumeric());
+    let is_row = part.starts_with("row[") && part.find(']') == Some(part.len() - 1);
+    let is_text = part.len() > 1 && part.starts_with('\'') && part.rfind('\'') == part[1..].find('\'').map(|at| at + 1);
+    if plain || is_row || is_text { part.to_owned() } else { format!("({part})") }
+}
+
+/// What a constant beside a boolean means.
+fn truth(node: &Node) -> Option<bool> {
+    let text = match node {
+        Node::Constant(Value::Int(n)) => n.to_string(),
+        Node::Constant(Value::Text(text)) => text.to_lowercase(),
+        _ => return None,
+    };
+    if YES.contains(&text.as_str()) {
+        return Some(true);
+    }
+    NO.contains(&text.as_str()).then_some(false)
+}
+
+/// `31/01/2024` as `2024-01-31`, where it is clear which is the day.
+fn turned(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split(['/', '.', '-']).collect();
+    let [a, b, year] = parts[..] else { return None };
+    let (a, b, year): (u8, u8, u16) = (a.parse().ok()?, b.parse().ok()?, year.parse().ok()?);
+    let (day, month) = match (a > 12, b > 12) {
+        (true, false) => (a, b),
+        (false, true) => (b, a),
+        _ if a == b => (a, b),
+        _ => return None,
+    };
+    (day <= 31 && month >= 1 && year >= 1000).then(|| format!("{year}-{month:02}-{day:02}"))
+}
