@@ -219,7 +219,8 @@ mod tests {
         check(&status, "daemon sources mappings crms drift");
         check(
             &status["daemon"],
-            "version state uptime_seconds config_hash config_stale state_bytes disk_full_in_seconds memory_bytes",
+            "version state uptime_seconds config_hash config_stale state_bytes disk_full_in_seconds memory_bytes \
+             reckoned_at",
         );
         check(
             &status["sources"][0],

@@ -50,6 +50,8 @@ pub struct DaemonStatus {
     pub disk_full_in_seconds: Option<u64>,
     /// Resident memory.
     pub memory_bytes: Option<u64>,
+    /// When what waits and what is dead was counted. Where counting takes long it is done less often.
+    pub reckoned_at: Option<Timestamp>,
 }
 
 /// What the daemon does.

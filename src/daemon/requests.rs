@@ -331,15 +331,16 @@ impl<'r> Desk<'r> {
     }
 
     async fn refresh(&mut self) -> Answer<()> {
-        let begun = Instant::now();
+        let (begun, began_at) = (Instant::now(), Timestamp::now());
         if self.reckon_after.is_some_and(|at| begun < at) {
             return Ok(());
         }
         let names: Vec<String> =
             self.crms.iter().filter(|(_, known)| known.is_some()).map(|(name, _)| name.clone()).collect();
+        let mut all = true;
         for crm in names {
             // A delivery that is busy leaves its old figures.
-            let _ = self.ask(&crm, |reply| Command::Refresh { reply }).await;
+            all &= self.ask(&crm, |reply| Command::Refresh { reply }).await.is_ok();
         }
         for (id, config) in self.sources.values() {
             let ours = self.mappings.iter();
@@ -354,6 +355,9 @@ impl<'r> Desk<'r> {
             daemon.config_stale = stale.ok().or(Some(true));
             daemon.state_bytes = Some(bytes);
             daemon.memory_bytes = resident_bytes();
+            if all {
+                daemon.reckoned_at = Some(began_at);
+            }
         });
         let end = Instant::now();
         let took = (end - begun).saturating_sub(CHEAP);

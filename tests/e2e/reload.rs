@@ -117,8 +117,11 @@ async fn a_faulty_configuration_changes_nothing() {
     assert!(!status.success() && said.contains("state_dir of [daemon] can be changed by a restart only"), "{said}");
     world.sql("update account set city = 'Nice' where id = 1");
     world.expect_writes(&["updated Account a1 BillingCity=\"Nice\""]).await;
-    let status = world.get("/v1/status").await.unwrap();
-    assert_eq!(status["daemon"]["config_stale"], true, "{status}");
+    world
+        .until("the files to be found stale", async || {
+            (world.get("/v1/status").await?["daemon"]["config_stale"] == true).then_some(())
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
