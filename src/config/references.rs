@@ -64,7 +64,8 @@ fn same_names_on_one_server(sources: &BTreeMap<String, (Place, Source)>) -> Vec<
     faults
 }
 
-/// Mappings whose required references lead back to themselves: the first record of such a circle can never be created.
+/// Mappings whose required references lead back to themselves: the first record of such a circle can never be created, and
+/// its rows are dead letters.
 fn circles(mappings: &BTreeMap<String, Mapping>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for start in mappings.values() {
@@ -78,9 +79,8 @@ fn circles(mappings: &BTreeMap<String, Mapping>) -> Vec<Fault> {
         } else {
             format!("required references lead in a circle: {} → {}", way.join(" → "), start.name)
         };
-        let hint =
-            "take `required` out of one of them: it is sent without the reference, and again when the other is there";
-        let fault = Fault::error(message).at(&field.place).hint(hint);
+        let hint = "such rows are dead letters; take `required` out of one of them: it is sent without the reference, and again when the other is there";
+        let fault = Fault::warning(message).at(&field.place).hint(hint);
         let next = way.get(1).and_then(|name| mappings.get(*name));
         let closing =
             next.and_then(|next| required(next).find(|(_, parent)| way.contains(parent) || **parent == *start.name));
