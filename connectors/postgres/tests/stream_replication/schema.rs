@@ -35,7 +35,7 @@ async fn pg_20_columns_renamed_dropped_and_added() {
         "end",
         "begin",
         "schema t (id integer, n integer) key id",
-        "full t 2 id='2' n='6'",
+        "partial t 2 id='2' n='6'",
         "end",
         "begin",
         "schema t (id integer, n bigint, name character varying(3)) key id",
