@@ -197,7 +197,7 @@ pub enum Error {
         /// The exact statements, in order.
         statements: Vec<String>,
     },
-    /// The server is older than [`OLDEST_VERSION`](crate::OLDEST_VERSION).
+    /// The server is older than [`OLDEST_VERSION`].
     #[error("PostgreSQL {}.{} is too old: version {} is the oldest that is supported", .version / 10_000, .version % 100, OLDEST_VERSION / 10_000)]
     TooOld {
         /// `server_version_num`.
