@@ -18,6 +18,7 @@
 
 mod ahead;
 mod answers;
+mod aside;
 pub mod commands;
 mod enforce;
 mod engine;

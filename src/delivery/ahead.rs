@@ -18,11 +18,12 @@ use passerelle_state::{
     AcceptedField, Generation, MappingId, Parked, ParkedRow, ParkedWhy, StateError, Store, View, is_there,
 };
 
+use super::aside::delay_micros;
 use super::engine::Engine;
 use super::lane::{Entry, Lane, Origin};
 use super::prepare::{Plan, Then, Verdict, World};
 use super::queue::Queue;
-use super::settle::{After, MOST_ATTEMPTS, Notes, delay_micros};
+use super::settle::{After, MOST_ATTEMPTS, Notes};
 use super::{now_micros, prepare};
 use crate::config::model::OnCollision;
 use crate::mapping::{Desired, Target};

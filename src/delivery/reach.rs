@@ -11,12 +11,13 @@ use passerelle_change::key::printed;
 use passerelle_change::{Seq, WriteOp};
 use passerelle_state::{DeliveryBatch, Durability, Parked, ParkedWhy, RecordId, StateError, Store, View};
 
+use super::aside::NEVER;
 use super::engine::Engine;
 use super::former;
 use super::lane::{Entry, Lane, Origin};
 use super::now_micros;
 use super::prepare::Plan;
-use super::settle::{NEVER, Notes};
+use super::settle::Notes;
 use crate::config::{model, schedule};
 
 /// Records known to be absent from the CRM; beyond that they are asked for again.
