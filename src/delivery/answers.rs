@@ -9,6 +9,7 @@ use passerelle_crm::Moment;
 use passerelle_state::{Hold, MappingId, StateError};
 
 use super::engine::{Engine, LONGEST_WAIT};
+use super::former::of_name;
 use super::lane::Entry;
 use super::now_micros;
 use super::requests::{Answered, Returned, Staged};
@@ -119,16 +120,20 @@ impl Engine<'_> {
             }
             RequestError::Transient { .. } => {
                 self.limiter.served(None, Moment::now());
-                let (mut most, mut alone) = (LONGEST_WAIT, false);
+                let (mut searches, mut alone) = (false, false);
                 if let Some(one) = staged.first() {
                     let object = &one.plan.write.object;
+                    let searched = self.requests.suspicions.is_searching(object);
                     let is_last = self.requests.suspicions.failed(object, staged.len());
                     alone = staged.len() == 1 && (is_last || one.entry.goes_alone());
-                    if self.requests.suspicions.is_searching(object) {
-                        most = SEARCH_WAIT;
-                    }
+                    searches = searched || self.requests.suspicions.is_searching(object);
                 }
-                self.back_off(Duration::from_millis(250), most);
+                if searches {
+                    // These are tries, which say nothing about how long an outage has lasted.
+                    self.not_before = Some(Instant::now() + SEARCH_WAIT.mul_f64(rand::random_range(0.1..1.0)));
+                } else {
+                    self.back_off(Duration::from_millis(250));
+                }
                 if alone {
                     return self.suspect(staged, &text);
                 }
@@ -165,9 +170,9 @@ impl Engine<'_> {
         self.write(&mut notes)
     }
 
-    /// Full jitter below a bound that doubles, up to `most`.
-    fn back_off(&mut self, first: Duration, most: Duration) {
-        let bound = first.saturating_mul(1 << self.failures.min(10)).min(most);
+    /// Full jitter below a bound that doubles.
+    fn back_off(&mut self, first: Duration) {
+        let bound = first.saturating_mul(1 << self.failures.min(10)).min(LONGEST_WAIT);
         self.failures += 1;
         self.not_before = Some(Instant::now() + bound.mul_f64(rand::random_range(0.1..1.0)));
     }
@@ -190,7 +195,10 @@ impl Engine<'_> {
         let busy = self.requests.busy();
         let free: Vec<_> = self.blocked.keys().filter(|id| !busy.contains(id)).copied().collect();
         for id in free {
-            for (mapping, entry) in self.blocked.remove(&id).unwrap_or_default() {
+            let mut entries = self.blocked.remove(&id).unwrap_or_default();
+            // The last one given back is the first to go: a record that was left goes after whoever may join it.
+            entries.sort_by_key(|(_, entry)| of_name(&entry.row_key).is_none());
+            for (mapping, entry) in entries {
                 self.give_back(mapping, entry);
             }
         }

@@ -6,7 +6,8 @@
 //! ([`passerelle_change::key::left_behind`]), and goes as `on_delete` says, behind the guard, once
 //!
 //! - the row's new record is in the CRM, or the row is gone or has no record by its mapping's own rules, and
-//! - no record of ours refers to it any more: some vendors delete children together with their parent.
+//! - no record of ours refers to it any more: some vendors delete children together with their parent, and
+//! - no other row waits for its key, to join it.
 //!
 //! Each step is durable before the next is taken, so a crash goes on where it was. A record that is fed again meanwhile
 //! stays.
@@ -25,6 +26,10 @@ use super::parents::RowName;
 use super::prepare::{Plan, Subject, Then, Verdict, World, on_its_way};
 use super::settle::{After, MOST_ATTEMPTS, Notes, payload};
 use crate::config::model::{Departure, FieldSource, OnKeyChange};
+use crate::mapping::Desired;
+
+/// Rows set aside that are looked at before a record goes: those whose key is taken are due soon, so they stand first.
+const LOOKS: usize = 200;
 
 impl Subject<'_> {
     /// Whether the row leaves its record for a new one, rather than to have it renamed. A renaming in doubt is seen to
@@ -74,7 +79,10 @@ pub(super) fn former(
     if lane.config.observe || !lane.names(row_key) {
         return Ok(Verdict::Park(ParkedWhy::LeftOut));
     }
-    if !is_replaced(world, lane, row_key)? || is_referred_to(world, (lane.id, row_key), &crm_id)? {
+    if !is_replaced(world, lane, row_key)?
+        || is_referred_to(world, (lane.id, row_key), &crm_id)?
+        || is_awaited(world, lane, id)?
+    {
         return Ok(Verdict::Park(ParkedWhy::Left));
     }
     let (op, fields) = match &lane.config.on_delete {
@@ -115,6 +123,22 @@ fn is_replaced(world: &World<'_>, lane: &Lane, row_key: &[u8]) -> Result<bool, S
         return Ok(true);
     };
     Ok(link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.revision()))
+}
+
+/// Whether a row that found the record's key taken is about to join it.
+fn is_awaited(world: &World<'_>, lane: &Lane, id: RecordId) -> Result<bool, StateError> {
+    for ParkedRow { row_key, parked, .. } in world.store.due(lane.id, u64::MAX, LOOKS)? {
+        if parked.why != ParkedWhy::KeyTaken {
+            continue;
+        }
+        let row = world.view.row(lane.table, &row_key)?.filter(|row| is_there(row, lane.truncated));
+        if let Some(Desired::Present(desired)) = row.map(|row| lane.mapping.evaluate(row.cells()))
+            && world.store.record_id(lane.object_id, &desired.key) == id
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a record of ours refers to the one with this id, or may do so: one whose reference is not known, since its turn
