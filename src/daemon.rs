@@ -14,10 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use passerelle_change::ColumnIds;
+use passerelle_change::{Class, ColumnIds};
 use passerelle_crm::limiter::DayRecord;
 use passerelle_crm::{Limiter, Limits, Moment, Salesforce};
-use passerelle_postgres::Class;
 use passerelle_postgres::stream::Progress;
 use passerelle_state::{Gate, MappingId, SourceId, Store};
 use tokio::sync::{mpsc, watch};

@@ -16,11 +16,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use passerelle_change::{ColumnIds, Position};
+use passerelle_change::{Class, ColumnIds, Position};
 use passerelle_postgres::history::{self, History, Kept, Start};
 use passerelle_postgres::replication::{Replication, SlotKind};
 use passerelle_postgres::stream::Progress;
-use passerelle_postgres::{Class, Error, Lsn, Options, publication, sql};
+use passerelle_postgres::{Error, Lsn, Options, publication, sql};
 use passerelle_state::{Checkpoint, Hold, Load, LoadStage, SourceId, StateError, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;

@@ -6,7 +6,7 @@ mod databases;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use passerelle_postgres::preflight;
+use passerelle_change::{self as change, Finding};
 use serde_json::{Value, json};
 
 use super::humane::{counted, tame};
@@ -42,7 +42,7 @@ struct Report {
     name: String,
     /// It answers, and what it says of the mappings stands in the files.
     told_in_files: bool,
-    findings: Vec<preflight::Finding>,
+    findings: Vec<Finding>,
 }
 
 /// What the databases and CRMs said.
@@ -142,7 +142,7 @@ fn any_error(faults: &[Fault]) -> bool {
 
 fn any_finding(reports: &[Report]) -> bool {
     let findings = reports.iter().flat_map(|report| &report.findings);
-    findings.into_iter().any(|finding| finding.severity == preflight::Severity::Fault)
+    findings.into_iter().any(|finding| finding.severity == change::Severity::Fault)
 }
 
 /// Prints what was found: what is wrong with the files goes to stderr, the rest to stdout. `asked` is `None` where nobody
@@ -197,8 +197,8 @@ fn paragraph(what: &str, report: &Report, paint: Paint) -> String {
     let mut text = format!("{what} {name}:\n");
     for finding in &report.findings {
         let (word, tone) = match finding.severity {
-            preflight::Severity::Fault => ("fault", Tone::Bad),
-            preflight::Severity::Warning => ("warning", Tone::Warning),
+            change::Severity::Fault => ("fault", Tone::Bad),
+            change::Severity::Warning => ("warning", Tone::Warning),
         };
         // Writing to a `String` has no error.
         let _ = writeln!(text, "\n  {}: {}", paint.text(tone, word), tame(&finding.title));
@@ -229,8 +229,8 @@ fn document(good: bool, faults: &[Fault], files: &Files, asked: &Asked) -> Value
     let report = |report: &Report| {
         let findings = report.findings.iter().map(|finding| {
             let severity = match finding.severity {
-                preflight::Severity::Fault => "fault",
-                preflight::Severity::Warning => "warning",
+                change::Severity::Fault => "fault",
+                change::Severity::Warning => "warning",
             };
             json!({
                 "severity": severity,
@@ -266,9 +266,9 @@ mod tests {
 
     #[test]
     fn findings_come_with_what_mends_them() {
-        let finding = preflight::Finding {
+        let finding = Finding {
             code: "wal_level",
-            severity: preflight::Severity::Fault,
+            severity: change::Severity::Fault,
             title: "wal_level is replica".to_owned(),
             detail: "logical decoding needs logical".to_owned(),
             remedy: Some("ALTER SYSTEM SET wal_level = 'logical';\nthen restart the server".to_owned()),

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use passerelle_postgres::preflight::{Finding, Severity};
+use passerelle_change::{Finding, Severity};
 use passerelle_postgres::sql;
 
 /// One source and what was found there.

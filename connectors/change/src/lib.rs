@@ -16,6 +16,7 @@ pub mod key;
 pub mod position;
 pub mod record;
 pub mod schema;
+pub mod trouble;
 pub mod value;
 
 pub use batch::{Batch, Event, Op, RowChange, Span};
@@ -24,4 +25,5 @@ pub use key::{KeyBuf, KeyPart};
 pub use position::{Micros, Position, Seq};
 pub use record::{Answer, FieldValue, Outcome, Refusal, RequestError, RetryScope, Usage, Write, WriteOp};
 pub use schema::{Column, ColumnId, ColumnIds, TableId, TableName, TableSchema, Type};
+pub use trouble::{Class, Finding, Severity};
 pub use value::{BadValue, Value};

@@ -1,21 +1,9 @@
 //! What can go wrong with a MySQL or MariaDB source, and who can do something about it. No variant carries a cell's value
 //! or a secret.
 
-use crate::wire::Malformed;
+use passerelle_change::Class;
 
-/// Who can do something about an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Time: back off and connect again.
-    Transient,
-    /// A person: the source stops until then.
-    Operator {
-        /// What to do.
-        hint: String,
-    },
-    /// Nobody while the process runs: what we hold contradicts what the server says.
-    Fatal,
-}
+use crate::wire::Malformed;
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -23,5 +23,5 @@ pub mod types;
 pub mod value;
 pub mod wire;
 
-pub use error::{Class, Error};
+pub use error::Error;
 pub use position::{Gtids, LogPosition};

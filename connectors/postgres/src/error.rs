@@ -7,24 +7,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use passerelle_change::TableName;
+use passerelle_change::{Class, TableName};
 
 use crate::wire::Malformed;
 use crate::{Lsn, OLDEST_VERSION};
-
-/// Who can do something about an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Time: back off and connect again.
-    Transient,
-    /// A person: the source stops until then.
-    Operator {
-        /// What to do.
-        hint: String,
-    },
-    /// Nobody while the process runs: what we hold contradicts what the server says.
-    Fatal,
-}
 
 /// An error as the server reported it, without its detail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]

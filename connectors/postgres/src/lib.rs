@@ -34,6 +34,6 @@ pub mod wire;
 /// what we ask the catalogue, with 11.
 pub const OLDEST_VERSION: u32 = 110_000;
 
-pub use error::{Class, Error, ServerError};
+pub use error::{Error, ServerError};
 pub use lsn::Lsn;
 pub use options::{Options, TlsMode};

@@ -8,7 +8,7 @@ mod observed;
 mod server;
 mod tables;
 
-use passerelle_change::TableName;
+use passerelle_change::{Finding, TableName};
 
 use crate::{Error, Options, sql};
 use observed::Observed;
@@ -22,44 +22,6 @@ pub struct Request<'a> {
     pub publication: &'a str,
     /// Each mapped table with its mapped columns.
     pub tables: &'a [(TableName, Vec<String>)],
-}
-
-/// One thing that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// A word that never changes, for scripts.
-    pub code: &'static str,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is so, in a line.
-    pub title: String,
-    /// What follows from it.
-    pub detail: String,
-    /// What mends it: exact SQL statements, or a line of `pg_hba.conf`.
-    pub remedy: Option<String>,
-}
-
-/// How bad a [`Finding`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The source cannot start, or would lose changes.
-    Fault,
-    /// It can; someone should know.
-    Warning,
-}
-
-impl Finding {
-    fn fault(code: &'static str, title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Fault, title: title.into(), detail: detail.into(), remedy: None }
-    }
-
-    fn warning(code: &'static str, title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::fault(code, title, detail) }
-    }
-
-    fn mended_by(self, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..self }
-    }
 }
 
 /// Checks a source: faults first, in the order in which they are best mended. Changes nothing; empty is ready.

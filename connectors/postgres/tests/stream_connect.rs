@@ -5,8 +5,9 @@
 use std::error::Error as _;
 use std::path::PathBuf;
 
+use passerelle_change::Class;
 use passerelle_postgres::replication::Replication;
-use passerelle_postgres::{Class, Error, Options, TlsMode, tls};
+use passerelle_postgres::{Error, Options, TlsMode, tls};
 use passerelle_test_servers::PgServer;
 use passerelle_test_servers::tls::Certificates;
 

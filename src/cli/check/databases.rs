@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use passerelle_change::TableName;
+use passerelle_change::{Finding, Severity, TableName};
 use passerelle_crm::salesforce::is_api_name;
 use passerelle_postgres::catalog::{self, Catalog};
-use passerelle_postgres::preflight::{Finding, Severity};
 use passerelle_postgres::publication::{self, Publication};
 use passerelle_postgres::{Error, Options, preflight, sql};
 
@@ -47,9 +46,9 @@ async fn of_crm(config: &Config, files: &Files, crm: &Crm, tables: &Tables) -> (
     match online::ask(crm, &objects).await {
         Ok(org) => (report, Some(online::compare(config, files, crm, &org, tables))),
         Err(fault) => {
-            report.findings.push(preflight::Finding {
+            report.findings.push(Finding {
                 code: "crm",
-                severity: preflight::Severity::Fault,
+                severity: Severity::Fault,
                 title: format!("{} could not be asked", crm.url),
                 detail: fault.to_string(),
                 remedy: fault.hint(),

@@ -307,7 +307,7 @@ fn my_47_unknown_events_stop_the_source_by_name() {
         error.to_string(),
         "the log has an unknown event (type 99), which is not known here and may not be skipped"
     );
-    assert!(matches!(error.class(), crate::Class::Operator { .. }));
+    assert!(matches!(error.class(), passerelle_change::Class::Operator { .. }));
     assert_eq!(log.try_event(20, 0, b"x"), Err(Error::TooOld { name: "PRE_GA_WRITE_ROWS" }));
     // Parameters of a statement are no change by themselves.
     assert!(log.try_event(5, 0, &[0; 9]).is_ok());

@@ -1,7 +1,7 @@
 //! Why a connection failed, and the line or statement that mends it. Pure.
 
-use super::Finding;
-use crate::{Class, Error, Options, ServerError, sql};
+use crate::{Error, Options, ServerError, sql};
+use passerelle_change::{Class, Finding};
 
 /// Before version 14 a server keeps new passwords as md5, which the method of our line of `pg_hba.conf` does not take;
 /// while the connection fails, nobody knows its version.

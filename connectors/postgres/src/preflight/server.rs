@@ -1,7 +1,9 @@
 //! Judges the server: version, settings, slots, rights. Pure.
 
+use passerelle_change::Finding;
+
+use super::Request;
 use super::observed::Observed;
-use super::{Finding, Request};
 use crate::history::{Alarm, alarm};
 use crate::{Options, sql};
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use passerelle_change::TableName;
+use passerelle_change::{Class, Finding, TableName};
 
+use super::Request;
 use super::observed::{Observed, Rights};
-use super::{Finding, Request};
 use crate::catalog::{Generated, Persistence, TableFacts, TableKind};
 use crate::publication::{self, Wanted};
-use crate::{Class, Error, Options, sql};
+use crate::{Error, Options, sql};
 
 /// A column's name further away than this is no misspelling.
 const NEAR: f64 = 0.7;

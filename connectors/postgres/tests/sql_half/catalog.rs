@@ -1,6 +1,6 @@
-use passerelle_change::{ColumnIds, TableId, Type};
+use passerelle_change::{Class, ColumnIds, TableId, Type};
+use passerelle_postgres::Error;
 use passerelle_postgres::catalog::{self, Generated, Persistence, ReplicaIdentity, TableKind};
-use passerelle_postgres::{Class, Error};
 use passerelle_test_servers::PgServer;
 
 use crate::rig::{Rig, name, strings};

@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
+use passerelle_change::Class;
+use passerelle_postgres::Error;
 use passerelle_postgres::publication::{Wanted, current, ensure};
-use passerelle_postgres::{Class, Error};
 
 use crate::rig::{Rig, name, strings};
 

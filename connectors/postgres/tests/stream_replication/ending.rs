@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use passerelle_change::Class;
 use passerelle_postgres::replication::{Replication, SlotKind};
-use passerelle_postgres::{Class, Error, Lsn};
+use passerelle_postgres::{Error, Lsn};
 use passerelle_test_servers::{PgServer, StopMode};
 
 use crate::rig::{PUBLICATION, Rig, SLOT, options, within};
