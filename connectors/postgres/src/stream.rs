@@ -90,6 +90,15 @@ enum Stop {
     Yes,
 }
 
+/// How far what is in the buffer was decoded.
+#[derive(PartialEq, Eq)]
+enum Decoded {
+    /// As far as it is whole.
+    All,
+    /// Until the batch was full.
+    UntilFull,
+}
+
 struct Reader {
     connection: Connection,
     slot: String,
@@ -125,10 +134,14 @@ impl Reader {
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
         loop {
-            self.decode()?;
+            let decoded = self.decode()?;
             self.send_due_status().await?;
             if let Stop::Yes = self.hand_on(out) {
                 return Ok(());
+            }
+            if decoded == Decoded::UntilFull && self.batch.is_empty() {
+                // What is left may be the end of all there is: nothing else would bring us back to it.
+                continue;
             }
             let has_room = self.batch.size_bytes() < BATCH_BYTES;
             if !has_room {
@@ -216,7 +229,7 @@ impl Reader {
     }
 
     /// Decodes what is whole in the buffer, as far as the batch has room.
-    fn decode(&mut self) -> Result<(), Error> {
+    fn decode(&mut self) -> Result<Decoded, Error> {
         let mut done = 0;
         let mut sent_at = None;
         let rows = self.batch.rows();
@@ -263,7 +276,7 @@ impl Reader {
         if inbound.capacity() > KEPT_BUFFER_BYTES && inbound.len() < GULP_BYTES {
             *inbound = BytesMut::from(&inbound[..]);
         }
-        Ok(())
+        Ok(if self.batch.size_bytes() < BATCH_BYTES { Decoded::All } else { Decoded::UntilFull })
     }
 
     /// The end in good order (PG-41): what is in flight settles, the server hears of it, and both sides end the copy.

@@ -151,6 +151,18 @@ async fn receives_in_parts(rig: &Rig) {
     tail.stop().await.unwrap();
 }
 
+/// What a full batch leaves in the buffer is decoded though nothing else comes: not only at the next status.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_lone_large_transaction_waits_for_nothing() {
+    let rig = Rig::new("create table t (id int primary key)", &["t id id"]).await;
+    let mut tail = rig.tail().await;
+    rig.sql("insert into t select generate_series(1, 100000)");
+    let end = tokio::time::timeout(Duration::from_secs(5), tail.transactions(1)).await;
+    let (lines, _) = end.expect("its end before a status is due");
+    assert!(lines.len() > 100_000);
+    tail.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pg_13_a_publication_that_is_not_there_is_named() {
     let rig = Rig::new("create table t (id int primary key)", &["t id id"]).await;
