@@ -17,7 +17,6 @@ use jiff::Timestamp;
 use passerelle_change::{Class, ColumnIds};
 use passerelle_crm::limiter::DayRecord;
 use passerelle_crm::{Limiter, Limits, Moment, Salesforce};
-use passerelle_postgres::stream::Progress;
 use passerelle_state::{Gate, MappingId, SourceId, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -182,7 +181,7 @@ async fn pipelines(
                 Ok(None) => {}
                 Err(SetupFault::Mappings(faults)) => break Err(source_faults(faults, loaded.files.clone()).into()),
                 Err(SetupFault::State(error)) => break Err(error.into()),
-                Err(SetupFault::Postgres(error)) => break Err(error.into()),
+                Err(SetupFault::Database(error)) => break Err(error.into()),
             },
             Some(ended) = sources.join_next() => if let Err(error) = ended? { break Err(error) },
             Some(ended) = deliveries.join_next() => if let Err(error) = ended? { break Err(error) },
@@ -222,11 +221,11 @@ async fn set_up(
     loop {
         match source::prepare(&config, id, &mappings, &shared.store, &shared.ids).await {
             Ok((tables, compiled)) => return start(&shared, config, id, Arc::new(tables), compiled).map(Some),
-            Err(SetupFault::Postgres(error)) => {
+            Err(SetupFault::Database(error)) => {
                 let (state, next) = match error.class() {
                     Class::Transient => (SourceState::Retrying, None),
                     Class::Operator { hint } => (SourceState::Stopped, Some(hint)),
-                    Class::Fatal => return Err(SetupFault::Postgres(error)),
+                    Class::Fatal => return Err(SetupFault::Database(error)),
                 };
                 let text = chain(&error);
                 let kept = source::prepare_remembered(&config, id, &mappings, &shared.store, &shared.ids)?;
@@ -236,7 +235,7 @@ async fn set_up(
                 }
                 tracing::warn!(source = %config.name, error = %text, "the source can't be set up yet");
                 shared.board.source(&config.name, |source| {
-                    source.kind = "postgres".into();
+                    source.kind = config.kind.word().into();
                     source.state = state;
                     source.reason = Some(text);
                     source.next_command = next;
@@ -296,7 +295,6 @@ fn start(
         board: Arc::clone(&shared.board),
         capture: input,
         durable: durable.clone(),
-        progress: Arc::new(Progress::default()),
         wanted: Arc::clone(&wanted),
         disk_budget_bytes: shared.daemon.disk_budget_bytes,
         cancel: shared.stop.clone(),
@@ -392,7 +390,7 @@ fn delivery(
         gate: Arc::clone(&source.gate),
         durable: source.durable.clone(),
         wanted: Arc::clone(&source.wanted),
-        has_passed: source::has_passed,
+        has_passed: source::has_passed(&source.config),
     });
     let configs = mappings.iter().map(|(_, mapping)| &*mapping.config);
     Ok(Delivery {

@@ -8,13 +8,12 @@ mod evaluate;
 mod rows;
 
 use passerelle_change::{FieldValue, Refusal, Value};
-use passerelle_postgres::{Error, catalog, sql};
 
 use crate::config::Config;
 use crate::config::model::{self, FieldSource};
 use crate::mapping::{Mapping, MappingFault, Step};
 use crate::online::tables::{Tables, columns};
-use crate::source;
+use crate::source::Error;
 use rows::{Reader, RowText, Shape};
 
 /// Rows that are looked at to find some that the mapping does not filter out.
@@ -151,9 +150,12 @@ pub enum PreviewError {
     /// The mapping does not fit its table.
     #[error("the mapping does not fit its table")]
     Mapping(Vec<MappingFault>),
+    /// Rows of the table can't be told apart.
+    #[error("{0}")]
+    NoRowKey(String),
     /// The database.
     #[error(transparent)]
-    Postgres(#[from] Error),
+    Database(#[from] Error),
 }
 
 /// A mapping ready to be evaluated.
@@ -171,23 +173,19 @@ pub async fn preview(
     mapping: &model::Mapping,
     which: Which<'_>,
 ) -> Result<Preview, PreviewError> {
-    let mut options = source::options(source);
-    "passerelle preview".clone_into(&mut options.application_name);
-    let client = sql::connect(&options).await?;
     let of_source = config.mappings.values().filter(|other| other.source == source.name);
     let names: Vec<_> = of_source.map(|other| other.table.clone()).collect();
-    let version = catalog::server_version(&client).await?;
+    let (reader, known) = Reader::open(source, &names).await?;
     let mut tables = Tables::default();
-    tables.add(&source.name, catalog::read(&client, &names).await?);
-    let reader = Reader::new(client).await?;
-    let ready = ready(config, &tables, source, mapping, version)?;
+    tables.add(&source.name, known);
+    let ready = ready(config, &tables, source, mapping, &reader)?;
     let (found, left_out, more) = match which {
         Which::Key(key) => (vec![by_key(&reader, &ready, key).await?], 0, false),
         Which::First(limit) => first(&reader, &ready, limit).await?,
     };
     let mut rows = Vec::with_capacity(found.len());
     for row in &found {
-        let parents = parents(config, &tables, source, &reader, &ready, row, version).await?;
+        let parents = parents(config, &tables, source, &reader, &ready, row).await?;
         rows.push(evaluate::view(config, &ready, row, &parents));
     }
     Ok(Preview { rows, left_out, more })
@@ -198,7 +196,7 @@ fn ready<'c>(
     tables: &Tables,
     source: &'c model::Source,
     mapping: &'c model::Mapping,
-    version: u32,
+    reader: &Reader,
 ) -> Result<Ready<'c>, PreviewError> {
     let no_table = || PreviewError::NoTable(mapping.table.to_string());
     let facts = tables.table(mapping).ok_or_else(no_table)?;
@@ -206,7 +204,7 @@ fn ready<'c>(
     let compiled =
         Mapping::compile(mapping, &columns(facts), &parent, &source.time_zone).map_err(PreviewError::Mapping)?;
     let used: Vec<String> = compiled.columns().map(str::to_owned).collect();
-    let shape = Shape::new(facts, &used, version)?;
+    let shape = Shape::new(facts, &used, |column| reader.is_streamed(column)).map_err(PreviewError::NoRowKey)?;
     Ok(Ready { config: mapping, compiled, shape, time_zone: &source.time_zone })
 }
 
@@ -255,7 +253,6 @@ async fn parents(
     reader: &Reader,
     child: &Ready<'_>,
     row: &RowText,
-    version: u32,
 ) -> Result<Parents, PreviewError> {
     let mut found = Parents::new();
     for (index, row_key) in evaluate::references(child, row) {
@@ -266,14 +263,16 @@ async fn parents(
         let Some(mapping) = config.mappings.get(mapping) else { continue };
         found.push((
             index,
-            match ready(config, tables, source, mapping, version) {
+            match ready(config, tables, source, mapping, reader) {
                 Ok(parent) => match reader.by_key(&parent.shape, &row_key).await? {
                     Some(row) => evaluate::record_of(&parent, &row),
                     None => Err(format!("there is no such row in {}", mapping.table)),
                 },
                 Err(PreviewError::Mapping(_)) => Err(format!("mapping {} has faults", mapping.name)),
                 Err(PreviewError::NoTable(table)) => Err(format!("there is no table {table}")),
-                Err(other @ (PreviewError::NoRow { .. } | PreviewError::Postgres(_))) => return Err(other),
+                Err(other @ (PreviewError::NoRow { .. } | PreviewError::NoRowKey(_) | PreviewError::Database(_))) => {
+                    return Err(other);
+                }
             },
         ));
     }

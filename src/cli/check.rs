@@ -91,7 +91,7 @@ pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<(), Failure> {
 fn write_files(global: &Global, args: &CheckArgs, config: &Config, asked: &Asked) -> Result<(), Failure> {
     if let Some(file) = &args.sql_for_dba {
         let part = |(report, source): (&Report, &config::model::Source)| {
-            let at = format!("{}, database {}", source::options(source).address(), source.database);
+            let at = format!("{}, database {}", source::address(source), source.database);
             (report.name.clone(), at)
         };
         let heads: Vec<_> = asked.sources.iter().zip(config.sources.values()).map(part).collect();

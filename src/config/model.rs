@@ -51,7 +51,7 @@ pub struct Place {
 pub struct Source {
     /// Its name.
     pub name: String,
-    /// Which database.
+    /// Which kind of database, with what is set of it alone.
     pub kind: SourceKind,
     /// Host name, address, or the folder of a Unix socket.
     pub host: String,
@@ -71,21 +71,35 @@ pub struct Source {
     pub tls_cert: Option<PathBuf>,
     /// PEM file of its key.
     pub tls_key: Option<PathBuf>,
-    /// PostgreSQL: replication slot. Default `passerelle_<source>`.
-    pub slot: String,
-    /// PostgreSQL: publication. Default `passerelle_<source>`.
-    pub publication: String,
     /// Zone in which naive times are read, an IANA name. Default `UTC`.
     pub time_zone: String,
     /// What the names of its tables begin with: mappings leave it out. Empty when nothing is said.
     pub prefix: String,
 }
 
-/// `kind` of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `kind` of a source, and the settings that only this kind has.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceKind {
     /// PostgreSQL 11 and later.
-    Postgres,
+    Postgres(Postgres),
+}
+
+/// Settings of PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postgres {
+    /// Replication slot. Default `passerelle_<source>`.
+    pub slot: String,
+    /// Publication. Default `passerelle_<source>`.
+    pub publication: String,
+}
+
+impl SourceKind {
+    /// As it is written.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgres",
+        }
+    }
 }
 
 /// `tls` of a source, as libpq's sslmode.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::files::Files;
-use super::model::{Crm, Delivery, Field, FieldSource, Mapping, Place, Source};
+use super::model::{Crm, Delivery, Field, FieldSource, Mapping, Place, Source, SourceKind};
 
 /// References between mappings, and sources that would take each other's slot.
 pub(super) fn check(
@@ -43,20 +43,18 @@ fn same_names_on_one_server(sources: &BTreeMap<String, (Place, Source)>) -> Vec<
     let mut faults = Vec::new();
     for (index, (place, source)) in all.iter().enumerate() {
         for (first_place, first) in &all[..index] {
-            let same_server = (&source.host, source.port) == (&first.host, first.port);
-            if same_server && source.slot == first.slot {
-                let message = format!(
-                    "[source.{}] and [source.{}] use the same slot `{}` on one server",
-                    first.name, source.name, source.slot
-                );
-                let hint = format!("give one of them another: slot = \"{}_2\"", source.slot);
+            if (&source.host, source.port) != (&first.host, first.port) {
+                continue;
+            }
+            let (SourceKind::Postgres(ours), SourceKind::Postgres(theirs)) = (&source.kind, &first.kind);
+            let of = format!("[source.{}] and [source.{}] use the same", first.name, source.name);
+            if ours.slot == theirs.slot {
+                let message = format!("{of} slot `{}` on one server", ours.slot);
+                let hint = format!("give one of them another: slot = \"{}_2\"", ours.slot);
                 faults.push(Fault::error(message).at(place).also(first_place, "the other").hint(hint));
-            } else if same_server && source.database == first.database && source.publication == first.publication {
-                let message = format!(
-                    "[source.{}] and [source.{}] use the same publication `{}`",
-                    first.name, source.name, source.publication
-                );
-                let hint = format!("give one of them another: publication = \"{}_2\"", source.publication);
+            } else if source.database == first.database && ours.publication == theirs.publication {
+                let message = format!("{of} publication `{}`", ours.publication);
+                let hint = format!("give one of them another: publication = \"{}_2\"", ours.publication);
                 faults.push(Fault::error(message).at(place).also(first_place, "the other").hint(hint));
             }
         }

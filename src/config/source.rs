@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::keys::{Form, Key, Keys, PATH, TEXT, Words, text};
-use super::model::{Source, SourceKind, Tls};
+use super::model::{Postgres, Source, SourceKind, Tls};
 use super::nearest::nearest;
 use super::secret;
 use super::section::{Found, Section};
@@ -13,8 +13,14 @@ use super::section::{Found, Section};
 /// The longest name PostgreSQL keeps, in bytes.
 const LONGEST_IDENTIFIER: usize = 63;
 
-static KINDS: Words<SourceKind> =
-    Words { words: &[("postgres", SourceKind::Postgres)], later: &["mysql", "mariadb", "files", "sqlserver"] };
+/// Which kind of database.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Postgres,
+}
+
+static KINDS: Words<Kind> =
+    Words { words: &[("postgres", Kind::Postgres)], later: &["mysql", "mariadb", "files", "sqlserver"] };
 
 static TLS: Words<Tls> = Words::new(&[
     ("disable", Tls::Disable),
@@ -109,9 +115,15 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
             "set tls = \"verify-full\"",
         );
     }
+    let kind = match kind? {
+        Kind::Postgres => SourceKind::Postgres(Postgres {
+            slot: slot?.unwrap_or_else(|| default_name(name)),
+            publication: publication?.unwrap_or_else(|| default_name(name)),
+        }),
+    };
     let source = Source {
         name: name.to_owned(),
-        kind: kind?,
+        kind,
         host: host?,
         port: port?,
         database: database?,
@@ -121,8 +133,6 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
         tls_ca: tls_ca?,
         tls_cert: tls_cert?,
         tls_key: tls_key?,
-        slot: slot?.unwrap_or_else(|| default_name(name)),
-        publication: publication?.unwrap_or_else(|| default_name(name)),
         time_zone: time_zone?,
         prefix: prefix?.unwrap_or_default(),
     };

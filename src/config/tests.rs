@@ -14,7 +14,8 @@ use passerelle_change::FieldValue;
 use secrecy::ExposeSecret;
 
 use super::model::{
-    Auth, Canary, Check, Delivery, Departure, FieldSource, MapOther, Missing, OnBad, OnKeyChange, Standard, Tls,
+    Auth, Canary, Check, Delivery, Departure, FieldSource, MapOther, Missing, OnBad, OnKeyChange, Postgres, SourceKind,
+    Standard, Tls,
 };
 use super::{Fault, Faults, Files, Loaded, example, load, parse};
 
@@ -120,7 +121,8 @@ fn defaults_are_filled_in() {
     assert_eq!(config.daemon.disk_budget_bytes, 20 << 30);
     let source = &config.sources["erp"];
     assert_eq!((source.port, source.tls, source.time_zone.as_str()), (5432, Tls::VerifyFull, "UTC"));
-    assert_eq!((source.slot.as_str(), source.publication.as_str()), ("passerelle_erp", "passerelle_erp"));
+    let (slot, publication) = ("passerelle_erp".to_owned(), "passerelle_erp".to_owned());
+    assert_eq!(source.kind, SourceKind::Postgres(Postgres { slot, publication }));
     assert_eq!(source.password.as_ref().unwrap().expose_secret(), "correct horse");
     let crm = &config.crms["sales"];
     assert_eq!((crm.limits.concurrent, crm.limits.per_day), (Some(8), None));
@@ -140,8 +142,9 @@ fn every_key_is_read() {
     let config = loaded.config;
     assert_eq!(config.daemon.http.unwrap().port(), 9187);
     let source = &config.sources["shop"];
+    let SourceKind::Postgres(postgres) = &source.kind;
     assert_eq!(
-        (source.host.as_str(), source.tls, source.slot.as_str()),
+        (source.host.as_str(), source.tls, postgres.slot.as_str()),
         ("/run/postgresql", Tls::Disable, "shop_slot")
     );
     let crm = &config.crms["west"];

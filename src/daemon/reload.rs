@@ -61,7 +61,7 @@ pub(super) async fn read(shared: &Shared, path: &Path, current: Current<'_>) -> 
             Err(SetupFault::Mappings(faults)) => {
                 return Err(faulty(source_faults(faults, loaded.files)));
             }
-            Err(SetupFault::Postgres(error)) => {
+            Err(SetupFault::Database(error)) => {
                 let text = format!("source {} can't be asked whether the mappings fit: {}", source.name, chain(&error));
                 return Err(CommandError::new(CommandFault::Unavailable, text).hint("nothing was changed"));
             }
@@ -170,7 +170,7 @@ fn departure(departure: &model::Departure, guard: &dyn Fn() -> String) -> String
 
 /// Columns that have to be read from the database first.
 fn new_columns(shared: &Shared, tables: &Tables, ready: &CompiledMapping) -> Result<Option<String>, CommandError> {
-    let Some(table) = tables.all.iter().find(|table| table.id == ready.table) else { return Ok(None) };
+    let Some(table) = tables.table(ready.table) else { return Ok(None) };
     let load = shared.store.load(table.id)?;
     let is_known = |id: u32| {
         load.as_ref().is_some_and(|load| matches!(load.stage, LoadStage::Loaded { .. }) && load.columns.contains(&id))

@@ -3,27 +3,27 @@
 use std::collections::BTreeMap;
 
 use passerelle_change::{Column, ColumnId};
-use passerelle_postgres::catalog::{self, Catalog, TableFacts};
 
 use crate::config::Config;
 use crate::config::model::Mapping;
 use crate::mapping::ParentInfo;
+use crate::source::table::{ColumnFacts, TableFacts};
 
 /// The catalogues that could be read.
 #[derive(Debug, Default)]
 pub struct Tables {
-    catalogs: BTreeMap<String, Catalog>,
+    by_source: BTreeMap<String, Vec<TableFacts>>,
 }
 
 impl Tables {
     /// Keeps what was read of a source.
-    pub fn add(&mut self, source: &str, catalog: Catalog) {
-        self.catalogs.insert(source.to_owned(), catalog);
+    pub fn add(&mut self, source: &str, tables: Vec<TableFacts>) {
+        self.by_source.insert(source.to_owned(), tables);
     }
 
     /// The table of a mapping; `None` where it is not there, or its source could not be asked.
     pub fn table(&self, mapping: &Mapping) -> Option<&TableFacts> {
-        self.catalogs.get(&mapping.source)?.table(&mapping.table).ok()
+        self.by_source.get(&mapping.source)?.iter().find(|table| table.name == mapping.table)
     }
 
     /// The columns of a mapping's table.
@@ -35,16 +35,14 @@ impl Tables {
     pub fn parent(&self, config: &Config, name: &str) -> Option<ParentInfo> {
         let number = config.mappings.keys().position(|known| known.as_str() == name)?;
         let mapping = config.mappings.get(name)?;
-        let table = self.table(mapping)?;
-        let key = table.row_key().ok()?.iter();
-        let key = key.filter_map(|name| Some((name.clone(), table.column(name).ok()?.ty.clone()))).collect();
+        let key = self.table(mapping)?.typed_key()?;
         Some(ParentInfo { mapping: number, key, key_field: mapping.key_field.clone() })
     }
 }
 
 /// A table's columns as the mapping language knows them, numbered by their place: other numbers matter to the state alone.
 pub fn columns(table: &TableFacts) -> Vec<Column> {
-    let column = |(number, column): (usize, &catalog::ColumnFacts)| Column {
+    let column = |(number, column): (usize, &ColumnFacts)| Column {
         id: ColumnId(number as u32),
         name: column.name.clone(),
         ty: column.ty.clone(),

@@ -1,25 +1,20 @@
 //! Reads single rows as the stream would tell them.
-//!
-//! By simple queries: they answer with the text of the same output functions that the stream and COPY use, under the
-//! settings that every connection of ours pins.
 
-use passerelle_change::{CellsBuf, Column, ColumnId, Type};
-use passerelle_postgres::catalog::{Generated, TableFacts, TableKind};
-use passerelle_postgres::publication::GENERATED_COLUMNS;
-use passerelle_postgres::{Error, sql};
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+mod postgres;
 
+use passerelle_change::{CellsBuf, Column, ColumnId, TableName, Type};
+
+use crate::config::model::{Source, SourceKind};
 use crate::online::tables;
-
-/// Rows of one fetch of a scan.
-const FETCHED: usize = 50;
+use crate::source::Error;
+use crate::source::table::{ColumnFacts, TableFacts};
 
 /// What is read of a table: the columns that a mapping uses, and its row key.
 #[derive(Debug)]
 pub(super) struct Shape {
+    table: TableName,
     columns: Vec<(ColumnId, String, Type)>,
     key: Vec<String>,
-    from: String,
     typed: Vec<Column>,
 }
 
@@ -30,24 +25,28 @@ pub(super) struct RowText {
     pub(super) cells: CellsBuf,
 }
 
+/// A connection that can only read.
+pub(super) enum Reader {
+    Postgres(postgres::Reader),
+}
+
 impl Shape {
-    /// Of the used columns and the key; columns that this server's stream never carries are left out, and so absent.
-    pub(super) fn new(facts: &TableFacts, used: &[String], version: u32) -> Result<Self, Error> {
-        let key = facts.row_key()?.to_vec();
-        let streamed = |generated: Generated| match generated {
-            Generated::No => true,
-            Generated::Stored => version >= GENERATED_COLUMNS,
-            Generated::Virtual => false,
-        };
-        let columns = facts.columns.iter().enumerate().filter(|(_, column)| {
-            (used.contains(&column.name) || key.contains(&column.name)) && streamed(column.generated)
-        });
+    /// Of the used columns and the key; columns that this server's stream never carries are left out, and so absent. Why
+    /// not, where the table has no row key.
+    pub(super) fn new(
+        facts: &TableFacts,
+        used: &[String],
+        is_streamed: impl Fn(&ColumnFacts) -> bool,
+    ) -> Result<Self, String> {
+        let key = facts.row_key.clone()?;
+        let columns =
+            facts.columns.iter().enumerate().filter(|(_, column)| {
+                (used.contains(&column.name) || key.contains(&column.name)) && is_streamed(column)
+            });
         // Numbered as `tables::columns` does.
         let columns =
             columns.map(|(at, column)| (ColumnId(at as u32), column.name.clone(), column.ty.clone())).collect();
-        let only = if matches!(facts.kind, TableKind::Ordinary) { "ONLY " } else { "" };
-        let typed = tables::columns(facts);
-        Ok(Self { columns, key, from: format!("{only}{}", sql::table(&facts.name)), typed })
+        Ok(Self { table: facts.name.clone(), columns, key, typed: tables::columns(facts) })
     }
 
     /// How many columns the row key has.
@@ -70,34 +69,37 @@ impl Shape {
         &self.typed
     }
 
-    fn select(&self) -> String {
-        let names: Vec<String> = self.columns.iter().map(|(_, name, _)| name.clone()).collect();
-        format!("SELECT {} FROM {}", sql::identifiers(&names), self.from)
-    }
-
-    fn row(&self, row: &SimpleQueryRow) -> Result<RowText, Error> {
+    /// A row by the texts of the columns that are read; `None` is null.
+    fn row(&self, texts: &[Option<&str>]) -> RowText {
         let mut cells = CellsBuf::new();
-        let mut texts = Vec::with_capacity(self.columns.len());
-        for (at, (id, name, _)) in self.columns.iter().enumerate() {
-            let text = row.try_get(at)?;
+        let named = || self.columns.iter().zip(texts);
+        for ((id, ..), text) in named() {
             cells.push(*id, text.map(str::as_bytes));
-            texts.push((name, text.unwrap_or_default()));
         }
-        let part = |name: &String| texts.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
-        Ok(RowText { key: self.key.iter().map(part).collect::<Vec<_>>().join(","), cells })
+        let part = |key: &String| {
+            let found = named().find(|((_, name, _), _)| name == key);
+            found.and_then(|(_, text)| *text).unwrap_or_default()
+        };
+        RowText { key: self.key.iter().map(part).collect::<Vec<_>>().join(","), cells }
     }
-}
-
-/// A connection that can only read.
-pub(super) struct Reader {
-    client: Client,
 }
 
 impl Reader {
-    pub(super) async fn new(client: Client) -> Result<Self, Error> {
-        // Rows that a policy hides would be missing without a word: rather an error.
-        client.batch_execute("SET default_transaction_read_only = on; SET row_security = off").await?;
-        Ok(Self { client })
+    /// Connects, and asks for the tables of these names.
+    pub(super) async fn open(source: &Source, names: &[TableName]) -> Result<(Self, Vec<TableFacts>), Error> {
+        match &source.kind {
+            SourceKind::Postgres(_) => {
+                let (reader, tables) = postgres::Reader::open(source, names).await?;
+                Ok((Self::Postgres(reader), tables))
+            }
+        }
+    }
+
+    /// Whether this server's stream carries the column.
+    pub(super) fn is_streamed(&self, column: &ColumnFacts) -> bool {
+        match self {
+            Self::Postgres(reader) => reader.is_streamed(column),
+        }
     }
 
     /// The row with this key; `None` also where the parts are no values of the key's columns.
@@ -105,23 +107,20 @@ impl Reader {
         if parts.len() != shape.key.len() {
             return Ok(None);
         }
-        let is = |(name, part): (&String, &String)| format!("{} = {}", sql::identifier(name), sql::literal(part));
-        let condition = shape.key.iter().zip(parts).map(is).collect::<Vec<_>>().join(" AND ");
-        self.one(shape, &condition).await
+        let values: Vec<(&str, &str)> =
+            shape.key.iter().map(String::as_str).zip(parts.iter().map(String::as_str)).collect();
+        self.one(shape, &values).await
     }
 
     /// A row with this value in a column.
     pub(super) async fn by_column(&self, shape: &Shape, column: &str, value: &str) -> Result<Option<RowText>, Error> {
-        self.one(shape, &format!("{} = {}", sql::identifier(column), sql::literal(value))).await
+        self.one(shape, &[(column, value)]).await
     }
 
-    async fn one(&self, shape: &Shape, condition: &str) -> Result<Option<RowText>, Error> {
-        let query = format!("{} WHERE {condition} LIMIT 1", shape.select());
-        match self.client.simple_query(&query).await {
-            Ok(messages) => rows(&messages).next().map(|row| shape.row(row)).transpose(),
-            // Class 22: the text is no value of the column's type, so that no row can have it.
-            Err(fault) if fault.code().is_some_and(|code| code.code().starts_with("22")) => Ok(None),
-            Err(fault) => Err(fault.into()),
+    /// A row with these values in these columns.
+    async fn one(&self, shape: &Shape, values: &[(&str, &str)]) -> Result<Option<RowText>, Error> {
+        match self {
+            Self::Postgres(reader) => reader.one(shape, values).await,
         }
     }
 
@@ -130,33 +129,10 @@ impl Reader {
         &self,
         shape: &Shape,
         most: usize,
-        mut take: impl FnMut(RowText) -> bool,
+        take: impl FnMut(RowText) -> bool,
     ) -> Result<bool, Error> {
-        let order = sql::identifiers(&shape.key);
-        let open = format!("BEGIN; DECLARE preview NO SCROLL CURSOR FOR {} ORDER BY {order}", shape.select());
-        self.client.batch_execute(&open).await?;
-        let mut seen = 0;
-        loop {
-            let messages = self.client.simple_query(&format!("FETCH {FETCHED} FROM preview")).await?;
-            let fetched: Vec<&SimpleQueryRow> = rows(&messages).collect();
-            for (at, row) in fetched.iter().enumerate() {
-                seen += 1;
-                if !take(shape.row(row)?) || seen >= most {
-                    self.client.batch_execute("ROLLBACK").await?;
-                    return Ok(at + 1 < fetched.len() || fetched.len() == FETCHED);
-                }
-            }
-            if fetched.len() < FETCHED {
-                self.client.batch_execute("ROLLBACK").await?;
-                return Ok(false);
-            }
+        match self {
+            Self::Postgres(reader) => reader.scan(shape, most, take).await,
         }
     }
-}
-
-fn rows(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = &SimpleQueryRow> {
-    messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    })
 }

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use passerelle_change::{Batch, Position};
-use passerelle_postgres::snapshot::{Reader, Rows};
-use passerelle_postgres::{Error, Options};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::database::{Error, Rows};
 use super::setup::{Table, Tables};
-use super::{Source, chain, has_passed, options};
+use super::{Source, chain, has_passed};
 use crate::capture::{Durable, Input};
 use crate::wanted::Wanted;
 
@@ -30,11 +29,11 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Fetches what is asked for, until the daemon stops.
 pub(super) struct Fetching {
     source: String,
-    options: Options,
     wanted: Arc<Wanted>,
     tables: Arc<Tables>,
     capture: mpsc::Sender<Input>,
     durable: watch::Receiver<Durable>,
+    has_passed: fn(&Position, &Position) -> bool,
     cancel: CancellationToken,
 }
 
@@ -42,11 +41,11 @@ impl Fetching {
     pub(super) fn of(source: &Source) -> Self {
         Self {
             source: source.config.name.clone(),
-            options: options(&source.config),
             wanted: Arc::clone(&source.wanted),
             tables: Arc::clone(&source.tables),
             capture: source.capture.clone(),
             durable: source.durable.clone(),
+            has_passed: has_passed(&source.config),
             cancel: source.cancel.clone(),
         }
     }
@@ -61,7 +60,7 @@ impl Fetching {
         loop {
             let (table, keys) = self.wanted.take(ROWS).await;
             let tables = Arc::clone(&self.tables);
-            let Some(table) = tables.all.iter().find(|known| known.id == table) else { continue };
+            let Some(table) = tables.table(table) else { continue };
             match self.fetch(table, &keys).await {
                 Ok(rows) => {
                     tracing::debug!(source = %self.source, table = %table.facts.name, asked = keys.len(), rows, "fetched rows by their keys");
@@ -77,6 +76,7 @@ impl Fetching {
 
     async fn fetch(&mut self, table: &Table, keys: &[Vec<u8>]) -> Result<usize, Error> {
         let (batches, high) = self.read(table, keys).await?;
+        let has_passed = self.has_passed;
         let passed = |durable: &Durable| {
             let reached = [durable.position.as_ref(), durable.acknowledged.as_ref()];
             reached.iter().flatten().any(|at| has_passed(at, &high))
@@ -92,10 +92,11 @@ impl Fetching {
 
     /// The rows, and a position by which the log has told all that they hold.
     async fn read(&self, table: &Table, keys: &[Vec<u8>]) -> Result<(Vec<Batch>, Position), Error> {
-        let reader = Reader::open(&self.options, None).await?;
+        let database = &self.tables.database;
+        let mut reader = database.reader().await?;
         let (send, mut inbox) = mpsc::channel(1);
         let copied = async {
-            let copied = reader.copy(&table.facts, &table.schema, Rows::Of(keys), &send, &self.cancel).await;
+            let copied = reader.copy(table, Rows::Of(keys), &send, &self.cancel).await;
             drop(send);
             copied
         };
@@ -112,9 +113,9 @@ impl Fetching {
         let reader = match copied {
             Ok(_) => reader,
             // Enough for now. Its connection is in the middle of an answer; another sees no less.
-            Err(Error::Cancelled) => Reader::open(&self.options, None).await?,
+            Err(Error::Cancelled) => database.reader().await?,
             Err(error) => return Err(error),
         };
-        Ok((batches, reader.seen_up_to().await?.position()))
+        Ok((batches, reader.seen_up_to().await?))
     }
 }

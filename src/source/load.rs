@@ -3,101 +3,173 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_change::{Batch, Position, TableId, TableSchema};
-use passerelle_postgres::catalog::TableFacts;
-use passerelle_postgres::snapshot::{Reader, Rows};
-use passerelle_postgres::{Error, Options};
-use passerelle_state::{Load, LoadStage};
+use passerelle_change::{Batch, Micros, Position, TableId};
+use passerelle_state::{Checkpoint, Load, LoadStage, StateError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Source, chain, setup};
+use super::database::{Error, Reader, Rows};
+use super::setup::{Table, Tables};
+use super::table::TableFacts;
+use super::{Ended, Source, SourceError, chain};
 use crate::capture::Input;
 use crate::control::board::Board;
 use crate::control::model::{TableState, TableStatus};
 
-/// Batches between COPY and capture.
+/// Batches between the reader and capture.
 const BATCHES: usize = 2;
 
-/// Some tables that are read through one snapshot.
+/// Some tables that are read as they were at one moment.
 pub(super) struct LoadTask {
-    source: String,
     reader: Reader,
-    tables: Vec<(TableFacts, TableSchema, Load)>,
+    wanted: Vec<(TableId, Load)>,
+    to: Destination,
+}
+
+/// Where a load goes.
+struct Destination {
+    source: String,
+    /// A position by which the log has told everything that was read.
     high: Position,
     capture: mpsc::Sender<Input>,
     board: Arc<Board>,
-    shared: Arc<setup::Tables>,
+    tables: Arc<Tables>,
     cancel: CancellationToken,
 }
 
+impl Source {
+    /// The first start: capture begins at `position`, and every table is to be loaded.
+    pub(super) async fn begin(&self, position: Position) -> Result<Vec<(&Table, Load)>, SourceError> {
+        let mut loads = Vec::new();
+        for table in &self.tables.all {
+            let load = self.next_load(table)?;
+            self.store.set_load(table.id, &load)?;
+            loads.push((table, load));
+        }
+        let seq = self.durable.borrow().seq;
+        let first = Checkpoint { position, committed_at: Micros(0), seq, open: None };
+        self.capture.send(Input::Begin(first)).await.map_err(|_| SourceError::CaptureGone)?;
+        self.settle().await?;
+        Ok(loads)
+    }
+
+    /// Opens the reading of tables that are not loaded, or not all their columns; `None` where there are none.
+    pub(super) async fn load_wanted(&self) -> Result<Option<LoadTask>, Ended> {
+        let wanted = self.loads_wanted()?;
+        Ok(if wanted.is_empty() { None } else { Some(self.tables.database.load(self, wanted).await?) })
+    }
+
+    /// Begins loads again that have failed. What stands in the way is tried again later.
+    pub(super) async fn load_again(&self) {
+        match self.load_wanted().await {
+            Ok(load) => drop(load.map(|load| tokio::spawn(load.run()))),
+            Err(Ended::Failed(error)) => {
+                tracing::warn!(source = %self.config.name, error = %chain(&error), "a load can't begin yet");
+            }
+            Err(Ended::Stopped | Ended::Outdated | Ended::Refused(_) | Ended::Fatal(_)) => {}
+        }
+    }
+
+    fn loads_wanted(&self) -> Result<Vec<(&Table, Load)>, StateError> {
+        let mut wanted = Vec::new();
+        for table in &self.tables.all {
+            if self.tables.is_loading(table.id) {
+                continue;
+            }
+            let load = self.next_load(table)?;
+            let known = self.store.load(table.id)?;
+            let is_loaded = known.as_ref().is_some_and(|known| matches!(known.stage, LoadStage::Loaded { .. }));
+            if is_loaded && known.is_some_and(|known| load.columns.iter().all(|id| known.columns.contains(id))) {
+                continue;
+            }
+            // What an earlier load brought goes on being delivered while the rest is read.
+            if !is_loaded {
+                self.store.set_load(table.id, &load)?;
+            }
+            wanted.push((table, load));
+        }
+        Ok(wanted)
+    }
+
+    fn next_load(&self, table: &Table) -> Result<Load, StateError> {
+        let number = self.store.load(table.id)?.map_or(0, |load| load.number) + 1;
+        let columns = table.schema.columns.iter().map(|column| column.id.0).collect();
+        Ok(Load { number, low: self.durable.borrow().seq, columns, stage: LoadStage::Wanted })
+    }
+}
+
 impl LoadTask {
-    /// Opens the transaction; the snapshot may go after that.
-    pub(super) async fn open(
-        source: &Source,
-        options: &Options,
-        snapshot: Option<&str>,
-        tables: Vec<(&setup::Table, Load)>,
-        high: Position,
-    ) -> Result<Self, Error> {
-        let reader = Reader::open(options, snapshot).await?;
-        for (table, _) in &tables {
+    /// Tables that `reader` sees as they were at `high`, or before.
+    pub(super) fn new(source: &Source, reader: Reader, wanted: Vec<(&Table, Load)>, high: Position) -> Self {
+        for (table, _) in &wanted {
             source.tables.set_loading(table.id, true);
         }
-        Ok(Self {
-            source: source.config.name.clone(),
+        Self {
             reader,
-            tables: tables.into_iter().map(|(table, load)| (table.facts.clone(), table.schema.clone(), load)).collect(),
-            high,
-            capture: source.capture.clone(),
-            board: Arc::clone(&source.board),
-            shared: Arc::clone(&source.tables),
-            cancel: source.cancel.clone(),
-        })
+            wanted: wanted.into_iter().map(|(table, load)| (table.id, load)).collect(),
+            to: Destination {
+                source: source.config.name.clone(),
+                high,
+                capture: source.capture.clone(),
+                board: Arc::clone(&source.board),
+                tables: Arc::clone(&source.tables),
+                cancel: source.cancel.clone(),
+            },
+        }
     }
 
     /// Reads them one after the other. One that fails is read again from the beginning later; the others are not
     /// held up.
     pub(super) async fn run(self) {
-        for (facts, schema, load) in &self.tables {
-            self.show(facts, TableState::Loading, 0);
-            match self.table(facts, schema, load).await {
-                Ok(rows) => {
-                    tracing::info!(source = %self.source, table = %facts.name, rows, "loaded");
-                    self.show(facts, TableState::Streaming, rows);
-                }
-                Err(Error::Cancelled) => {}
-                Err(error) => {
-                    tracing::warn!(source = %self.source, table = %facts.name, error = %chain(&error), "the load failed; it begins again soon");
-                    self.show(facts, TableState::Failed, 0);
-                }
+        let Self { mut reader, wanted, to } = self;
+        for (id, load) in &wanted {
+            if let Some(table) = to.tables.table(*id) {
+                to.load(&mut reader, table, load).await;
             }
-            self.shared.set_loading(schema.table, false);
+            to.tables.set_loading(*id, false);
+        }
+    }
+}
+
+impl Destination {
+    async fn load(&self, reader: &mut Reader, table: &Table, load: &Load) {
+        let facts = &table.facts;
+        self.show(facts, TableState::Loading, 0);
+        match self.read(reader, table, load).await {
+            Ok(rows) => {
+                tracing::info!(source = %self.source, table = %facts.name, rows, "loaded");
+                self.show(facts, TableState::Streaming, rows);
+            }
+            Err(Error::Cancelled) => {}
+            Err(error) => {
+                tracing::warn!(source = %self.source, table = %facts.name, error = %chain(&error), "the load failed; it begins again soon");
+                self.show(facts, TableState::Failed, 0);
+            }
         }
     }
 
-    async fn table(&self, facts: &TableFacts, schema: &TableSchema, load: &Load) -> Result<u64, Error> {
+    async fn read(&self, reader: &mut Reader, table: &Table, load: &Load) -> Result<u64, Error> {
         let (send, batches) = mpsc::channel(BATCHES);
         let shared = Arc::new(load.clone());
-        let forwarding = self.forward(batches, &shared, facts, schema.table);
-        let copying = async move { self.reader.copy(facts, schema, Rows::All, &send, &self.cancel).await };
+        let forwarding = self.forward(batches, &shared, table);
+        let copying = async move { reader.copy(table, Rows::All, &send, &self.cancel).await };
         let (rows, ()) = tokio::join!(copying, forwarding);
         let rows = rows?;
         let done = Load { stage: LoadStage::Loaded { high: self.high.clone(), rows }, ..load.clone() };
-        self.capture.send(Input::Load { table: schema.table, load: done }).await.map_err(|_| Error::Cancelled)?;
+        self.capture.send(Input::Load { table: table.id, load: done }).await.map_err(|_| Error::Cancelled)?;
         Ok(rows)
     }
 
-    async fn forward(&self, mut batches: mpsc::Receiver<Batch>, load: &Arc<Load>, facts: &TableFacts, table: TableId) {
+    async fn forward(&self, mut batches: mpsc::Receiver<Batch>, load: &Arc<Load>, table: &Table) {
         let mut rows = 0;
         let mut shown = tokio::time::Instant::now();
         while let Some(batch) = batches.recv().await {
             rows += batch.rows() as u64;
-            if self.capture.send(Input::Loaded { load: Arc::clone(load), table, batch }).await.is_err() {
+            if self.capture.send(Input::Loaded { load: Arc::clone(load), table: table.id, batch }).await.is_err() {
                 return;
             }
             if shown.elapsed() > Duration::from_millis(500) {
-                self.show(facts, TableState::Loading, rows);
+                self.show(&table.facts, TableState::Loading, rows);
                 shown = tokio::time::Instant::now();
             }
         }

@@ -4,53 +4,48 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use passerelle_change::{Micros, Position};
-use passerelle_postgres::history::{self, HeldBy as Holder, Retention};
-use passerelle_postgres::stream::Progress;
-use passerelle_postgres::{Error, Lsn, sql};
+use passerelle_change::Micros;
 use passerelle_state::{MappingId, SourceId, StateError, Store};
 use tokio::sync::watch;
 
+use super::database::ask;
+use super::setup::Tables;
 use crate::capture::Durable;
 use crate::config::model;
 use crate::control::board::Board;
 use crate::control::growth::Growth;
-use crate::control::model::{HeldBy, Offset, OpenTransaction, PostgresOffsets, SourceState, WalHeldBy, WalHolder};
+use crate::control::model::{HeldBy, Offset, OpenTransaction, PostgresOffsets, SourceState};
 
 /// Publishes what is known without asking, twice a second.
 pub(super) async fn ticker(
-    name: String,
+    config: model::Source,
     board: Arc<Board>,
     durable: watch::Receiver<Durable>,
-    progress: Arc<Progress>,
+    tables: Arc<Tables>,
 ) {
+    let name = &config.name;
     let mut tick = tokio::time::interval(Duration::from_millis(500));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut lag = Growth::default();
     loop {
         tick.tick().await;
         let durable = durable.borrow().clone();
-        let position = durable.position.as_ref().and_then(|at| Lsn::try_from(at).ok());
-        let reached = durable.acknowledged.as_ref().and_then(|at| Lsn::try_from(at).ok()).max(position);
-        let (received, server) = (progress.received(), progress.server().max(progress.received()));
-        let behind = reached.map(|reached| server.bytes_since(reached));
+        let figures = tables.database.figures(&durable);
+        let behind = figures.not_durable_bytes;
         let is_behind = behind.is_some_and(|bytes| bytes > 0);
         let committed = time(durable.committed_at);
         if let Some(bytes) = behind {
             lag.note(Instant::now(), bytes as f64);
         }
-        board.source(&name, |source| {
-            source.last_contact_at = progress.last_contact().and_then(time);
+        board.source(name, |source| {
+            source.last_contact_at = figures.last_contact.and_then(time);
             source.last_change_at = committed;
             source.lag_bytes = behind;
             source.lag_seconds = Some(if is_behind { age(committed) } else { 0.0 });
             source.changes_total = durable.rows;
             source.transactions_total = durable.transactions;
-            source.open_transaction = progress.open_transaction().map(|open| OpenTransaction {
-                id: open.number.to_string(),
-                bytes: open.bytes,
-                since: None,
-            });
+            source.open_transaction =
+                figures.open_transaction.map(|(id, bytes)| OpenTransaction { id, bytes, since: None });
             if source.state == SourceState::CatchingUp && behind.is_some_and(|bytes| bytes < 1 << 20) {
                 source.state = SourceState::Streaming;
                 source.since = Some(Timestamp::now());
@@ -58,13 +53,14 @@ pub(super) async fn ticker(
                 source.state = SourceState::CatchingUp;
             }
         });
-        board.offsets(&name, |offsets| {
-            offsets.kind = "postgres".into();
-            offsets.server = Offset { value: at(server), committed_at: None };
-            offsets.received = Offset { value: at(received), committed_at: None };
-            offsets.durable = Offset { value: durable.position.as_ref().map(text), committed_at: committed };
-            offsets.acknowledged = Offset { value: at(progress.acknowledged()), committed_at: None };
-            offsets.lag.capture_bytes = Some(server.bytes_since(received));
+        board.offsets(name, |offsets| {
+            offsets.kind = config.kind.word().into();
+            offsets.server = Offset { value: figures.server, committed_at: None };
+            offsets.received = Offset { value: figures.received, committed_at: None };
+            let position = durable.position.as_ref().map(ToString::to_string);
+            offsets.durable = Offset { value: position, committed_at: committed };
+            offsets.acknowledged = Offset { value: figures.acknowledged, committed_at: None };
+            offsets.lag.capture_bytes = figures.not_received_bytes;
             offsets.lag.durable_bytes = behind;
             if let Some(postgres) = &mut offsets.postgres {
                 // As long as we keep up, the server's log is let go of as it grows.
@@ -86,21 +82,16 @@ pub async fn refresh(
     delivered(config, id, mappings, store, board)?;
     // A server that does not answer leaves the old figures; the source's state says that it does not.
     let asked = tokio::time::timeout(Duration::from_secs(3), ask(config)).await;
-    if let Ok(Ok((facts, kept))) = asked {
+    if let Ok(Ok(asked)) = asked {
         board.offsets(&config.name, |offsets| {
-            offsets.server.value = Some(facts.head.to_string());
+            offsets.server.value = Some(asked.server);
+            // That is reckoned without asking.
             let lost_in_seconds = offsets.postgres.as_ref().and_then(|before| before.lost_in_seconds);
-            offsets.postgres = Some(PostgresOffsets { lost_in_seconds, ..postgres(config, &facts, kept) });
+            offsets.postgres = asked.postgres.map(|now| PostgresOffsets { lost_in_seconds, ..now });
+            offsets.mysql = asked.mysql;
         });
     }
     Ok(())
-}
-
-async fn ask(config: &model::Source) -> Result<(history::ServerFacts, Retention), Error> {
-    let client = sql::connect(&super::options(config)).await?;
-    let facts = history::facts(&client, &config.slot).await?;
-    let kept = history::retention(&client, &facts).await?;
-    Ok((facts, kept))
 }
 
 /// The position up to which the CRMs hold everything: the least of the mappings', and which of them hold it back.
@@ -136,41 +127,6 @@ fn delivered(
         offsets.delivered_held_by = held_by;
     });
     Ok(())
-}
-
-fn postgres(config: &model::Source, facts: &history::ServerFacts, kept: Retention) -> PostgresOffsets {
-    let held_by = kept.held_by.map(|holder| match holder {
-        Holder::Us { pid } => WalHeldBy { kind: WalHolder::Us, pid, since: None },
-        Holder::OpenTransaction { pid, since } => {
-            WalHeldBy { kind: WalHolder::OpenTransaction, pid: Some(pid), since: time(since) }
-        }
-        Holder::OtherSlot { pid, since, .. } => {
-            WalHeldBy { kind: WalHolder::OtherSlot, pid, since: since.and_then(time) }
-        }
-    });
-    PostgresOffsets {
-        system_id: Some(facts.system_id.to_string()),
-        timeline: Some(facts.timeline),
-        slot: Some(config.slot.clone()),
-        publication: Some(config.publication.clone()),
-        active_pid: kept.active_pid,
-        restart_lsn: kept.restart_lsn,
-        confirmed_flush_lsn: kept.confirmed_flush_lsn,
-        wal_status: kept.wal_status,
-        safe_wal_bytes: kept.safe_wal_bytes.and_then(|bytes| i64::try_from(bytes).ok()),
-        wal_held_bytes: Some(kept.wal_held_bytes),
-        lost_in_seconds: None,
-        held_by,
-        catalog_xmin_age: kept.catalog_xmin_age.map(u64::from),
-    }
-}
-
-fn at(lsn: Lsn) -> Option<String> {
-    (lsn.0 > 0).then(|| lsn.to_string())
-}
-
-fn text(position: &Position) -> String {
-    position.to_string()
 }
 
 fn time(at: Micros) -> Option<Timestamp> {

@@ -7,14 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use passerelle_change::{ColumnIds, TableId, TableName, TableSchema, Type};
-use passerelle_postgres::catalog::{self, Catalog, TableFacts};
-use passerelle_postgres::decode::WantedTable;
-use passerelle_postgres::types::DynamicType;
-use passerelle_postgres::{Error, publication, sql};
+use passerelle_change::{ColumnIds, TableId, TableName, TableSchema};
 use passerelle_state::{MappingId, SourceId, StateError, Store};
-use tokio_postgres::Client;
 
+use super::database::{Database, Error};
+use super::table::TableFacts;
 use crate::config::model::{self, FieldSource};
 use crate::mapping::{self, Mapping, MappingFault, ParentInfo};
 
@@ -23,14 +20,10 @@ use crate::mapping::{self, Mapping, MappingFault, ParentInfo};
 pub struct Tables {
     /// Each once.
     pub all: Vec<Table>,
-    /// For the decoder.
-    pub wanted: Vec<WantedTable>,
-    /// Types that are not built in, by oid.
-    pub types: HashMap<u32, DynamicType>,
+    /// Where they are, and what its catalogue said when they were set up.
+    pub database: Database,
     loading: Mutex<HashSet<TableId>>,
-    /// What they were set up by.
-    catalog: Catalog,
-    /// It is what the last run read, and nobody has looked since.
+    /// The catalogue is what the last run read, and nobody has looked since.
     is_remembered: AtomicBool,
 }
 
@@ -43,7 +36,8 @@ pub struct Table {
     pub facts: TableFacts,
     /// Its mapped columns and its key, with their ids.
     pub schema: TableSchema,
-    mapped: Vec<String>,
+    /// The mapped columns.
+    pub mapped: Vec<String>,
 }
 
 /// A mapping that is ready to run.
@@ -70,7 +64,7 @@ pub struct CompiledMapping {
 pub enum SetupFault {
     /// The server: its class says what to do.
     #[error(transparent)]
-    Postgres(#[from] Error),
+    Database(#[from] Error),
     /// The mappings: the configuration is wrong.
     #[error("the mappings do not fit the tables")]
     Mappings(Vec<MappingFault>),
@@ -80,10 +74,9 @@ pub enum SetupFault {
 }
 
 impl Tables {
-    /// What is to be published.
-    pub(super) fn published(&self, server_version: u32) -> Result<Vec<publication::Wanted>, Error> {
-        let wanted = |table: &Table| publication::Wanted::new(&table.facts, &table.mapped, server_version);
-        self.all.iter().map(wanted).collect()
+    /// The table with this number.
+    pub fn table(&self, id: TableId) -> Option<&Table> {
+        self.all.iter().find(|table| table.id == id)
     }
 
     /// Keeps the catalogue for a start without the database.
@@ -91,18 +84,17 @@ impl Tables {
         if self.is_remembered.load(Ordering::Relaxed) {
             return Ok(());
         }
-        store.set_catalog(source, &serde_json::to_string(&self.catalog).unwrap_or_default())
+        store.set_catalog(source, &self.database.catalog())
     }
 
-    /// Looks, once, whether a catalogue that was remembered is as it was.
-    pub(super) async fn are_current(&self, client: &Client) -> Result<bool, Error> {
-        if !self.is_remembered.load(Ordering::Relaxed) {
-            return Ok(true);
-        }
-        let names: Vec<TableName> = self.catalog.tables.iter().map(|table| table.name.clone()).collect();
-        let agrees = catalog::read(client, &names).await?.agrees_with(&self.catalog);
-        self.is_remembered.store(!agrees, Ordering::Relaxed);
-        Ok(agrees)
+    /// The catalogue is what an earlier start read, and nobody has looked since.
+    pub(super) fn are_remembered(&self) -> bool {
+        self.is_remembered.load(Ordering::Relaxed)
+    }
+
+    /// Somebody has looked, and it is as it was.
+    pub(super) fn are_as_remembered(&self) {
+        self.is_remembered.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn is_loading(&self, table: TableId) -> bool {
@@ -128,11 +120,10 @@ pub async fn prepare(
     ids: &Mutex<ColumnIds>,
 ) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
     let mapped = columns_by_table(mappings).map_err(SetupFault::Mappings)?;
-    let client = sql::connect(&super::options(config)).await?;
     let names: Vec<TableName> = mapped.keys().cloned().collect();
-    let catalog = catalog::read(&client, &names).await?;
-    let tables = tables(&catalog, id, mapped, mappings, store, ids)?;
-    let compiled = compile(config, mappings, &tables, &catalog, store)?;
+    let database = Database::read(config, &names).await?;
+    let tables = tables(database, id, mapped, mappings, store, ids)?;
+    let compiled = compile(config, mappings, &tables, store)?;
     Ok((tables, compiled))
 }
 
@@ -144,17 +135,17 @@ pub fn prepare_remembered(
     store: &Store,
     ids: &Mutex<ColumnIds>,
 ) -> Result<Option<(Tables, Vec<CompiledMapping>)>, StateError> {
-    let kept = store.catalog(id)?.and_then(|text| serde_json::from_str::<Catalog>(&text).ok());
-    let (Some(catalog), Ok(mapped)) = (kept, columns_by_table(mappings)) else { return Ok(None) };
-    let prepared = tables(&catalog, id, mapped, mappings, store, ids).and_then(|tables| {
-        let compiled = compile(config, mappings, &tables, &catalog, store)?;
+    let kept = store.catalog(id)?.and_then(|catalog| Database::remembered(config, &catalog));
+    let (Some(database), Ok(mapped)) = (kept, columns_by_table(mappings)) else { return Ok(None) };
+    let prepared = tables(database, id, mapped, mappings, store, ids).and_then(|tables| {
+        let compiled = compile(config, mappings, &tables, store)?;
         Ok((Tables { is_remembered: true.into(), ..tables }, compiled))
     });
     match prepared {
         Ok(prepared) => Ok(Some(prepared)),
         Err(SetupFault::State(error)) => Err(error),
         // Only the database as it is now can say whether that is right.
-        Err(SetupFault::Mappings(_) | SetupFault::Postgres(_)) => Ok(None),
+        Err(SetupFault::Mappings(_) | SetupFault::Database(_)) => Ok(None),
     }
 }
 
@@ -172,16 +163,17 @@ fn columns_by_table(
 }
 
 fn tables(
-    catalog: &Catalog,
+    database: Database,
     source: SourceId,
     mapped: BTreeMap<TableName, BTreeSet<String>>,
     mappings: &[Arc<model::Mapping>],
     store: &Store,
     ids: &Mutex<ColumnIds>,
 ) -> Result<Tables, SetupFault> {
-    let (mut all, mut wanted, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut all, mut faults) = (Vec::new(), Vec::new());
+    let known = database.tables();
     for (name, columns) in mapped {
-        let Ok(facts) = catalog.table(&name) else {
+        let Some(facts) = known.iter().find(|table| table.name == name) else {
             faults.extend(mappings.iter().filter(|mapping| mapping.table == name).map(|mapping| {
                 let message = format!("there is no table {name} in the database");
                 let hint = "`passerelle check --online` names the table that was probably meant";
@@ -190,36 +182,27 @@ fn tables(
             continue;
         };
         // Columns that are not there are faults of their expressions, found when these are compiled.
-        let there: Vec<String> = columns.into_iter().filter(|column| facts.column(column).is_ok()).collect();
+        let there: Vec<String> = columns.into_iter().filter(|column| facts.column(column).is_some()).collect();
         let id = store.table_id(source, &name)?;
         let schema = {
             let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
-            facts.schema(id, &there, &mut ids)?
+            database.schema(&name, id, &there, &mut ids)?
         };
         for column in &schema.columns {
             store.set_column(id, column)?;
         }
-        wanted.push(facts.wanted(id, &there)?);
         all.push(Table { id, facts: facts.clone(), schema, mapped: there });
     }
     if !faults.is_empty() {
         return Err(SetupFault::Mappings(faults));
     }
-    Ok(Tables {
-        all,
-        wanted,
-        types: catalog.types.clone(),
-        loading: Mutex::default(),
-        catalog: catalog.clone(),
-        is_remembered: false.into(),
-    })
+    Ok(Tables { all, database, loading: Mutex::default(), is_remembered: false.into() })
 }
 
 fn compile(
     config: &model::Source,
     mappings: &[Arc<model::Mapping>],
     tables: &Tables,
-    catalog: &Catalog,
     store: &Store,
 ) -> Result<Vec<CompiledMapping>, SetupFault> {
     let mut numbers = HashMap::new();
@@ -228,10 +211,7 @@ fn compile(
     }
     let parent = |name: &str| -> Option<ParentInfo> {
         let mapping = mappings.iter().find(|mapping| *mapping.name == *name)?;
-        let facts = catalog.table(&mapping.table).ok()?;
-        let key = facts.row_key().ok()?.iter();
-        let key: Vec<(String, Type)> =
-            key.filter_map(|name| Some((name.clone(), facts.column(name).ok()?.ty.clone()))).collect();
+        let key = tables.all.iter().find(|table| table.facts.name == mapping.table)?.facts.typed_key()?;
         let number = numbers.get(name)?.0 as usize;
         Some(ParentInfo { mapping: number, key, key_field: Arc::clone(&mapping.key_field) })
     };

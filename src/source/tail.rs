@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use passerelle_change::Batch;
-use passerelle_postgres::decode::Decoder;
-use passerelle_postgres::stream::{self, Stream};
-use passerelle_postgres::{Error, Lsn};
 use passerelle_state::Store;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::database::{Error, Stream};
 use super::{Ended, Source, SourceError};
 use crate::capture::{Durable, Input};
 use crate::control::board::Board;
@@ -25,12 +23,10 @@ const GO_ON_BELOW: f64 = 0.9;
 
 /// Runs a stream until it ends.
 pub(super) async fn run(source: &Source, stream: Stream) -> Ended {
-    let decoder = Decoder::new(source.tables.wanted.clone(), source.tables.types.clone(), Arc::clone(&source.ids));
     let thread = Thread {
         name: source.config.name.clone(),
         capture: source.capture.clone(),
         durable: source.durable.clone(),
-        progress: Arc::clone(&source.progress),
         store: Arc::clone(&source.store),
         board: Arc::clone(&source.board),
         disk_budget_bytes: source.disk_budget_bytes,
@@ -40,10 +36,10 @@ pub(super) async fn run(source: &Source, stream: Stream) -> Ended {
     let (done, ended) = tokio::sync::oneshot::channel();
     let spawned = std::thread::Builder::new().name(format!("source-{}", source.config.name)).spawn(move || {
         // The receiver waits for this; it is gone only when the daemon is.
-        let _ = done.send(thread.run(stream, decoder));
+        let _ = done.send(thread.run(stream));
     });
-    if spawned.is_err() {
-        return Ended::Failed(Error::Closed);
+    if let Err(error) = spawned {
+        return Ended::Failed(Error::Thread(error));
     }
     tokio::pin!(ended);
     let mut next_look = tokio::time::Instant::now() + LOAD_AGAIN;
@@ -72,7 +68,6 @@ struct Thread {
     name: String,
     capture: mpsc::Sender<Input>,
     durable: watch::Receiver<Durable>,
-    progress: Arc<stream::Progress>,
     store: Arc<Store>,
     board: Arc<Board>,
     disk_budget_bytes: u64,
@@ -80,23 +75,19 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(self, stream: Stream, decoder: Decoder) -> Result<(), Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Broken)?;
+    fn run(self, stream: Stream) -> Result<(), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
         runtime.block_on(async {
             let (out, batches) = mpsc::channel(BATCHES);
-            let (tell, told) = watch::channel(acknowledged(&self.durable.borrow()));
-            let reading = stream::run(stream, decoder, out, told, Arc::clone(&self.progress), self.cancel.clone());
-            tokio::pin!(reading);
+            let reading = stream.run(out, self.durable.clone(), self.cancel.clone());
             let forwarding = self.forward(batches);
-            let telling = tell_of(self.durable.clone(), tell);
-            tokio::pin!(forwarding, telling);
+            tokio::pin!(reading, forwarding);
             let mut forwarded = false;
             loop {
                 tokio::select! {
                     ended = &mut reading => return ended,
                     // Ends when the stream has closed its end, or capture its own: reading ends with it.
                     () = &mut forwarding, if !forwarded => forwarded = true,
-                    () = &mut telling => {}
                 }
             }
         })
@@ -124,25 +115,4 @@ impl Thread {
         }
         self.board.source(&self.name, |source| source.state = SourceState::CatchingUp);
     }
-}
-
-/// Tells the stream what capture has made durable.
-async fn tell_of(mut durable: watch::Receiver<Durable>, tell: watch::Sender<Option<Lsn>>) {
-    loop {
-        let at = acknowledged(&durable.borrow_and_update());
-        tell.send_if_modified(|told| {
-            let moved = at > *told;
-            if moved {
-                *told = at;
-            }
-            moved
-        });
-        if durable.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-fn acknowledged(durable: &Durable) -> Option<Lsn> {
-    durable.acknowledged.as_ref().and_then(|at| Lsn::try_from(at).ok())
 }

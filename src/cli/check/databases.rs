@@ -1,12 +1,11 @@
 //! Asks the databases and the CRMs: whether they can be followed and written, and whether the mappings fit both.
 
+mod postgres;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use passerelle_change::{Finding, Severity, TableName};
 use passerelle_crm::salesforce::is_api_name;
-use passerelle_postgres::catalog::{self, Catalog};
-use passerelle_postgres::publication::{self, Publication};
-use passerelle_postgres::{Error, Options, preflight, sql};
 
 use super::{Asked, Report};
 use crate::config::model::{Crm, Mapping, Source, SourceKind};
@@ -14,16 +13,34 @@ use crate::config::{Config, Fault, Files};
 use crate::mapping::{self, MappingFault};
 use crate::online::tables::{self, Tables};
 use crate::online::{self, Comparison};
-use crate::source;
+use crate::source::table::TableFacts;
+
+/// What our connections are called there.
+const NAME: &str = "passerelle check";
+
+/// What a database said.
+struct Told {
+    findings: Vec<Finding>,
+    /// The mapped tables that are there; `None` where they could not be read. Why is among the findings.
+    tables: Option<Vec<TableFacts>>,
+    /// Columns that are there and can't be had.
+    closed: Vec<Closed>,
+}
+
+/// A column that can't be had, why, and what mends it.
+struct Closed {
+    table: TableName,
+    column: String,
+    why: String,
+    hint: String,
+}
 
 /// What was found at each source and each CRM, and what they say of the mappings.
 pub(super) async fn check(config: &Config, files: &Files) -> Asked {
     let mut asked = Asked::default();
     let mut tables = Tables::default();
     for source in config.sources.values() {
-        let (report, more) = match source.kind {
-            SourceKind::Postgres => postgres(config, files, source, &mut tables).await,
-        };
+        let (report, more) = of_source(config, files, source, &mut tables).await;
         asked.sources.push(report);
         asked.faults.extend(more);
     }
@@ -58,43 +75,22 @@ async fn of_crm(config: &Config, files: &Files, crm: &Crm, tables: &Tables) -> (
     }
 }
 
-async fn postgres(config: &Config, files: &Files, source: &Source, known: &mut Tables) -> (Report, Vec<Fault>) {
-    let tables = mapped_tables(config, source);
-    let options = options(source);
-    let request = preflight::Request { slot: &source.slot, publication: &source.publication, tables: &tables };
-    let mut findings = preflight::check(&options, &request).await;
-    let names: Vec<TableName> = tables.into_iter().map(|(name, _)| name).collect();
+async fn of_source(config: &Config, files: &Files, source: &Source, known: &mut Tables) -> (Report, Vec<Fault>) {
+    let mapped = mapped_tables(config, source);
+    let Told { mut findings, tables, closed } = match &source.kind {
+        SourceKind::Postgres(settings) => postgres::ask(source, settings, &mapped).await,
+    };
     let mut faults = Vec::new();
-    // Why it cannot be read is among the findings.
-    if let Ok((catalog, publication)) = read_catalog(&options, source, &names).await {
-        // A publication that we may alter gets what it lacks at the next start.
-        let is_fault = |finding: &Finding| finding.code == "publication" && finding.severity == Severity::Fault;
-        let published = publication.filter(|_| findings.iter().any(is_fault));
-        known.add(&source.name, catalog);
+    if let Some(tables) = tables {
+        known.add(&source.name, tables);
         faults.extend(missing_tables(config, source, known, &findings));
         faults.extend(mapping_faults(config, source, known));
-        faults.extend(closed_columns(config, source, known, published.as_ref()));
+        faults.extend(mappings(config, source).flat_map(|mapping| closed_columns(mapping, &closed)));
         // They stand in the files, at their places.
         findings.retain(|finding| !["table", "column"].contains(&finding.code));
     }
     let report = Report { name: source.name.clone(), told_in_files: !faults.is_empty(), findings };
     (report, faults.into_iter().map(|fault| fault.shown(files)).collect())
-}
-
-async fn read_catalog(
-    options: &Options,
-    source: &Source,
-    names: &[TableName],
-) -> Result<(Catalog, Option<Publication>), Error> {
-    let client = sql::connect(options).await?;
-    let catalog = catalog::read(&client, names).await?;
-    let version = catalog::server_version(&client).await?;
-    Ok((catalog, publication::current(&client, &source.publication, version).await?))
-}
-
-/// How the source is reached.
-fn options(source: &Source) -> Options {
-    Options { application_name: "passerelle check".to_owned(), ..source::options(source) }
 }
 
 fn mappings<'c>(config: &'c Config, source: &'c Source) -> impl Iterator<Item = &'c Mapping> {
@@ -140,32 +136,10 @@ fn mapping_faults(config: &Config, source: &Source, known: &Tables) -> Vec<Mappi
     faults
 }
 
-/// Columns that are there, but that our user may not read, or that the publication leaves out.
-fn closed_columns(
-    config: &Config,
-    source: &Source,
-    known: &Tables,
-    published: Option<&Publication>,
-) -> Vec<MappingFault> {
-    let user = sql::identifier(&source.user);
-    let mut faults = Vec::new();
-    for mapping in mappings(config, source) {
-        let Some(table) = known.table(mapping) else { continue };
-        let name = sql::table(&table.name);
-        let listed = published.into_iter().flat_map(|published| &published.tables);
-        let listed = listed.filter(|listed| listed.table == table.name).find_map(|listed| listed.columns.as_ref());
-        faults.extend(mapping::column_faults(mapping, &|column| {
-            let facts = table.column(column).ok()?;
-            let quoted = sql::identifier(column);
-            if !facts.readable {
-                let message = format!("`{column}` is there, but {} may not read it", source.user);
-                return Some((message, format!("GRANT SELECT ({quoted}) ON {name} TO {user};")));
-            }
-            listed.filter(|listed| !listed.contains(column)).map(|_| {
-                let message = format!("`{column}` is there, but publication {} leaves it out", source.publication);
-                (message, "its owner has to add it; the statement stands below".to_owned())
-            })
-        }));
-    }
-    faults
+/// Columns of a mapping that can't be had.
+fn closed_columns(mapping: &Mapping, closed: &[Closed]) -> Vec<MappingFault> {
+    mapping::column_faults(mapping, &|column| {
+        let is_it = |closed: &&Closed| closed.table == mapping.table && closed.column == column;
+        closed.iter().find(is_it).map(|closed| (closed.why.clone(), closed.hint.clone()))
+    })
 }
