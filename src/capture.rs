@@ -4,11 +4,19 @@
 //! a batch closes when the last sync has returned, or at 4 MiB. So a lone change waits for nothing, and under load the
 //! batches grow by themselves. Nothing here reads from disk for a plain change, and nothing awaits a CRM.
 //!
+//! A source's log is of final parts or of tentative ones ([`Parts`]). Final parts are folded as they come. Of a
+//! tentative log nothing of a transaction is folded before its end: it is held in memory, in the batches that it came in,
+//! and folded from there, so that nearly all cost not one copy more; one that is too large for that goes through a spool
+//! in the state, and so does a distributed one until it is decided (`tentative`, `passerelle_state::spool`).
+//!
 //! Invariants: rows, lane entries and the checkpoint past them are one batch (2); positions move at transaction ends
 //! only; `acknowledged` is stored before the source is told, and passes the checkpoint only over log that carried
-//! nothing for us (STATE.md, 4).
+//! nothing for us (STATE.md, 4); a transaction that the log has committed and that is durable here is folded to its end
+//! whatever happens, and one that is not leaves nothing behind.
 
 mod fold;
+mod reread;
+mod tentative;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -23,8 +31,30 @@ use fold::Fold;
 pub use fold::gate_for;
 use writer::Writer;
 
-/// A batch closes at this size even when the last sync has not returned.
-const BATCH_BYTES: usize = 4 << 20;
+/// What bounds capture's memory.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// A batch closes at this size even when the last sync has not returned.
+    batch_bytes: usize,
+    /// More than this of a tentative transaction is not held in memory.
+    held_bytes: usize,
+    /// What is read of a spool at once.
+    part_bytes: usize,
+    /// How many batches are written before the writer ends, as if it had been killed: for tests.
+    batches: u64,
+}
+
+const BOUNDS: Bounds = Bounds { batch_bytes: 4 << 20, held_bytes: 4 << 20, part_bytes: 1 << 20, batches: u64::MAX };
+
+/// What a source's log says of a transaction before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// Nothing that is taken back: every transaction in it is committed (PostgreSQL, pgoutput v1).
+    Final,
+    /// It may be taken back: by savepoints, by a rollback, by a server that crashed, by a distributed transaction that is
+    /// not committed in the end (the binary log of MySQL and MariaDB).
+    Tentative,
+}
 
 /// What comes to capture.
 #[derive(Debug)]
@@ -40,13 +70,25 @@ pub enum Input {
         /// The rows, as [`passerelle_change::Op::Full`].
         batch: Batch,
     },
-    /// Rows that were fetched by their keys, and that the checkpoint has passed: they fill what is absent, and change
-    /// nothing else.
+    /// Rows that were fetched by their keys, and that the checkpoint has passed: they fill what is absent. One that is
+    /// suspected is replaced, if it has not changed since; nothing else changes.
     Fetched {
         /// Their table.
         table: TableId,
+        /// The newest change that was durable when they were asked for.
+        low: Seq,
         /// The rows, as [`passerelle_change::Op::Full`].
         batch: Batch,
+    },
+    /// Rows that were to be fetched and are not in the source. Those that are suspected, and have not changed since, are
+    /// gone.
+    Missing {
+        /// Their table.
+        table: TableId,
+        /// The newest change that was durable when they were asked for.
+        low: Seq,
+        /// Their encoded keys.
+        keys: Vec<Vec<u8>>,
     },
     /// How far a load is.
     Load {
@@ -89,6 +131,8 @@ pub struct Capture {
     pub source: SourceId,
     /// The lanes of its mappings, by table.
     pub lanes: BTreeMap<TableId, Vec<MappingId>>,
+    /// What its log says of a transaction before its end.
+    pub parts: Parts,
     /// Who may add to which generation.
     pub gate: Arc<Gate>,
     /// What comes in.
@@ -116,17 +160,22 @@ pub enum CaptureError {
 impl Capture {
     /// Runs until `cancel`, the input's end, or an error. Blocks its thread: call it on one of its own.
     pub fn run(self) -> Result<(), CaptureError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|_| CaptureError::WriterGone)?;
-        runtime.block_on(self.capture())
+        self.run_within(BOUNDS)
     }
 
-    async fn capture(mut self) -> Result<(), CaptureError> {
+    fn run_within(self, bounds: Bounds) -> Result<(), CaptureError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|_| CaptureError::WriterGone)?;
+        runtime.block_on(self.capture(bounds))
+    }
+
+    async fn capture(mut self, bounds: Bounds) -> Result<(), CaptureError> {
         let checkpoint = self.store.checkpoint(self.source)?;
         if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.open.is_some()) {
             self.gate.reopen_inside_transaction();
         }
-        let mut fold = Fold::new(self.source, std::mem::take(&mut self.lanes), checkpoint);
-        let writer = Writer::start(Arc::clone(&self.store), Arc::clone(&self.gate), self.durable.clone());
+        let lanes = std::mem::take(&mut self.lanes);
+        let mut fold = Fold::new(&self.store, self.source, (self.parts, bounds), lanes, checkpoint)?;
+        let writer = Writer::start(&self.store, &self.gate, self.durable.clone(), bounds.batches);
         let result = self.batches(&mut fold, &writer).await;
         // What was handed over is written before we end, so that the next start finds it.
         let last = writer.finish();
@@ -134,11 +183,12 @@ impl Capture {
     }
 
     async fn batches(&mut self, fold: &mut Fold, writer: &Writer) -> Result<(), CaptureError> {
-        let mut stamped = BTreeMap::new();
+        let store = Arc::clone(&self.store);
+        let gate = Arc::clone(&self.gate);
+        let mut stamped = fold.finish_folding(&store, &gate, writer).await?;
         loop {
             let Some(first) = self.next_input().await else { return Ok(()) };
-            let store = Arc::clone(&self.store);
-            let mut batch = CaptureBatch::begin(&store, &self.gate, fold.between_transactions(), stamped);
+            let mut batch = CaptureBatch::begin(&store, &gate, fold.between_transactions(), stamped);
             let mut input = Some(first);
             loop {
                 if let Some(input) = input.take() {
@@ -151,7 +201,7 @@ impl Capture {
                         stamped = fold.hand_over(batch, turn?);
                         break;
                     }
-                    next = self.input.recv(), if batch.size_bytes() < BATCH_BYTES => {
+                    next = self.input.recv(), if batch.size_bytes() < fold.batch_bytes() => {
                         let Some(next) = next else {
                             fold.hand_over(batch, writer.turn().await?);
                             return Ok(());

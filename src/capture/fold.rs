@@ -2,29 +2,44 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use passerelle_change::{Batch, Cells, ColumnId, Event, Micros, Op, Position, RowChange, Seq, TableId, TableSchema};
+use passerelle_change::{
+    Batch, Cells, ColumnId, Event, Micros, Op, Position, RowChange, Seq, Suspicion, TableId, TableSchema,
+};
 use passerelle_state::{
-    CaptureBatch, Checkpoint, Gate, Generation, MappingId, Move, OpenTransaction, Row, RowBuf, SourceId, Standing,
-    StateError, Store,
+    CaptureBatch, Checkpoint, Gate, Generation, MappingId, Move, OpenTransaction, Row, RowBuf, SourceId, SpoolId,
+    StateError, Store, Suspected,
 };
 
+use super::tentative::Group;
 use super::writer::{Turn, Writer};
-use super::{CaptureError, Durable, Input};
+use super::{Bounds, CaptureError, Durable, Input, Parts};
 
 /// What capture knows between two events.
 #[derive(Debug)]
 pub(super) struct Fold {
-    source: SourceId,
-    lanes: BTreeMap<TableId, Vec<MappingId>>,
+    pub(super) source: SourceId,
+    parts: Parts,
+    pub(super) bounds: Bounds,
+    pub(super) lanes: BTreeMap<TableId, Vec<MappingId>>,
     known_columns: HashSet<(TableId, ColumnId)>,
-    seq: Seq,
+    pub(super) seq: Seq,
     /// The end of the last transaction, and when it was committed.
     position: Option<Position>,
-    committed_at: Micros,
+    pub(super) committed_at: Micros,
     acknowledged: Option<Position>,
+    /// The transaction that is being folded.
     transaction: Option<Transaction>,
     /// What a replay of a transaction skips.
     resume: Option<OpenTransaction>,
+    /// The transaction of which nothing is folded, for it may be taken back.
+    pub(super) group: Option<Group>,
+    pub(super) next_spool: SpoolId,
+    /// Distributed transactions that the one being folded has decided, by their names.
+    pub(super) decided: Vec<(Vec<u8>, SpoolId)>,
+    /// Tables that the transaction being folded has made suspect.
+    pub(super) doubts: BTreeMap<TableId, Suspicion>,
+    /// Tables that are to be read again.
+    pub(super) suspected: BTreeMap<TableId, Suspected>,
     rows: u64,
     transactions: u64,
 }
@@ -42,12 +57,24 @@ struct Transaction {
 impl Fold {
     /// Starts from a checkpoint, or before the first.
     pub(super) fn new(
+        store: &Store,
         source: SourceId,
+        (parts, bounds): (Parts, Bounds),
         lanes: BTreeMap<TableId, Vec<MappingId>>,
         checkpoint: Option<Checkpoint>,
-    ) -> Self {
+    ) -> Result<Self, StateError> {
+        let mut suspected = BTreeMap::new();
+        for &table in lanes.keys() {
+            suspected.extend(store.suspected(table)?.map(|suspected| (table, suspected)));
+        }
+        let next_spool = match parts {
+            Parts::Final => SpoolId::default(),
+            Parts::Tentative => store.forget_spools(source)?,
+        };
         let mut fold = Self {
             source,
+            parts,
+            bounds,
             lanes,
             known_columns: HashSet::new(),
             seq: Seq::ZERO,
@@ -56,13 +83,23 @@ impl Fold {
             acknowledged: None,
             transaction: None,
             resume: None,
+            group: None,
+            next_spool,
+            decided: Vec::new(),
+            doubts: BTreeMap::new(),
+            suspected,
             rows: 0,
             transactions: 0,
         };
         if let Some(checkpoint) = checkpoint {
             fold.start_at(checkpoint);
         }
-        fold
+        Ok(fold)
+    }
+
+    /// A batch closes at this size.
+    pub(super) fn batch_bytes(&self) -> usize {
+        self.bounds.batch_bytes
     }
 
     fn start_at(&mut self, checkpoint: Checkpoint) {
@@ -74,7 +111,7 @@ impl Fold {
         self.resume = checkpoint.open;
     }
 
-    /// No part of a transaction is in hand, and none is durable without its end.
+    /// No part of a transaction is folded without its end.
     pub(super) fn between_transactions(&self) -> bool {
         self.transaction.is_none() && self.resume.is_none()
     }
@@ -86,16 +123,19 @@ impl Fold {
         writer: &Writer,
     ) -> Result<CaptureBatch<'s>, CaptureError> {
         match input {
-            Input::Stream(batch) => {
-                for event in batch.events() {
-                    match event {
-                        Event::Row(row) if row.old_key.is_some() => {
-                            into = self.moved(into, &batch, row, writer).await?;
+            Input::Stream(batch) => match self.parts {
+                Parts::Final => {
+                    for event in batch.events() {
+                        match event {
+                            Event::Row(row) if row.old_key.is_some() => {
+                                into = self.moved(into, &batch, row, writer).await?;
+                            }
+                            event => self.event(&mut into, &batch, event)?,
                         }
-                        event => self.event(&mut into, &batch, event)?,
                     }
                 }
-            }
+                Parts::Tentative => into = self.tentative(into, batch, writer).await?,
+            },
             Input::Loaded { load, table, batch } => {
                 for event in batch.events() {
                     match event {
@@ -112,10 +152,15 @@ impl Fold {
                     }
                 }
             }
-            Input::Fetched { table, batch } => into = self.fetched(into, table, &batch, writer).await?,
-            Input::Load { table, load } => into.load(table, &load),
-            Input::Begin(checkpoint) => self.start_at(checkpoint),
+            Input::Fetched { table, low, batch } => into = self.fetched(into, table, low, &batch, writer).await?,
+            Input::Missing { table, low, keys } => into = self.missing(into, table, low, &keys, writer).await?,
+            Input::Load { table, load } => self.load(&mut into, table, &load),
+            Input::Begin(checkpoint) => {
+                into = self.forget_tentative(into, writer).await?;
+                self.start_at(checkpoint);
+            }
             Input::Reconnecting(reply) => {
+                self.drop_group(&mut into);
                 into = self.written(into, writer).await?;
                 self.reconnecting();
                 // Whoever asked has gone: the daemon stops.
@@ -125,7 +170,13 @@ impl Fold {
         Ok(into)
     }
 
-    fn event(&mut self, into: &mut CaptureBatch<'_>, batch: &Batch, event: &Event) -> Result<(), CaptureError> {
+    /// Folds one event, unless its row changed its key.
+    pub(super) fn event(
+        &mut self,
+        into: &mut CaptureBatch<'_>,
+        batch: &Batch,
+        event: &Event,
+    ) -> Result<(), CaptureError> {
         match event {
             Event::Begin { transaction, committed_at } => self.begin(*transaction, *committed_at)?,
             Event::Row(row) => {
@@ -142,8 +193,11 @@ impl Fold {
             }
             Event::Schema(schema) => self.schema(into, schema),
             Event::End { position, committed_at } => self.end(position, *committed_at)?,
-            // PostgreSQL's log says none of these; what says them has to be spooled first.
-            Event::Undo { .. } | Event::Suspect { .. } | Event::Prepared { .. } | Event::Decided { .. } => {
+            Event::Suspect { table, key: None, why } => self.suspect(into, *table, *why),
+            Event::Suspect { table, key: Some(key), .. } => {
+                into.suspected_row(*table, batch.bytes(*key), Some(self.seq));
+            }
+            Event::Undo { .. } | Event::Prepared { .. } | Event::Decided { .. } => {
                 return Err(CaptureError::OutOfStep("a change that is not final"));
             }
             Event::Idle { position } => {
@@ -156,7 +210,7 @@ impl Fold {
         Ok(())
     }
 
-    fn begin(&mut self, number: u64, committed_at: Micros) -> Result<(), CaptureError> {
+    pub(super) fn begin(&mut self, number: u64, committed_at: Micros) -> Result<(), CaptureError> {
         if self.transaction.is_some() {
             return Err(CaptureError::OutOfStep("a transaction began inside another"));
         }
@@ -188,7 +242,7 @@ impl Fold {
         Ok(Some(transaction.committed_at))
     }
 
-    fn enqueue(&self, into: &mut CaptureBatch<'_>, table: TableId, key: &[u8], at: Micros) {
+    pub(super) fn enqueue(&self, into: &mut CaptureBatch<'_>, table: TableId, key: &[u8], at: Micros) {
         let Some(position) = &self.position else { return };
         for &lane in self.lanes.get(&table).map_or(&[][..], Vec::as_slice) {
             into.enqueue(lane, key, self.seq, (position, at));
@@ -197,7 +251,7 @@ impl Fold {
 
     /// A row that changed its key: gone under the old one, whole under the new one, and a move between them. The old
     /// row is read only to fill cells that the log left out.
-    async fn moved<'s>(
+    pub(super) async fn moved<'s>(
         &mut self,
         mut into: CaptureBatch<'s>,
         batch: &Batch,
@@ -229,29 +283,8 @@ impl Fold {
         Ok(into)
     }
 
-    /// Fills what rows lack with what was fetched of them. Not a change: they are no newer by it.
-    async fn fetched<'s>(
-        &mut self,
-        into: CaptureBatch<'s>,
-        table: TableId,
-        batch: &Batch,
-        writer: &Writer,
-    ) -> Result<CaptureBatch<'s>, CaptureError> {
-        let mut into = self.written(into, writer).await?;
-        for event in batch.events() {
-            let Event::Row(fetched) = event else { continue };
-            let key = batch.bytes(fetched.key);
-            let store = into.store();
-            if let Some(row) = store.row_now(table, key)?.filter(|row| row.standing != Standing::Gone) {
-                let whole = row.completed_by(&Row::changed(Op::Full, Seq::ZERO, batch.cells(fetched)));
-                into.put_row(table, key, &whole.as_row());
-            }
-        }
-        Ok(into)
-    }
-
     /// Everything up to here is written, so that it can be read.
-    async fn written<'s>(
+    pub(super) async fn written<'s>(
         &mut self,
         batch: CaptureBatch<'s>,
         writer: &Writer,
@@ -262,7 +295,7 @@ impl Fold {
         Ok(CaptureBatch::begin(store, gate, self.between_transactions(), stamped))
     }
 
-    fn schema(&mut self, into: &mut CaptureBatch<'_>, schema: &TableSchema) {
+    pub(super) fn schema(&mut self, into: &mut CaptureBatch<'_>, schema: &TableSchema) {
         for column in &schema.columns {
             if self.known_columns.insert((schema.table, column.id)) {
                 into.column(schema.table, column);
@@ -270,16 +303,21 @@ impl Fold {
         }
     }
 
-    fn end(&mut self, position: &Position, at: Micros) -> Result<(), CaptureError> {
+    pub(super) fn end(&mut self, position: &Position, at: Micros) -> Result<(), CaptureError> {
         let Some(ended) = self.transaction.take() else {
             return Err(CaptureError::OutOfStep("a transaction ended that had not begun"));
         };
         self.resume = self.resume.filter(|open| open.transaction != ended.number);
+        self.reached(position, at);
+        Ok(())
+    }
+
+    /// The checkpoint moves to the end of a transaction.
+    pub(super) fn reached(&mut self, position: &Position, at: Micros) {
         self.transactions += 1;
         self.position = Some(position.clone());
         self.committed_at = at;
         self.acknowledged = Some(position.clone());
-        Ok(())
     }
 
     /// The server begins the open transaction again; what is durable of it is skipped.

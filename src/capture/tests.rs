@@ -8,7 +8,7 @@ use passerelle_state::{Checkpoint, MappingId, OpenTransaction, Standing, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Capture, Durable, Input, gate_for};
+use super::{Capture, Durable, Input, Parts, gate_for};
 
 const TABLE: TableId = TableId(1);
 const LANE: MappingId = MappingId(1);
@@ -36,6 +36,7 @@ impl Running {
             store: Arc::clone(&store),
             source,
             lanes: BTreeMap::from([(TABLE, vec![LANE])]),
+            parts: Parts::Final,
             gate: Arc::new(gate_for(&store, [LANE]).expect("a gate")),
             input: inbox,
             durable: publish,
@@ -190,7 +191,7 @@ fn fetched_rows_fill_what_is_absent_and_nothing_else() {
     for key in 1..=4 {
         row(&mut fetched, key, Op::Full, &[(1, "read"), (2, "filled")], None);
     }
-    running.input.blocking_send(Input::Fetched { table: TABLE, batch: fetched }).expect("capture runs");
+    running.input.blocking_send(Input::Fetched { table: TABLE, low: Seq(2), batch: fetched }).expect("capture runs");
     let mut rest = Batch::new();
     row(&mut rest, 1, Op::Partial, &[(2, "newest")], None);
     end(&mut rest, 32);

@@ -32,10 +32,13 @@ struct Sealed {
 }
 
 impl Writer {
-    pub(super) fn start(store: Arc<Store>, gate: Arc<Gate>, durable: watch::Sender<Durable>) -> Self {
+    /// Starts the thread. It ends after `most` batches, as if it had been killed.
+    pub(super) fn start(store: &Arc<Store>, gate: &Arc<Gate>, durable: watch::Sender<Durable>, most: u64) -> Self {
         let (batches, mut inbox) = mpsc::channel::<Sealed>(1);
+        let (store, gate) = (Arc::clone(store), Arc::clone(gate));
         let thread = std::thread::spawn(move || {
-            while let Some(sealed) = inbox.blocking_recv() {
+            for _ in 0..most {
+                let Some(sealed) = inbox.blocking_recv() else { break };
                 failpoint::hit("capture.before_sync");
                 store.write_capture(sealed.batch, &gate, sealed.ends_transaction)?;
                 failpoint::hit("capture.after_sync");

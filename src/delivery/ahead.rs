@@ -14,9 +14,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use passerelle_change::{FieldValue, Micros, Outcome, Write, WriteOp};
-use passerelle_state::{
-    AcceptedField, Generation, MappingId, Parked, ParkedRow, ParkedWhy, StateError, Store, View, is_there,
-};
+use passerelle_state::{AcceptedField, Generation, MappingId, Parked, ParkedRow, ParkedWhy, StateError, Store, View};
 
 use super::aside::delay_micros;
 use super::engine::Engine;
@@ -188,7 +186,7 @@ fn urgent(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, Sta
         return Ok(Verdict::Busy(busy));
     }
     let Some(record) = store.record(id)? else { return Ok(Verdict::Drop) };
-    let Some(row) = world.view.row(lane.table, &entry.row_key)?.filter(|row| is_there(row, lane.truncated)) else {
+    let Some(row) = world.view.row(lane.table, &entry.row_key)?.filter(|row| lane.swept.is_there(row)) else {
         return Ok(Verdict::Drop);
     };
     let (Some(crm_id), Desired::Present(desired)) = (&record.crm_id, lane.mapping.evaluate(row.cells())) else {

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use passerelle_change::{FieldValue, RequestError};
 use passerelle_crm::salesforce::{EditsWanted, Found};
 use passerelle_crm::{Moment, Permit};
-use passerelle_state::{Edits as Looked, MappingId, StateError, Store, is_there};
+use passerelle_state::{Edits as Looked, MappingId, StateError, Store};
 use rust_decimal::Decimal;
 use siphasher::sip::SipHasher24;
 
@@ -260,7 +260,7 @@ impl Engine<'_> {
             if mapping != lane.id || !lane.names(&row_key) {
                 continue;
             }
-            let row = store.row_now(lane.table, &row_key)?.filter(|row| is_there(row, lane.truncated));
+            let row = store.row_now(lane.table, &row_key)?.filter(|row| lane.swept.is_there(row));
             let Some(Desired::Present(desired)) = row.map(|row| lane.mapping.evaluate(row.cells())) else { continue };
             let mut differs = false;
             for field in desired.fields {

@@ -16,9 +16,7 @@ use std::sync::Arc;
 
 use passerelle_change::key::{left_behind, of_left_behind};
 use passerelle_change::{FieldValue, Micros, Outcome, Seq, Write, WriteOp};
-use passerelle_state::{
-    DeliveryBatch, Link, MappingId, Parked, ParkedRow, ParkedWhy, Record, RecordId, StateError, is_there,
-};
+use passerelle_state::{DeliveryBatch, Link, MappingId, Parked, ParkedRow, ParkedWhy, Record, RecordId, StateError};
 
 use super::engine::Engine;
 use super::lane::{Entry, Lane};
@@ -119,7 +117,7 @@ fn is_replaced(world: &World<'_>, lane: &Lane, row_key: &[u8]) -> Result<bool, S
     if store.dead_letter(lane.id, row_key)?.is_some() {
         return Ok(false);
     }
-    let Some(row) = world.view.row(lane.table, row_key)?.filter(|row| is_there(row, lane.truncated)) else {
+    let Some(row) = world.view.row(lane.table, row_key)?.filter(|row| lane.swept.is_there(row)) else {
         return Ok(true);
     };
     Ok(link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.revision()))
@@ -131,7 +129,7 @@ fn is_awaited(world: &World<'_>, lane: &Lane, id: RecordId) -> Result<bool, Stat
         if parked.why != ParkedWhy::KeyTaken {
             continue;
         }
-        let row = world.view.row(lane.table, &row_key)?.filter(|row| is_there(row, lane.truncated));
+        let row = world.view.row(lane.table, &row_key)?.filter(|row| lane.swept.is_there(row));
         if let Some(Desired::Present(desired)) = row.map(|row| lane.mapping.evaluate(row.cells()))
             && world.store.record_id(lane.object_id, &desired.key) == id
         {

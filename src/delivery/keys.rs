@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use passerelle_change::{FieldValue, Refusal, Seq, WriteOp};
-use passerelle_state::{Link, ParkedWhy, Record, RecordId, StateError, is_there};
+use passerelle_state::{Link, ParkedWhy, Record, RecordId, StateError};
 
 use super::parents::RowName;
 use super::prepare::{Plan, Subject, Then, Verdict};
@@ -98,7 +98,7 @@ impl Subject<'_> {
         let world = self.world;
         let Some(lane) = world.lane(*mapping) else { return Ok(None) };
         let Some(row) = world.view.row(lane.table, row_key)? else { return Ok(None) };
-        if !is_there(&row, lane.truncated) {
+        if !lane.swept.is_there(&row) {
             return Ok(None);
         }
         Ok(match lane.mapping.evaluate(row.cells()) {

@@ -8,10 +8,10 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_change::{Micros, Seq, TableId};
+use passerelle_change::{Micros, Seq, Suspicion, TableId};
 use passerelle_state::{
     Cursor, Figures, Generation, Load, LoadStage, MappingId, Parked, ParkedRow, ParkedWhy, Queued, RowBuf, Since,
-    StateError, Store, View,
+    StateError, Store, Swept, View,
 };
 
 use super::ahead::Ahead;
@@ -98,8 +98,10 @@ pub(super) struct Lane {
     columns: Vec<u32>,
     /// That load lacks some of them: another is to come, and all rows are looked at then.
     awaits_columns: bool,
-    /// The last TRUNCATE of its table that the view shows.
-    pub truncated: Option<Seq>,
+    /// The last TRUNCATE of its table that the view shows, and the last load.
+    pub swept: Swept,
+    /// Why its table is read again before anything of it is delivered.
+    pub suspected: Option<Suspicion>,
     /// Why nothing of it is delivered.
     pub held: Option<String>,
     /// Held by a person.
@@ -166,7 +168,8 @@ impl Lane {
             load: 0,
             columns,
             awaits_columns: false,
-            truncated: None,
+            swept: Swept::default(),
+            suspected: None,
             held: None,
             paused: false,
             refusals: (String::new(), 0),
@@ -289,9 +292,10 @@ impl Lane {
         };
     }
 
-    /// Begins the scan that a load, a new revision or a TRUNCATE calls for, if it is not done.
+    /// Begins the scan that a load, a new revision or a TRUNCATE calls for, if it is not done. It finds the rows that the
+    /// load did not see, too.
     pub(super) fn begin_scan(&mut self, store: &Store, load: &Load, newest: Seq) -> Result<(), StateError> {
-        let truncated = self.truncated.unwrap_or_default();
+        let truncated = self.swept.truncated.unwrap_or_default();
         if self.load != load.number {
             self.load = load.number;
             self.awaits_columns = !self.columns.iter().all(|id| load.columns.contains(id));
@@ -364,7 +368,7 @@ impl Lane {
     }
 
     fn is_reconciled(&self, store: &Store, row_key: &[u8], row: &RowBuf, revision: u64) -> Result<bool, StateError> {
-        let truncated = self.truncated.unwrap_or_default();
+        let truncated = self.swept.truncated.unwrap_or_default();
         let seq = row.seq.max(if row.seq <= truncated { truncated } else { Seq::ZERO });
         Ok(store.link(self.id, row_key)?.is_some_and(|link| link.seq >= seq && link.revision == revision))
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use passerelle_change::FieldValue;
-use passerelle_state::{MappingId, RecordId, RowBuf, StateError, is_there};
+use passerelle_state::{MappingId, RecordId, RowBuf, StateError};
 
 use super::lane::Lane;
 use super::prepare::World;
@@ -141,7 +141,7 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
         return Ok(Parent::Missing);
     }
     let Some(row) = world.view.row(lane.table, row_key)? else { return Ok(Parent::Missing) };
-    if !is_there(&row, lane.truncated) {
+    if !lane.swept.is_there(&row) {
         return Ok(Parent::Missing);
     }
     let reconciled = link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.revision());

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use passerelle_change::{FieldValue, Refusal, Seq, Write, WriteOp};
-use passerelle_state::{
-    AcceptedField, Link, MappingId, ParkedWhy, Record, RecordId, StateError, Store, View, is_there,
-};
+use passerelle_state::{AcceptedField, Link, MappingId, ParkedWhy, Record, RecordId, StateError, Store, View};
 
 use super::former;
 use super::lane::{Entry, Lane, Origin};
@@ -149,7 +147,7 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, St
     }
     let row = world.view.row(lane.table, &entry.row_key)?;
     let link = world.store.link(lane.id, &entry.row_key)?;
-    let truncated = lane.truncated;
+    let truncated = lane.swept.truncated;
     let row_seq = row.as_ref().map_or(Seq::ZERO, |row| row.seq);
     let was_truncated = truncated.is_some_and(|at| row_seq <= at);
     let seq = if was_truncated { truncated.unwrap_or(row_seq) } else { row_seq };
@@ -158,7 +156,7 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, St
     if !look_again && link.as_ref().is_some_and(|link| link.seq >= seq && link.revision == revision) {
         return Ok(Verdict::Drop);
     }
-    let row = row.filter(|row| is_there(row, truncated));
+    let row = row.filter(|row| lane.swept.is_there(row));
     let subject = Subject { world, lane, index, entry, link, seq };
     let Some(row) = row else {
         let policy = if was_truncated && lane.config.on_truncate == OnTruncate::Ignore {

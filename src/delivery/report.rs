@@ -63,7 +63,8 @@ impl Engine<'_> {
                 mapping.delivered_total = lane.figures.delivered;
                 mapping.unchanged_total = lane.figures.unchanged;
                 mapping.last_delivered_at = lane.last_delivered_at.and_then(time);
-                mapping.held_reason.clone_from(&lane.held);
+                let reread = lane.suspected.map(|why| format!("the table is read again before it is delivered: {why}"));
+                mapping.held_reason = lane.held.clone().or(reread);
                 mapping.deletes_last_hour = Some(lane.guard.recent());
                 mapping.guard_tripped = lane.guard.is_tripped();
                 mapping.mode = lane.config.observe.then(|| "observe".to_owned());

@@ -190,8 +190,11 @@ impl Engine<'_> {
                 ahead.sees(closed);
             }
             lane.begin_run(now);
-            lane.truncated = view.truncated(lane.table)?;
-            if !lane.loaded {
+            lane.swept.truncated = view.truncated(lane.table)?;
+            lane.suspected = view.suspected(lane.table)?.map(|suspected| suspected.why).filter(|why| why.holds());
+            if lane.suspected.is_some() {
+                lane.loaded = false;
+            } else if !lane.loaded {
                 let mut all = true;
                 for &table in &lane.needs {
                     all &= is_loaded(view.load(table)?.as_ref(), passed);
@@ -202,6 +205,7 @@ impl Engine<'_> {
                 && let Some(load) = view.load(lane.table)?
                 && is_loaded(Some(&load), passed)
             {
+                lane.swept = lane.swept.by_load(&load);
                 lane.begin_scan(self.store, &load, durable.seq)?;
             }
         }

@@ -4,11 +4,15 @@
 //! What is fetched may be newer than the log as we have read it. So it is folded once the checkpoint has passed the
 //! moment at which it was read: nothing of it runs ahead of the log, and whatever changed since is there already. Then
 //! it fills what is absent, no more. Delivery looks at the row again by itself, and asks again where that was not enough.
+//!
+//! A row that is suspected is read again by itself, and replaced if it has not changed since.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_change::{Batch, Position};
+use passerelle_change::{Batch, Event, Position};
+use passerelle_state::{StateError, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -25,12 +29,15 @@ const ROWS: usize = 200;
 const BATCHES: usize = 8;
 /// The wait after a query that failed.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Rows that became suspect are looked for this often.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Fetches what is asked for, until the daemon stops.
 pub(super) struct Fetching {
     source: String,
     wanted: Arc<Wanted>,
     tables: Arc<Tables>,
+    store: Arc<Store>,
     capture: mpsc::Sender<Input>,
     durable: watch::Receiver<Durable>,
     has_passed: fn(&Position, &Position) -> bool,
@@ -43,6 +50,7 @@ impl Fetching {
             source: source.config.name.clone(),
             wanted: Arc::clone(&source.wanted),
             tables: Arc::clone(&source.tables),
+            store: Arc::clone(&source.store),
             capture: source.capture.clone(),
             durable: source.durable.clone(),
             has_passed: has_passed(&source.config),
@@ -57,8 +65,18 @@ impl Fetching {
     }
 
     async fn fetch_all(&mut self) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let (table, keys) = self.wanted.take(ROWS).await;
+            let (table, keys) = tokio::select! {
+                taken = self.wanted.take(ROWS) => taken,
+                _ = look.tick() => {
+                    if let Err(error) = self.ask_for_suspects() {
+                        tracing::warn!(source = %self.source, error = %chain(&error), "rows that are to be read again can't be looked for");
+                    }
+                    continue;
+                }
+            };
             let tables = Arc::clone(&self.tables);
             let Some(table) = tables.table(table) else { continue };
             match self.fetch(table, &keys).await {
@@ -74,8 +92,18 @@ impl Fetching {
         }
     }
 
+    fn ask_for_suspects(&self) -> Result<(), StateError> {
+        for table in &self.tables.all {
+            for row_key in self.store.suspected_rows(table.id, ROWS)? {
+                self.wanted.ask(table.id, &row_key);
+            }
+        }
+        Ok(())
+    }
+
     async fn fetch(&mut self, table: &Table, keys: &[Vec<u8>]) -> Result<usize, Error> {
-        let (batches, high) = self.read(table, keys).await?;
+        let low = self.durable.borrow().seq;
+        let Read { batches, high, whole } = self.read(table, keys).await?;
         let has_passed = self.has_passed;
         let passed = |durable: &Durable| {
             let reached = [durable.position.as_ref(), durable.acknowledged.as_ref()];
@@ -83,15 +111,26 @@ impl Fetching {
         };
         self.durable.wait_for(passed).await.map_err(|_| Error::Cancelled)?;
         let mut rows = 0;
+        let mut missing: BTreeSet<Vec<u8>> = if whole { keys.iter().cloned().collect() } else { BTreeSet::new() };
         for batch in batches {
             rows += batch.rows();
-            self.capture.send(Input::Fetched { table: table.id, batch }).await.map_err(|_| Error::Cancelled)?;
+            for event in batch.events() {
+                if let Event::Row(row) = event {
+                    missing.remove(batch.bytes(row.key));
+                }
+            }
+            let fetched = Input::Fetched { table: table.id, low, batch };
+            self.capture.send(fetched).await.map_err(|_| Error::Cancelled)?;
+        }
+        if !missing.is_empty() {
+            let missing = Input::Missing { table: table.id, low, keys: missing.into_iter().collect() };
+            self.capture.send(missing).await.map_err(|_| Error::Cancelled)?;
         }
         Ok(rows)
     }
 
-    /// The rows, and a position by which the log has told all that they hold.
-    async fn read(&self, table: &Table, keys: &[Vec<u8>]) -> Result<(Vec<Batch>, Position), Error> {
+    /// Reads rows, until there is enough of them.
+    async fn read(&self, table: &Table, keys: &[Vec<u8>]) -> Result<Read, Error> {
         let database = &self.tables.database;
         let mut reader = database.reader().await?;
         let (send, mut inbox) = mpsc::channel(1);
@@ -110,12 +149,21 @@ impl Fetching {
             held
         };
         let (copied, batches) = tokio::join!(copied, held);
-        let reader = match copied {
-            Ok(_) => reader,
+        let (reader, whole) = match copied {
+            Ok(_) => (reader, true),
             // Enough for now. Its connection is in the middle of an answer; another sees no less.
-            Err(Error::Cancelled) => database.reader().await?,
+            Err(Error::Cancelled) => (database.reader().await?, false),
             Err(error) => return Err(error),
         };
-        Ok((batches, reader.seen_up_to().await?))
+        Ok(Read { batches, high: reader.seen_up_to().await?, whole })
     }
+}
+
+/// What was read of some rows.
+struct Read {
+    batches: Vec<Batch>,
+    /// By this position the log has told all that they hold.
+    high: Position,
+    /// Every one of them that is there was read.
+    whole: bool,
 }

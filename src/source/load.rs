@@ -53,7 +53,8 @@ impl Source {
         Ok(loads)
     }
 
-    /// Opens the reading of tables that are not loaded, or not all their columns; `None` where there are none.
+    /// Opens the reading of tables that are not loaded, or not all their columns, or that are suspect; `None` where there
+    /// are none.
     pub(super) async fn load_wanted(&self) -> Result<Option<LoadTask>, Ended> {
         let wanted = self.loads_wanted()?;
         Ok(if wanted.is_empty() { None } else { Some(self.tables.database.load(self, wanted).await?) })
@@ -76,12 +77,18 @@ impl Source {
             if self.tables.is_loading(table.id) {
                 continue;
             }
-            let load = self.next_load(table)?;
             let known = self.store.load(table.id)?;
             let is_loaded = known.as_ref().is_some_and(|known| matches!(known.stage, LoadStage::Loaded { .. }));
-            if is_loaded && known.is_some_and(|known| load.columns.iter().all(|id| known.columns.contains(id))) {
-                continue;
+            let has = |id: u32| known.as_ref().is_some_and(|known| known.columns.contains(&id));
+            let is_whole = is_loaded && table.schema.columns.iter().all(|column| has(column.id.0));
+            match self.store.suspected(table.id)? {
+                Some(suspected) => {
+                    tracing::warn!(source = %self.config.name, table = %table.facts.name, why = %suspected.why, "the table is read again");
+                }
+                None if is_whole => continue,
+                None => {}
             }
+            let load = self.next_load(table)?;
             // What an earlier load brought goes on being delivered while the rest is read.
             if !is_loaded {
                 self.store.set_load(table.id, &load)?;
@@ -92,7 +99,7 @@ impl Source {
     }
 
     fn next_load(&self, table: &Table) -> Result<Load, StateError> {
-        let number = self.store.load(table.id)?.map_or(0, |load| load.number) + 1;
+        let number = self.store.next_load_number(table.id)?;
         let columns = table.schema.columns.iter().map(|column| column.id.0).collect();
         Ok(Load { number, low: self.durable.borrow().seq, columns, stage: LoadStage::Wanted })
     }

@@ -1,4 +1,5 @@
-//! What capture writes: rows, lane entries, moves, columns, the checkpoint, in one batch.
+//! What capture writes: rows, lane entries, moves, columns, the checkpoint, in one batch. What it writes besides, for
+//! transactions that are not final and for what has to be read again, is beside: [`crate::spool`], [`crate::suspects`].
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ pub struct CaptureBatch<'s> {
     key: Vec<u8>,
     value: Vec<u8>,
     used: Vec<MappingId>,
+    /// Ranges of the spool that it empties.
+    pub(crate) emptied: Vec<(Vec<u8>, Vec<u8>)>,
     rows: usize,
 }
 
@@ -35,6 +38,7 @@ pub struct CaptureBatch<'s> {
 pub struct SealedBatch {
     batch: WriteBatch,
     used: Vec<MappingId>,
+    emptied: Vec<(Vec<u8>, Vec<u8>)>,
     /// Rows in it.
     pub rows: usize,
 }
@@ -57,6 +61,7 @@ impl<'s> CaptureBatch<'s> {
             key: Vec::with_capacity(64),
             value: Vec::with_capacity(512),
             used: Vec::new(),
+            emptied: Vec::new(),
             rows: 0,
         }
     }
@@ -158,6 +163,26 @@ impl<'s> CaptureBatch<'s> {
         self.batch.put_cf(self.store.family(Family::Meta), key, codec::encode(value));
     }
 
+    /// Keeps a fact, or forgets it.
+    pub(crate) fn set_meta<T: serde::Serialize>(&mut self, key: Vec<u8>, value: Option<&T>) {
+        match value {
+            Some(value) => self.put_meta(key, value),
+            None => self.batch.delete_cf(self.store.family(Family::Meta), key),
+        }
+    }
+
+    /// Keeps an event of a spool; gives the bytes that it takes.
+    pub(crate) fn put_spooled<T: serde::Serialize>(&mut self, key: &[u8], event: &T) -> usize {
+        self.value.clear();
+        codec::encode_into(event, &mut self.value);
+        self.batch.put_cf(self.store.family(Family::Spool), key, &self.value);
+        key.len() + self.value.len()
+    }
+
+    pub(crate) fn delete_spooled(&mut self, from: &[u8], to: &[u8]) {
+        self.batch.delete_range_cf(self.store.family(Family::Spool), from, to);
+    }
+
     /// Bytes so far.
     pub fn size_bytes(&self) -> usize {
         self.batch.size_in_bytes()
@@ -170,7 +195,8 @@ impl<'s> CaptureBatch<'s> {
 
     /// Ends the batch. Gives back which generations have their position.
     pub fn seal(self) -> (SealedBatch, BTreeMap<MappingId, Generation>) {
-        (SealedBatch { batch: self.batch, used: self.used, rows: self.rows }, self.stamped)
+        let Self { batch, used, emptied, rows, stamped, .. } = self;
+        (SealedBatch { batch, used, emptied, rows }, stamped)
     }
 }
 
@@ -183,6 +209,7 @@ impl Store {
         }
         self.write(sealed.batch, Durability::Synced)?;
         gate.batch_written(&sealed.used, ends_transaction);
+        self.free_spools(&sealed.emptied);
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::error::StateError;
 use crate::facts::{Cursor, DeadLetter, Figures, Link, Load, Move, Parked, Record, Waiting};
 use crate::keys::{self, Generation, Key, Kind, MappingId, Parts, RecordId, SourceId, after_prefix};
 use crate::meta::figure_entry;
-use crate::rows::{Row, RowBuf, Standing};
+use crate::rows::{Row, RowBuf};
 use crate::store::{Durability, Family, Store, read};
 
 /// The store as it was at the end of a transaction.
@@ -234,7 +234,11 @@ impl View<'_> {
         self.meta(Kind::Truncated, table)
     }
 
-    fn meta<T: serde::de::DeserializeOwned>(&self, kind: Kind, table: TableId) -> Result<Option<T>, StateError> {
+    pub(crate) fn meta<T: serde::de::DeserializeOwned>(
+        &self,
+        kind: Kind,
+        table: TableId,
+    ) -> Result<Option<T>, StateError> {
         let key = Key::new(kind).u32(table.0).done();
         let bytes = self.snapshot.get_pinned_cf(self.store.family(Family::Meta), &key)?;
         bytes.map(|bytes: DBPinnableSlice<'_>| read(&key, &bytes)).transpose()
@@ -466,11 +470,6 @@ impl<'s> DeliveryBatch<'s> {
             None => self.batch.delete_cf(family, key),
         }
     }
-}
-
-/// Whether a row as stored is there for a mapping, given its table's last TRUNCATE.
-pub fn is_there(row: &RowBuf, truncated: Option<Seq>) -> bool {
-    row.standing != Standing::Gone && truncated.is_none_or(|at| row.seq > at)
 }
 
 fn link_key(mapping: MappingId, row_key: &[u8]) -> Vec<u8> {

@@ -26,7 +26,7 @@ pub struct Checkpoint {
 pub struct OpenTransaction {
     /// Its number in [`passerelle_change::Event::Begin`].
     pub transaction: u64,
-    /// How many of its row, truncate and schema events are durable.
+    /// How many of its row and truncate events are durable, those of distributed transactions that it decides included.
     pub ordinal: u64,
 }
 

@@ -38,7 +38,8 @@ pub(crate) enum Kind {
     Parked = 8,
     Waiting = 9,
     Dead = 10,
-    // 11 is kept for intents, 12 for bulk jobs, 13 for the spool.
+    // 11 is kept for intents, 12 for bulk jobs.
+    Spool = 13,
     Checkpoint = 14,
     Acknowledged = 15,
     Table = 16,
@@ -58,6 +59,11 @@ pub(crate) enum Kind {
     ParkedAt = 34,
     Catalog = 35,
     Edits = 36,
+    Prepared = 37,
+    Folding = 38,
+    Suspected = 39,
+    SuspectedRow = 40,
+    LoadNumber = 41,
     // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.
 }
 

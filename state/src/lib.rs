@@ -3,6 +3,8 @@
 //! - [`rows`]: the last known mapped columns of every mapped row, folded by a merge operator. Capture writes.
 //! - [`lanes`]: which rows differ from what the CRM accepted; names, no payloads, in generations.
 //! - [`capture`]: the one batch {rows, lanes, checkpoint}, synced before the source is told.
+//! - [`spool`]: changes that may still be taken back, until it is known what became of their transaction.
+//! - [`suspects`]: what has to be read again from the source, and which rows are there.
 //! - [`delivery`]: a view at a transaction's end; the one batch {accepted, parked, dead letters, entries done}.
 //! - [`facts`]: what the values hold. [`keys`]: how they are found. [`codec`]: how they are written.
 //!
@@ -17,10 +19,12 @@ pub mod keys;
 pub mod lanes;
 mod meta;
 pub mod rows;
+pub mod spool;
 mod store;
+pub mod suspects;
 
 pub use capture::{CaptureBatch, SealedBatch};
-pub use delivery::{DeliveryBatch, ParkedRow, Queued, View, is_there};
+pub use delivery::{DeliveryBatch, ParkedRow, Queued, View};
 pub use error::StateError;
 pub use facts::{
     AcceptedField, Checkpoint, Cursor, DeadLetter, Edits, Figures, Hold, Link, Load, LoadStage, Move, OpenTransaction,
@@ -29,4 +33,6 @@ pub use facts::{
 pub use keys::{Generation, MappingId, RecordId, SourceId};
 pub use lanes::Gate;
 pub use rows::{Row, RowBuf, Standing};
+pub use spool::{Folding, Place, Prepared, SpoolId, SpoolPart};
 pub use store::{Durability, Store};
+pub use suspects::{Suspected, Swept};

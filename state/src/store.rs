@@ -17,8 +17,9 @@ use crate::error::StateError;
 use crate::keys::{Key, Kind};
 use crate::rows;
 
-/// The format of what is written today. 2: rows may be parked as suspected, and catalogues are kept.
-const FORMAT: u32 = 2;
+/// The format of what is written today. 2: rows may be parked as suspected, and catalogues are kept. 3: changes may be
+/// spooled, and a row that the last load did not see may be gone.
+const FORMAT: u32 = 3;
 const MIB: usize = 1 << 20;
 
 /// The families of the store.
@@ -32,10 +33,12 @@ pub(crate) enum Family {
     Crm,
     /// Checkpoints, columns, moves, loads, names: capture writes, but for delivery's cursors and days.
     Meta,
+    /// Changes that may be taken back: capture writes, in order, reads once and deletes.
+    Spool,
 }
 
 impl Family {
-    const ALL: [Self; 4] = [Self::Rows, Self::Queue, Self::Crm, Self::Meta];
+    const ALL: [Self; 5] = [Self::Rows, Self::Queue, Self::Crm, Self::Meta, Self::Spool];
 
     fn name(self) -> &'static str {
         match self {
@@ -43,6 +46,7 @@ impl Family {
             Self::Queue => "queue",
             Self::Crm => "crm",
             Self::Meta => "meta",
+            Self::Spool => "spool",
         }
     }
 
@@ -60,7 +64,7 @@ impl Family {
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_write_buffer_size(match self {
             Self::Rows => 12 * MIB,
-            Self::Queue | Self::Crm => 6 * MIB,
+            Self::Queue | Self::Crm | Self::Spool => 6 * MIB,
             Self::Meta => MIB,
         });
         options.set_max_write_buffer_number(2);

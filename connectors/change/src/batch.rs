@@ -1,6 +1,8 @@
 //! What a source hands to capture: a byte-bounded batch of events, its keys and cells in one arena.
 
-use crate::{Cells, Micros, Position, TableId, TableSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::{Cells, Micros, Position, Suspicion, TableId, TableSchema};
 
 /// A piece of the arena of a [`Batch`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,7 +12,7 @@ pub struct Span {
 }
 
 /// What happened to a row, as the log says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
     /// The row is as the cells say, and every mapped column is there.
     Full,
@@ -59,8 +61,9 @@ pub enum Event {
         /// When it was committed, by the source's clock.
         committed_at: Micros,
     },
-    /// Of the row and truncate events of the open transaction only the first `kept` happened: the log took back what
-    /// came after them (a savepoint, or a rollback of what was handed on already).
+    /// Of the row, truncate and decided events of the open transaction only the first `kept` happened: the log took back
+    /// what came after them (a savepoint, or a rollback of what was handed on already). What was suspected of whole tables
+    /// stays.
     Undo {
         /// How many stay.
         kept: u64,
@@ -72,11 +75,11 @@ pub enum Event {
         table: TableId,
         /// The encoded key of the row; the whole table otherwise.
         key: Option<Span>,
-        /// Why, for people: one of a few, without values.
-        why: &'static str,
+        /// Why.
+        why: Suspicion,
     },
     /// The open transaction ended undecided (a distributed one): its changes are held under a name, over restarts too,
-    /// until a [`Event::Decided`] names it.
+    /// until a [`Event::Decided`] names it. It may have no changes for us: then its name is known, no more.
     Prepared {
         /// The name, in the batch's arena.
         name: Span,

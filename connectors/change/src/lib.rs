@@ -16,6 +16,7 @@ pub mod key;
 pub mod position;
 pub mod record;
 pub mod schema;
+pub mod suspicion;
 pub mod trouble;
 pub mod value;
 
@@ -25,5 +26,6 @@ pub use key::{KeyBuf, KeyPart};
 pub use position::{Micros, Position, Seq};
 pub use record::{Answer, FieldValue, Outcome, Refusal, RequestError, RetryScope, Usage, Write, WriteOp};
 pub use schema::{Column, ColumnId, ColumnIds, TableId, TableName, TableSchema, Type};
+pub use suspicion::Suspicion;
 pub use trouble::{Class, Finding, Severity};
 pub use value::{BadValue, Value};

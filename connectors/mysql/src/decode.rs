@@ -19,7 +19,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use passerelle_change::{Batch, ColumnIds, Event, Micros, TableId, TableName, TableSchema};
+use passerelle_change::{Batch, ColumnIds, Event, Micros, Suspicion, TableId, TableName, TableSchema};
 
 use crate::Error;
 use crate::catalog::{KnownTable, KnownTables};
@@ -106,7 +106,7 @@ struct Slot {
     /// The table map that it was resolved from, without its id.
     raw: Box<[u8]>,
     /// How its rows become changes, or why they cannot.
-    table: Option<Result<Table, &'static str>>,
+    table: Option<Result<Table, Suspicion>>,
     /// The schema last told.
     told: Option<TableSchema>,
     /// A statement changed it and the log does not say how: the catalogue is to be read again.
@@ -273,7 +273,7 @@ impl Decoder {
                     self.here.gtids = Gtids::Mariadb(gtids);
                 }
             }
-            Body::Incident(_) => self.suspect_all("the server lost a part of its log", batch),
+            Body::Incident(_) => self.suspect_all(Suspicion::LogLost, batch),
             Body::Statement { name } => match header.kind {
                 // Parameters of the statement that follows, which names its tables itself.
                 5 | 8..=11 | 13 | 14 | 17 => {}
@@ -392,7 +392,7 @@ impl Decoder {
             }
             Some(Err(why)) => {
                 // Once a group: whoever holds the table holds it until it was read again (MY-52).
-                group.suspect(at, wanted.table, why, batch);
+                group.suspect(at, wanted.table, *why, batch);
                 Ok(())
             }
             None => Err(Malformed("rows of a table that was not described").into()),
@@ -409,19 +409,14 @@ impl Decoder {
                 && let (Some(group), Some(at)) = (&mut self.group, at)
             {
                 group.tell(batch);
-                group.suspect(
-                    *at,
-                    wanted.table,
-                    "a foreign key may have changed rows, which the log does not say",
-                    batch,
-                );
+                group.suspect(*at, wanted.table, Suspicion::ForeignKey, batch);
             }
         }
         self.mapped.clear();
         self.with_rows.clear();
     }
 
-    fn suspect_all(&mut self, why: &'static str, batch: &mut Batch) {
+    fn suspect_all(&mut self, why: Suspicion, batch: &mut Batch) {
         for wanted in &self.wanted {
             batch.push(Event::Suspect { table: wanted.table, key: None, why });
         }

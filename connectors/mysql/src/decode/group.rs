@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use passerelle_change::{Batch, Event, Micros, TableId};
+use passerelle_change::{Batch, Event, Micros, Suspicion, TableId};
 
 use super::Decoder;
 use crate::Error;
@@ -35,7 +35,7 @@ pub(super) struct Group {
     told: bool,
     /// The events of the batch that are not its own.
     first: usize,
-    /// Row and truncate events pushed.
+    /// Row, truncate and decided events pushed.
     rows: u64,
     /// How many of them were handed on.
     handed: u64,
@@ -85,8 +85,13 @@ impl Group {
         }
     }
 
+    /// A decision about another transaction was pushed.
+    pub(super) fn decided(&mut self) {
+        self.rows += 1;
+    }
+
     /// Says once that a table can't be trusted.
-    pub(super) fn suspect(&mut self, at: usize, table: TableId, why: &'static str, batch: &mut Batch) {
+    pub(super) fn suspect(&mut self, at: usize, table: TableId, why: Suspicion, batch: &mut Batch) {
         if self.suspected.insert(at) {
             self.tell(batch);
             batch.push(Event::Suspect { table, key: None, why });
@@ -111,20 +116,15 @@ impl Group {
         let touched: Vec<_> = self.touched.iter().filter(|(.., last)| *last > kept).copied().collect();
         self.undo(kept, batch);
         for (at, table, _) in touched {
-            self.suspect(
-                at,
-                table,
-                "a transaction was rolled back that had changed tables without transactions",
-                batch,
-            );
+            self.suspect(at, table, Suspicion::RolledBack, batch);
         }
     }
 
-    /// Takes back all but the first `kept` of its row events.
+    /// Takes back all but the first `kept` of its row, truncate and decided events.
     fn undo(&mut self, kept: u64, batch: &mut Batch) {
         let mut seen = self.handed;
         batch.retain_from(self.first, |event| match event {
-            Event::Row(_) | Event::Truncate(_) => {
+            Event::Row(_) | Event::Truncate(_) | Event::Decided { .. } => {
                 seen += 1;
                 seen <= kept
             }
@@ -151,11 +151,13 @@ impl Decoder {
 
     /// The open group is the first half of a distributed transaction (MY-28).
     pub(super) fn prepared(&mut self, name: &[u8], batch: &mut Batch) -> Result<(), Error> {
-        let group = self.close()?;
-        if group.told {
-            let name = batch.pack(|out| out.extend_from_slice(name));
-            batch.push(Event::Prepared { name, position: self.ended.position(), committed_at: group.committed_at });
+        // One that has nothing for us is told, too: its name must be known when it is decided.
+        if let Some(group) = &mut self.group {
+            group.tell(batch);
         }
+        let group = self.close()?;
+        let name = batch.pack(|out| out.extend_from_slice(name));
+        batch.push(Event::Prepared { name, position: self.ended.position(), committed_at: group.committed_at });
         Ok(())
     }
 

@@ -1,17 +1,12 @@
 //! Statements in the log: what they mean for the group that is open, and for the tables that are captured.
 
-use passerelle_change::{Batch, Event};
+use passerelle_change::{Batch, Event, Suspicion};
 
 use super::group::{Group, number_of};
 use super::statement::{self, Named, Statement};
 use super::{Decoder, seconds};
 use crate::Error;
 use crate::wire::{Header, Query};
-
-/// A table was made anew, dropped, or lost a part: its rows went or came without a word (MY-40).
-const REPLACED: &str = "the table was made anew or lost rows, which the log does not say row by row";
-/// The change is in the log as text (MY-33).
-const AS_TEXT: &str = "a change was logged as a statement, not row by row";
 
 impl Decoder {
     pub(super) fn query(&mut self, query: &Query<'_>, header: &Header, batch: &mut Batch) -> Result<(), Error> {
@@ -54,6 +49,7 @@ impl Decoder {
         group.tell(batch);
         let name = batch.pack(|out| out.extend_from_slice(name));
         batch.push(Event::Decided { name, committed });
+        group.decided();
     }
 
     fn definition(&mut self, statement: Statement, database: &[u8], batch: &mut Batch) {
@@ -72,7 +68,7 @@ impl Decoder {
                 for table in &tables {
                     if let Some(at) = self.named(table, database) {
                         self.changed(at);
-                        self.suspect(at, REPLACED, batch);
+                        self.suspect(at, Suspicion::Replaced, batch);
                     }
                 }
             }
@@ -85,26 +81,26 @@ impl Decoder {
                     if let Some(swapped) = gone.iter().position(|&other| other == at) {
                         gone.swap_remove(swapped);
                     } else {
-                        self.suspect(at, REPLACED, batch);
+                        self.suspect(at, Suspicion::Replaced, batch);
                     }
                 }
                 for at in gone {
                     self.changed(at);
-                    self.suspect(at, REPLACED, batch);
+                    self.suspect(at, Suspicion::Replaced, batch);
                 }
             }
             Statement::DroppedDatabase(dropped) => {
                 for at in 0..self.wanted.len() {
                     if self.wanted.get(at).is_some_and(|wanted| wanted.name.schema == dropped) {
                         self.changed(at);
-                        self.suspect(at, REPLACED, batch);
+                        self.suspect(at, Suspicion::Replaced, batch);
                     }
                 }
             }
             Statement::Rows(tables) => {
                 for table in &tables {
                     if let Some(at) = self.named(table, database) {
-                        self.suspect(at, AS_TEXT, batch);
+                        self.suspect(at, Suspicion::LoggedAsText, batch);
                     }
                 }
             }
@@ -133,7 +129,7 @@ impl Decoder {
         }
     }
 
-    fn suspect(&mut self, at: usize, why: &'static str, batch: &mut Batch) {
+    fn suspect(&mut self, at: usize, why: Suspicion, batch: &mut Batch) {
         if let (Some(group), Some(wanted)) = (&mut self.group, self.wanted.get(at)) {
             group.suspect(at, wanted.table, why, batch);
         }

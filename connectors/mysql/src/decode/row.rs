@@ -1,7 +1,7 @@
 //! Row images to changes: the image after is completed by the one before, and what neither has is absent.
 
 use passerelle_change::cells::push_cell;
-use passerelle_change::{Batch, Event, KeyBuf, Op, RowChange, Span};
+use passerelle_change::{Batch, Event, KeyBuf, Op, RowChange, Span, Suspicion};
 
 use super::group::Group;
 use super::table::Table;
@@ -44,13 +44,19 @@ pub(super) fn push_all(
         };
         match change {
             Some(change) => {
+                if kind == RowsKind::Write && change.row.op == Op::Partial {
+                    // What an insert does not name has its default, which the log leaves out (MY-55): it is not as it was in
+                    // a row of this key that went without a word.
+                    batch.push(Event::Row(RowChange { op: Op::Gone, cells: Span::default(), ..change.row }));
+                    group.pushed(at, table.id);
+                }
                 batch.push(Event::Row(change.row));
                 group.pushed(at, table.id);
                 if let Some(why) = change.fetch {
                     batch.push(Event::Suspect { table: table.id, key: Some(change.row.key), why });
                 }
             }
-            None => group.suspect(at, table.id, "a row came without a value for its key", batch),
+            None => group.suspect(at, table.id, Suspicion::NoKeyValue, batch),
         }
     }
     scratch.data = opened;
@@ -102,7 +108,7 @@ impl<'r> Row<'r> {
 /// A change, and why the row has to be read from the source where the log does not have all of it.
 struct Change {
     row: RowChange,
-    fetch: Option<&'static str>,
+    fetch: Option<Suspicion>,
 }
 
 struct Writer<'w> {
@@ -147,7 +153,7 @@ impl Writer<'_> {
                         // Without what it changed it says nothing (MY-57).
                         Field::Absent | Field::Null | Field::Diff { .. } => {
                             op = Op::Partial;
-                            fetch = Some("a JSON document changed in part, and the log does not have the rest");
+                            fetch = Some(Suspicion::PartOfDocument);
                             continue;
                         }
                     },

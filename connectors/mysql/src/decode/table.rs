@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use passerelle_change::{Column, ColumnId, ColumnIds, TableId, TableSchema, Type};
+use passerelle_change::{Column, ColumnId, ColumnIds, Suspicion, TableId, TableSchema, Type};
 
 use super::WantedTable;
 use crate::Error;
@@ -48,12 +48,6 @@ pub(super) struct Knowledge<'k> {
     pub(super) is_stale: bool,
 }
 
-/// Why rows of a table cannot be read.
-const NO_NAMES: &str = "the log does not name the table's columns, and the catalogue has another number of them: \
-                        SET GLOBAL binlog_row_metadata = 'FULL'";
-const STALE: &str = "the table was changed, the log does not name its columns, and the catalogue was not read since";
-const NO_KEY: &str = "a column of the row key is not in the table";
-
 impl Table {
     /// Matches columns by name: places change. A mapped column that is not there any more is left out of the schema,
     /// which is how drift sees it. Answers why, where rows of the table cannot be told.
@@ -64,13 +58,13 @@ impl Table {
         known: Knowledge<'_>,
         zero_dates: ZeroDates,
         ids: &Mutex<ColumnIds>,
-    ) -> Result<Result<Self, &'static str>, Error> {
+    ) -> Result<Result<Self, Suspicion>, Error> {
         let mut layouts = map.layouts()?;
         let metadata = map.metadata(&layouts, is_mariadb)?;
         let is_stale = known.is_stale;
         let known = known.table.map_or(&[][..], |known| &known.columns);
         if metadata.names.is_none() && (is_stale || known.len() != layouts.len()) {
-            return Ok(Err(if is_stale { STALE } else { NO_NAMES }));
+            return Ok(Err(if is_stale { Suspicion::CatalogBehind } else { Suspicion::NoColumnNames }));
         }
         let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut cells, mut columns, mut row_end) = (Vec::new(), Vec::new(), None);
@@ -103,7 +97,7 @@ impl Table {
         }
         let key: Vec<_> = wanted.key.iter().filter_map(|part| found.get(part).cloned()).collect();
         if key.is_empty() || key.len() != wanted.key.len() {
-            return Ok(Err(NO_KEY));
+            return Ok(Err(Suspicion::NoKeyColumn));
         }
         let schema = TableSchema { table: wanted.table, name: wanted.name.clone(), columns, key: wanted.key.clone() };
         Ok(Ok(Self { id: wanted.table, layouts, cells, key, row_end, schema, zero_dates }))
