@@ -104,23 +104,19 @@ impl Group {
         }
     }
 
-    /// Cuts off what is in memory after the first `kept`.
+    /// Cuts off what is in memory after the first `kept`. What was said of the last of those stays, too.
     fn cut(&mut self, kept: u64) {
         self.rows = self.rows.min(kept);
-        while let Some(piece) = self.pieces.last_mut() {
-            if piece.before + piece.rows <= kept {
+        while let Some(piece) = self.pieces.last_mut().filter(|piece| piece.before + piece.rows > kept) {
+            piece.rows = kept.saturating_sub(piece.before);
+            let run = piece.batch.events().get(piece.events.clone()).unwrap_or_default();
+            let mut counted = run.iter().enumerate().filter(|(_, event)| counts(event)).map(|(at, _)| at);
+            let stays = if piece.before > kept { Some(0) } else { counted.nth(piece.rows as usize) };
+            piece.events.end = piece.events.start + stays.unwrap_or(run.len());
+            if !piece.events.is_empty() {
                 break;
             }
-            if piece.before >= kept {
-                self.pieces.pop();
-                continue;
-            }
-            piece.rows = kept - piece.before;
-            let run = piece.batch.events().get(piece.events.clone()).unwrap_or_default();
-            let counted = run.iter().enumerate().filter(|(_, event)| counts(event)).map(|(at, _)| at);
-            if let Some(first_beyond) = counted.skip(piece.rows as usize).next() {
-                piece.events.end = piece.events.start + first_beyond;
-            }
+            self.pieces.pop();
         }
     }
 
@@ -236,7 +232,7 @@ impl Fold {
         group.cut(kept);
         let Some(spool) = group.spool.filter(|_| kept < group.spooled) else { return };
         group.spooled = kept;
-        if kept == 0 {
+        if kept == 0 && group.asides == 0 {
             group.spool = None;
             into.drop_spool(self.source, spool);
         } else {

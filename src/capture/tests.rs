@@ -1,14 +1,18 @@
 //! Capture against a real store: what is durable, and what a replay makes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use passerelle_change::{Batch, CellsBuf, ColumnId, Event, KeyBuf, Micros, Op, Position, RowChange, Seq, TableId};
-use passerelle_state::{Checkpoint, MappingId, OpenTransaction, Standing, Store};
+use passerelle_state::{Checkpoint, Gate, Generation, MappingId, OpenTransaction, SourceId, Standing, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Capture, Durable, Input, Parts, gate_for};
+use super::{BOUNDS, Bounds, Capture, Durable, Input, Parts, gate_for};
+
+mod random;
+mod suspects;
+mod tentative;
 
 const TABLE: TableId = TableId(1);
 const LANE: MappingId = MappingId(1);
@@ -16,6 +20,8 @@ const LANE: MappingId = MappingId(1);
 /// A capture that runs on a thread of its own.
 struct Running {
     store: Arc<Store>,
+    gate: Arc<Gate>,
+    source: SourceId,
     input: mpsc::Sender<Input>,
     durable: watch::Receiver<Durable>,
     thread: std::thread::JoinHandle<Result<(), super::CaptureError>>,
@@ -24,6 +30,10 @@ struct Running {
 
 impl Running {
     fn start(folder: &Arc<tempfile::TempDir>) -> Self {
+        Self::start_with(folder, Parts::Final, BOUNDS)
+    }
+
+    fn start_with(folder: &Arc<tempfile::TempDir>, parts: Parts, bounds: Bounds) -> Self {
         let store = Arc::new(Store::open(folder.path()).expect("a store"));
         let source = store.source_id("erp").expect("a number");
         if store.checkpoint(source).expect("readable").is_none() {
@@ -32,18 +42,19 @@ impl Running {
         }
         let (input, inbox) = mpsc::channel(8);
         let (publish, durable) = watch::channel(Durable::default());
+        let gate = Arc::new(gate_for(&store, [LANE]).expect("a gate"));
         let capture = Capture {
             store: Arc::clone(&store),
             source,
             lanes: BTreeMap::from([(TABLE, vec![LANE])]),
-            parts: Parts::Final,
-            gate: Arc::new(gate_for(&store, [LANE]).expect("a gate")),
+            parts,
+            gate: Arc::clone(&gate),
             input: inbox,
             durable: publish,
             cancel: CancellationToken::new(),
         };
-        let thread = std::thread::spawn(move || capture.run());
-        Self { store, input, durable, thread, folder: Arc::clone(folder) }
+        let thread = std::thread::spawn(move || capture.run_within(bounds));
+        Self { store, gate, source, input, durable, thread, folder: Arc::clone(folder) }
     }
 
     fn send(&self, batch: Batch) {
@@ -55,6 +66,13 @@ impl Running {
         let (reply, position) = oneshot::channel();
         self.input.blocking_send(Input::Reconnecting(reply)).expect("capture runs");
         position.blocking_recv().expect("an answer")
+    }
+
+    /// The same; `None` where capture has ended before.
+    fn settled(&self) -> Option<Position> {
+        let (reply, position) = oneshot::channel();
+        self.input.blocking_send(Input::Reconnecting(reply)).ok()?;
+        position.blocking_recv().ok()?
     }
 
     fn stop(self) -> Arc<tempfile::TempDir> {
@@ -69,6 +87,12 @@ impl Running {
             |id| row.cells().get(ColumnId(id)).map(|cell| String::from_utf8_lossy(cell.unwrap_or(b"-")).into_owned());
         let cells: Vec<String> = [1, 2].into_iter().filter_map(text).collect();
         Some((row.standing, row.seq.0, cells.join(" ")))
+    }
+
+    /// The rows that are named in the lane.
+    fn queued(&self) -> BTreeSet<Vec<u8>> {
+        let entries = self.store.view().queued(LANE, Generation(1_000), None, 1_000).expect("readable");
+        entries.into_iter().map(|entry| entry.row_key).collect()
     }
 
     fn checkpoint(&self) -> Checkpoint {

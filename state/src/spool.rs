@@ -241,28 +241,34 @@ impl Store {
             true
         })?;
         used.sort_unstable();
-        let all = Key::new(Kind::Spool).u32(source.0).done();
-        let mut options = rocksdb::ReadOptions::default();
-        options.set_iterate_upper_bound(after_prefix(&all));
-        let mut entries = self.db().raw_iterator_cf_opt(self.family(Family::Spool), options);
         let (mut batch, mut emptied) = (rocksdb::WriteBatch::default(), Vec::new());
-        entries.seek(&all);
-        while let Some(id) = entries.key().and_then(|key| Parts(key.get(5..)?).u64()).map(SpoolId) {
-            let from = spool_prefix(source, id);
+        for spool in self.spools(source)?.into_iter().filter(|spool| used.binary_search(spool).is_err()) {
+            let from = spool_prefix(source, spool);
             let to = after_prefix(&from);
-            if used.binary_search(&id).is_err() {
-                batch.delete_range_cf(self.family(Family::Spool), &from, &to);
-                emptied.push((from, to.clone()));
-            }
-            entries.seek(to);
+            batch.delete_range_cf(self.family(Family::Spool), &from, &to);
+            emptied.push((from, to));
         }
-        entries.status()?;
-        drop(entries);
         if !batch.is_empty() {
             self.write(batch, Durability::Synced)?;
             self.free_spools(&emptied);
         }
         Ok(SpoolId(used.last().map_or(0, |last| last.0) + 1))
+    }
+
+    /// The spools of a source in which something is.
+    pub fn spools(&self, source: SourceId) -> Result<Vec<SpoolId>, StateError> {
+        let all = Key::new(Kind::Spool).u32(source.0).done();
+        let mut options = rocksdb::ReadOptions::default();
+        options.set_iterate_upper_bound(after_prefix(&all));
+        let mut entries = self.db().raw_iterator_cf_opt(self.family(Family::Spool), options);
+        let mut found = Vec::new();
+        entries.seek(&all);
+        while let Some(spool) = entries.key().and_then(|key| Parts(key.get(5..)?).u64()).map(SpoolId) {
+            found.push(spool);
+            entries.seek(after_prefix(&spool_prefix(source, spool)));
+        }
+        entries.status()?;
+        Ok(found)
     }
 
     /// Lets go of files that hold nothing but what was deleted: else it would take room until something else is spooled.
