@@ -21,7 +21,8 @@
 //!
 //! 1. The CRM never holds back the database: [`capture`] acknowledges what is durable here and awaits no CRM. What waits
 //!    is names of rows (`passerelle_state::lanes`), so a record changed a thousand times costs one upsert.
-//! 2. Effects and checkpoint are one synced batch (`passerelle_state::capture`); a history that does not fit is a refusal
+//! 2. Effects and checkpoint are one synced batch (`passerelle_state::capture`), and a transaction is seen as a whole or
+//!    not at all, also where the log may take it back ([`capture`], `passerelle_state::spool`); a history that does not fit is a refusal
 //!    that names its reason and the next command (`passerelle_postgres::history`, shown by [`source`]).
 //! 3. For one record, deliveries are in order ([`delivery`]: a record that a request carries is in no other); parents go
 //!    before their children, and hold none for ever (`delivery/parents.rs`).

@@ -126,3 +126,54 @@ fn table_key(table: TableId) -> Vec<u8> {
 fn row_mark(table: TableId, row_key: &[u8]) -> Vec<u8> {
     Key::new(Kind::SuspectedRow).u32(table.0).bytes(row_key).done()
 }
+
+#[cfg(test)]
+mod tests {
+    use passerelle_change::{Cells, Op, Position};
+
+    use super::*;
+    use crate::rows::{Row, fold};
+
+    fn load(number: u32, low: u64) -> Load {
+        let stage = LoadStage::Loaded { high: Position::new("9"), rows: 0 };
+        Load { number, low: Seq(low), columns: Vec::new(), stage }
+    }
+
+    #[test]
+    fn sn_07_a_row_that_a_load_did_not_see_and_that_is_no_newer_is_gone() {
+        let stream = |op, seq| RowBuf::from(Row::changed(op, Seq(seq), Cells::default()));
+        let swept = Swept::default().by_load(&load(2, 10));
+        let seen = |row: RowBuf, number| fold(Some(row), Row::loaded(number, Seq(10), Cells::default()));
+        assert!(!swept.is_there(&stream(Op::Full, 10)));
+        assert!(swept.is_there(&stream(Op::Full, 11)), "it came after the load began");
+        assert!(swept.is_there(&seen(stream(Op::Full, 3), 2)));
+        assert!(!swept.is_there(&seen(stream(Op::Full, 3), 1)), "only another load saw it, and that was before");
+        assert!(swept.is_there(&seen(stream(Op::Full, 3), 3)), "the next load sees it already");
+        assert!(!swept.is_there(&seen(stream(Op::Gone, 12), 2)), "what the log says is newer");
+        assert!(Swept::default().is_there(&stream(Op::Full, 3)));
+        let truncated = Swept { truncated: Some(Seq(11)), ..swept };
+        assert!(!truncated.is_there(&stream(Op::Full, 11)) && truncated.is_there(&stream(Op::Full, 12)));
+    }
+
+    #[test]
+    fn the_reason_that_holds_a_table_outlives_those_that_do_not() {
+        let at = Micros(1);
+        let first = Suspected::again(None, Seq(5), Suspicion::ForeignKey, at);
+        let held = Suspected::again(Some(first), Seq(6), Suspicion::Replaced, Micros(2));
+        let last = Suspected::again(Some(held), Seq(7), Suspicion::LoggedAsText, Micros(3));
+        assert_eq!(last, Suspected { seq: Seq(7), why: Suspicion::Replaced, since: at });
+        assert!(!last.is_ended_by(&load(1, 6)) && last.is_ended_by(&load(1, 7)));
+        let under_way = Load { stage: LoadStage::Wanted, ..load(1, 7) };
+        assert!(!last.is_ended_by(&under_way));
+    }
+
+    #[test]
+    fn no_number_of_a_load_is_given_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.set_load(TableId(1), &load(4, 0)).unwrap();
+        let numbers: Vec<_> = (0..3).map(|_| store.next_load_number(TableId(1)).unwrap()).collect();
+        assert_eq!(numbers, [5, 6, 7], "also when nothing came of the one before");
+        assert_eq!(store.next_load_number(TableId(2)).unwrap(), 1);
+    }
+}

@@ -59,6 +59,9 @@ fn groups() -> impl Strategy<Value = Vec<Group>> {
 /// A row, and the moment of its newest change.
 type Known = (Standing, BTreeMap<u32, String>, u64);
 
+/// The rows that are there.
+type Shown = BTreeMap<i64, (Standing, BTreeMap<u32, String>)>;
+
 /// What is there after a transaction.
 #[derive(Clone, Debug, Default)]
 struct Model {
@@ -106,11 +109,17 @@ impl Model {
             }
             Ending::Committed | Ending::Decides(..) => {}
         }
-        standing.iter().for_each(|step| self.step(step));
+        for step in &standing {
+            self.step(step);
+        }
         self.doubted |= doubts_table;
         if let Ending::Decides(name, committed) = ending {
             match (self.held.remove(name), committed) {
-                (Some(held), true) => held.iter().for_each(|step| self.step(step)),
+                (Some(held), true) => {
+                    for step in &held {
+                        self.step(step);
+                    }
+                }
                 (None, true) => self.doubted = true,
                 (_, false) => {}
             }
@@ -153,7 +162,7 @@ impl Model {
     }
 
     /// The rows that are there.
-    fn shown(&self) -> BTreeMap<i64, (Standing, BTreeMap<u32, String>)> {
+    fn shown(&self) -> Shown {
         let is_there = |(standing, _, at): &Known| {
             *standing != Standing::Gone && self.truncated.is_none_or(|truncated| *at > truncated)
         };
@@ -168,7 +177,7 @@ fn cells(op: Op, n: u8) -> BTreeMap<u32, String> {
     all.map(|id| (id, format!("{id}:{n}"))).collect()
 }
 
-fn shown(view: &View<'_>) -> BTreeMap<i64, (Standing, BTreeMap<u32, String>)> {
+fn shown(view: &View<'_>) -> Shown {
     let swept = Swept { truncated: view.truncated(TABLE).expect("readable"), unseen: None };
     let row = |key: i64| {
         let row = view.row(TABLE, &encoded(key)).expect("readable").filter(|row| swept.is_there(row))?;
@@ -207,7 +216,7 @@ fn batches(groups: &[Group], after: &Position, mut dice: u64) -> Vec<Batch> {
             }
             rows += u64::from(matches!(step, Step::Row(..) | Step::Move(..) | Step::Truncate));
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if (dice >> 33) % 5 == 0 {
+            if (dice >> 33).is_multiple_of(5) {
                 all.push(std::mem::take(&mut batch));
             }
         }
@@ -281,12 +290,7 @@ fn run(groups: &[Group], bounds: Bounds, dice: u64) {
 }
 
 /// Sends what is left of the log; false when capture was killed meanwhile.
-fn feed(
-    running: &Running,
-    groups: &[Group],
-    visible: &[BTreeMap<i64, (Standing, BTreeMap<u32, String>)>],
-    dice: u64,
-) -> bool {
+fn feed(running: &Running, groups: &[Group], visible: &[Shown], dice: u64) -> bool {
     let Some(position) = running.settled() else { return false };
     for batch in batches(groups, &position, dice) {
         if running.input.blocking_send(Input::Stream(batch)).is_err() {

@@ -264,6 +264,38 @@ fn my_04_a_group_that_never_ends_never_was() {
 }
 
 #[test]
+fn my_04_my_28_a_decision_that_never_ends_never_was() {
+    for hand_on in [false, true] {
+        let mut log = Log::new();
+        log.query("BEGIN").query("XA COMMIT X'61',X'',1");
+        if hand_on {
+            assert_eq!(log.hand_on(), ["begin", "decided true"]);
+        }
+        log.event(4, &[&4_u64.to_le_bytes()[..], b"mbin.000002"].concat());
+        let got = log.hand_on();
+        assert_eq!(got[0], if hand_on { "undo to 0" } else { "begin" });
+        assert!(got.len() == 2 && got[1].starts_with("end "), "{got:?}");
+    }
+}
+
+#[test]
+fn my_28_what_is_prepared_is_told_whatever_is_in_it() {
+    let mut log = Log::new();
+    let xid = [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, b'a'];
+    log.query("XA START X'61',X'',1").query("INSERT INTO other VALUES (1)").event(38, &xid);
+    let got = log.hand_on();
+    assert!(got.len() == 2 && got[0] == "begin" && got[1].starts_with("prepared "), "{got:?}");
+}
+
+#[test]
+fn my_55_what_an_insert_does_not_name_is_not_as_it_was() {
+    let mut log = Log::new();
+    let row = [1, 0, 0, 0, 0, 0, 1, 0, 2, 1, 0, 7, 0, 0, 0];
+    log.query("BEGIN").event(19, &[TABLE, NAMES].concat()).event(23, &row);
+    assert_eq!(log.hand_on()[2..], ["Gone 7: ", "Partial 7: "]);
+}
+
+#[test]
 fn my_50_table_ids_end_with_their_statement() {
     let mut log = Log::new();
     log.query("BEGIN").insert(1, 1);
