@@ -25,6 +25,7 @@ mod reload;
 mod screens;
 mod settings;
 mod shop;
+mod suspects;
 mod table;
 mod tls;
 mod urgent;

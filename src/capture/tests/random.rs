@@ -280,7 +280,9 @@ fn run(groups: &[Group], bounds: Bounds, dice: u64) {
             let (position, model) = &states[states.len() - 1];
             assert_eq!(running.checkpoint().position, *position);
             check_end(&running, model);
-            running.stop();
+            drop(running.input);
+            let ended = running.thread.join().expect("no panic");
+            assert!(!is_last || ended.is_ok(), "{ended:?}");
             return;
         }
         assert!(!is_last, "nothing stops it");

@@ -81,7 +81,7 @@ fn x_11_a_transaction_that_is_durable_is_folded_to_its_end_without_the_log() {
         assert!(is_folding || !is_open, "only what is durable as a whole is folded in part");
         went_on += u32::from(is_folding);
         in_the_middle += u32::from(is_open);
-        let batches = if is_folding { 3 } else { life };
+        let batches = if is_folding { 1 } else { life };
         let running = start(&folder, Bounds { batches, batch_bytes: 200, ..TIGHT });
         let settled = running.settled();
         if settled == Some(Position::new("0/20")) {
