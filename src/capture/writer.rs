@@ -51,7 +51,12 @@ impl Writer {
 
     /// Waits until the last batch is synced. Cancel-safe.
     pub(super) async fn turn(&self) -> Result<Turn, CaptureError> {
-        let idle = Arc::clone(&self.idle).acquire_owned().await.map_err(|_| CaptureError::WriterGone)?;
+        let idle = tokio::select! {
+            biased;
+            idle = Arc::clone(&self.idle).acquire_owned() => idle.map_err(|_| CaptureError::WriterGone)?,
+            // A batch that was handed over just when the thread ended gives its permit back no more.
+            () = self.batches.closed() => return Err(CaptureError::WriterGone),
+        };
         let slot = self.batches.clone().reserve_owned().await.map_err(|_| CaptureError::WriterGone)?;
         Ok(Turn { slot, idle })
     }
