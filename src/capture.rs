@@ -15,6 +15,7 @@
 //! whatever happens, and one that is not leaves nothing behind.
 
 mod fold;
+mod group;
 mod reread;
 mod tentative;
 mod writer;

@@ -10,7 +10,7 @@ use passerelle_state::{
     StateError, Store, Suspected,
 };
 
-use super::tentative::Group;
+use super::group::Group;
 use super::writer::{Turn, Writer};
 use super::{Bounds, CaptureError, Durable, Input, Parts};
 

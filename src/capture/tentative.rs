@@ -1,10 +1,11 @@
 //! Transactions that may still be taken back: nothing of them is folded before their end.
 //!
-//! The open one is held as [`Piece`]s of the batches that it came in. At its end it is folded from there as if it had just
-//! come; what the log took back is cut off before, without a copy. What is more than [`super::Bounds::held_bytes`] goes to
-//! a spool in the state, and at the end all of it is made durable there first ([`Folding`]): then it is folded in parts,
-//! each with the checkpoint that says how many of its changes are folded, and nothing of it is seen before the last.
-//! A distributed transaction stays in its spool, under its name, until another decides it.
+//! The open one is held as pieces of the batches that it came in ([`Group`]). At its end it is folded from there as if it
+//! had just come; what the log took back is cut off before, without a copy. What is more than
+//! [`super::Bounds::held_bytes`] goes to a spool in the state, and at the end all of it is made durable there first
+//! ([`Folding`]): then it is folded in parts, each with the checkpoint that says how many of its changes are folded, and
+//! nothing of it is seen before the last. A distributed transaction stays in its spool, under its name, until another
+//! decides it.
 //!
 //! Whatever ends between two batches leaves one of three: a spool that nobody knows, which the next start throws away
 //! since the log says it again; a [`Folding`], with which the next start begins; or, where a transaction was folded from
@@ -20,119 +21,9 @@ use passerelle_state::{CaptureBatch, Folding, Gate, Generation, MappingId, Place
 
 use super::CaptureError;
 use super::fold::Fold;
+use super::group::{Group, Piece, counts};
 use super::writer::Writer;
 use crate::failpoint;
-
-/// The open transaction.
-#[derive(Debug)]
-pub(super) struct Group {
-    number: u64,
-    committed_at: Micros,
-    /// What is in memory of it, after what is in the spool.
-    pieces: Vec<Piece>,
-    /// Row, truncate and decided events that stand, in the spool and in memory.
-    rows: u64,
-    spool: Option<SpoolId>,
-    /// How many of them are in the spool.
-    spooled: u64,
-    /// Bytes that were written to the spool.
-    bytes: u64,
-    /// Suspicions of single rows that were written there.
-    asides: u64,
-    /// It decides distributed transactions.
-    decides: bool,
-    /// Tables that it makes suspect, whatever is taken back of it.
-    suspects: BTreeMap<TableId, Suspicion>,
-}
-
-/// A run of events of a batch.
-#[derive(Debug)]
-struct Piece {
-    batch: Arc<Batch>,
-    events: Range<usize>,
-    /// Row, truncate and decided events of the transaction before it.
-    before: u64,
-    /// Those in it.
-    rows: u64,
-}
-
-impl Group {
-    fn new(number: u64, committed_at: Micros) -> Self {
-        Self {
-            number,
-            committed_at,
-            pieces: Vec::new(),
-            rows: 0,
-            spool: None,
-            spooled: 0,
-            bytes: 0,
-            asides: 0,
-            decides: false,
-            suspects: BTreeMap::new(),
-        }
-    }
-
-    /// Holds a run of events. True if the columns of a table are among them.
-    fn hold(&mut self, batch: &Arc<Batch>, events: Range<usize>) -> bool {
-        let (mut rows, mut describes) = (0, false);
-        for event in batch.events().get(events.clone()).unwrap_or_default() {
-            rows += u64::from(counts(event));
-            match event {
-                Event::Decided { .. } => self.decides = true,
-                Event::Suspect { table, key: None, why } => self.suspected(*table, *why),
-                Event::Schema(_) => describes = true,
-                Event::Row(_)
-                | Event::Truncate(_)
-                | Event::Suspect { key: Some(_), .. }
-                | Event::Begin { .. }
-                | Event::End { .. }
-                | Event::Undo { .. }
-                | Event::Prepared { .. }
-                | Event::Idle { .. } => {}
-            }
-        }
-        self.pieces.push(Piece { batch: Arc::clone(batch), events, before: self.rows, rows });
-        self.rows += rows;
-        describes
-    }
-
-    /// The first reason that holds a table counts, else the last.
-    fn suspected(&mut self, table: TableId, why: Suspicion) {
-        let known = self.suspects.entry(table).or_insert(why);
-        if !known.holds() {
-            *known = why;
-        }
-    }
-
-    /// Cuts off what is in memory after the first `kept`. What was said of the last of those stays, too.
-    fn cut(&mut self, kept: u64) {
-        self.rows = self.rows.min(kept);
-        while let Some(piece) = self.pieces.last_mut().filter(|piece| piece.before + piece.rows > kept) {
-            piece.rows = kept.saturating_sub(piece.before);
-            let run = piece.batch.events().get(piece.events.clone()).unwrap_or_default();
-            let mut counted = run.iter().enumerate().filter(|(_, event)| counts(event)).map(|(at, _)| at);
-            let stays = if piece.before > kept { Some(0) } else { counted.nth(piece.rows as usize) };
-            piece.events.end = piece.events.start + stays.unwrap_or(run.len());
-            if !piece.events.is_empty() {
-                break;
-            }
-            self.pieces.pop();
-        }
-    }
-
-    /// The memory that it takes: a batch is held as a whole.
-    fn held_bytes(&self) -> usize {
-        let mut last: Option<&Arc<Batch>> = None;
-        let mut bytes = 0;
-        for piece in &self.pieces {
-            if last.is_none_or(|last| !Arc::ptr_eq(last, &piece.batch)) {
-                bytes += piece.batch.size_bytes();
-            }
-            last = Some(&piece.batch);
-        }
-        bytes
-    }
-}
 
 impl Fold {
     /// Takes a batch of a log that may take back what it says.
@@ -495,11 +386,6 @@ impl Fold {
         let stamped = self.hand_over(into, writer.turn().await?);
         Ok(CaptureBatch::begin(store, gate, self.between_transactions(), stamped))
     }
-}
-
-/// Events by which places in a transaction are counted.
-fn counts(event: &Event) -> bool {
-    matches!(event, Event::Row(_) | Event::Truncate(_) | Event::Decided { .. })
 }
 
 /// Events at which something becomes of the open transaction.
