@@ -18,10 +18,13 @@ pub mod catalog;
 pub mod decode;
 pub mod error;
 pub mod gtid;
+pub mod options;
 pub mod position;
+pub mod sql;
 pub mod types;
 pub mod value;
 pub mod wire;
 
-pub use error::Error;
+pub use error::{Error, ServerError};
+pub use options::{Flavor, Options, TlsMode};
 pub use position::{Gtids, LogPosition};
