@@ -75,9 +75,10 @@ pub async fn connect(options: &Options) -> Result<Connection, Error> {
     let connecting = async {
         let conn = open(options).await?;
         let mut connection = Connection { conn, server: Server::unknown(options.flavor) };
+        session::pin(&mut connection).await?;
         connection.server = session::server(&mut connection).await?;
         fits(options, &connection.server)?;
-        session::pin(&mut connection).await?;
+        session::pin_more(&mut connection).await?;
         Ok(connection)
     };
     tokio::time::timeout(CONNECT_LIMIT, connecting).await.map_err(late)?

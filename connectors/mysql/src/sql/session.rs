@@ -47,11 +47,15 @@ pub(super) async fn server(connection: &mut Connection) -> Result<Server, Error>
     })
 }
 
-/// Pins the session.
+/// Pins what every server has; before anything is asked, since `init_connect` may have set anything.
 pub(super) async fn pin(connection: &mut Connection) -> Result<(), Error> {
     connection.execute("SET NAMES utf8mb4").await?;
     connection.execute(SESSION).await?;
-    connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+    connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await
+}
+
+/// Pins what only some have.
+pub(super) async fn pin_more(connection: &mut Connection) -> Result<(), Error> {
     if let Some(more) = more(connection.flavor(), connection.version()) {
         connection.execute(more).await?;
     }
