@@ -18,6 +18,7 @@ pub mod catalog;
 pub mod decode;
 pub mod error;
 pub mod gtid;
+pub mod history;
 pub mod options;
 pub mod position;
 pub mod sql;

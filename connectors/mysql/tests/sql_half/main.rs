@@ -4,4 +4,5 @@
 
 mod catalog;
 mod connect;
+mod history;
 mod rig;
