@@ -6,6 +6,7 @@
 
 mod column;
 mod known;
+mod made;
 mod read;
 
 use passerelle_change::{Column, ColumnIds, TableId, TableName, TableSchema, Type};
@@ -61,6 +62,9 @@ pub struct TableFacts {
     pub unique_keys: Vec<Vec<String>>,
     /// Foreign keys by which rows of it change without a word in the log (MY-31).
     pub cascades: Vec<Cascade>,
+    /// Our user has a right on the table, not on some columns alone: else the server tells neither the other columns, nor
+    /// which of them are JSON, nor foreign keys.
+    pub seen_whole: bool,
     /// How many rows the engine believes it has.
     pub estimated_rows: u64,
 }

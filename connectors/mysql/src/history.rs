@@ -16,6 +16,7 @@ use crate::gtid::{MariadbGtid, MariadbGtids, MysqlGtids};
 use crate::position::{Gtids, LogPosition};
 use crate::{Flavor, sql::Server};
 
+pub(crate) use facts::log_right;
 pub use facts::{facts, facts_at};
 pub use refusal::HistoryRefusal;
 pub use retention::{Retention, retention};
@@ -335,4 +336,4 @@ fn identity(uuid: Option<&str>, id: u32) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -21,6 +21,7 @@ pub mod gtid;
 pub mod history;
 pub mod options;
 pub mod position;
+pub mod preflight;
 pub mod sql;
 pub mod types;
 pub mod value;

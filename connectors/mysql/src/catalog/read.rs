@@ -4,7 +4,7 @@
 use passerelle_change::TableName;
 
 use super::column::Raw;
-use super::{Cascade, Catalog, ColumnFacts, Readings, Special, TableFacts, TableKind};
+use super::{Catalog, ColumnFacts, Readings, Special, TableFacts, TableKind, made};
 use crate::sql::{self, Connection, Row, literal};
 use crate::{Error, Flavor};
 
@@ -21,7 +21,12 @@ pub async fn read(connection: &mut Connection, names: &[TableName], readings: &R
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
         let Some(found) = find(connection, name).await? else { continue };
-        let mut table = table(connection, name, &found, *readings).await?;
+        let mut table = match table(connection, name, &found, *readings).await {
+            Ok(table) => table,
+            // ER_NO_SUCH_TABLE: gone since, as while it is exchanged for an altered one.
+            Err(Error::Server(error)) if error.code == 1146 => continue,
+            Err(other) => return Err(other),
+        };
         if rows_of_keys_are_logged {
             table.cascades.clear();
         }
@@ -96,7 +101,9 @@ async fn table(
     found: &Found,
     readings: Readings,
 ) -> Result<TableFacts, Error> {
-    let json = json_columns(connection, found).await?;
+    let made = made(connection, found).await?;
+    let statement = made.as_deref().unwrap_or_default();
+    let json = if connection.flavor() == Flavor::Mariadb { made::json_columns(statement) } else { Vec::new() };
     let mut columns = columns(connection, found, &json, readings).await?;
     let keys = keys(connection, found).await?;
     add_hidden(&mut columns, found, &keys, connection.flavor(), readings);
@@ -111,7 +118,8 @@ async fn table(
         engine: found.engine.clone(),
         primary_key: primary.first().map(|key| of_rows_that_are(key)).unwrap_or_default(),
         unique_keys: others.iter().map(|key| of_rows_that_are(key)).collect(),
-        cascades: cascades(connection, found).await?,
+        cascades: made::cascades(statement),
+        seen_whole: made.is_some(),
         columns,
         estimated_rows: found.estimated_rows,
     })
@@ -147,30 +155,6 @@ async fn columns(
         Some(ColumnFacts::new(&raw, flavor, readings))
     };
     Ok(rows.iter().filter(|row| found.has(row, 7)).filter_map(column).collect())
-}
-
-/// Columns of MariaDB whose check is `json_valid` of themselves: how it keeps JSON (MY-76).
-async fn json_columns(connection: &mut Connection, found: &Found) -> Result<Vec<String>, Error> {
-    // The catalogue has checks since 10.2.22 and 10.3.10, and JSON is nothing else before.
-    if connection.flavor() != Flavor::Mariadb || connection.version() < 100_222 {
-        return Ok(Vec::new());
-    }
-    let rows = connection
-        .rows(&format!(
-            "SELECT check_clause, constraint_schema, table_name FROM information_schema.check_constraints WHERE {}",
-            of("constraint_schema", "table_name", &found.name)
-        ))
-        .await?;
-    let clauses = rows.iter().filter(|row| found.has(row, 1)).filter_map(|row| row.text(0));
-    Ok(clauses.filter_map(json_column).collect())
-}
-
-/// `` json_valid(`column`) ``.
-fn json_column(clause: &str) -> Option<String> {
-    let inside = clause.trim().strip_prefix("json_valid(`")?.strip_suffix("`)")?;
-    let name = inside.replace("``", "`");
-    // Two names with something between are no name.
-    (sql::identifier(&name) == format!("`{inside}`")).then_some(name)
 }
 
 /// A unique key.
@@ -239,26 +223,18 @@ fn add_hidden(columns: &mut Vec<ColumnFacts>, found: &Found, keys: &[Key], flavo
     }
 }
 
-async fn cascades(connection: &mut Connection, found: &Found) -> Result<Vec<Cascade>, Error> {
-    let rows = connection
-        .rows(&format!(
-            "SELECT constraint_name, referenced_table_name, delete_rule, update_rule, constraint_schema, table_name \
-             FROM information_schema.referential_constraints WHERE {}",
-            of("constraint_schema", "table_name", &found.name)
-        ))
-        .await?;
-    let changes = |rule: Option<&str>| rule.is_some_and(|rule| matches!(rule, "CASCADE" | "SET NULL" | "SET DEFAULT"));
-    let cascade = |row: &Row| {
-        let on =
-            |what: &str, at| changes(row.text(at)).then(|| format!("ON {what} {}", row.text(at).unwrap_or_default()));
-        let actions: Vec<_> = [on("DELETE", 2), on("UPDATE", 3)].into_iter().flatten().collect();
-        (!actions.is_empty()).then(|| Cascade {
-            constraint: row.text(0).unwrap_or_default().to_owned(),
-            parent: row.text(1).unwrap_or_default().to_owned(),
-            action: actions.join(" "),
-        })
-    };
-    Ok(rows.iter().filter(|row| found.has(row, 4)).filter_map(cascade).collect())
+/// The statement that makes the table; empty of what is none, `None` where our user has rights on some columns alone.
+async fn made(connection: &mut Connection, found: &Found) -> Result<Option<String>, Error> {
+    match found.kind {
+        TableKind::Base | TableKind::SystemVersioned => {}
+        TableKind::View | TableKind::Sequence | TableKind::Other => return Ok(Some(String::new())),
+    }
+    match connection.row(&format!("SHOW CREATE TABLE {}", sql::name(&found.name))).await {
+        Ok(row) => Ok(Some(row.as_ref().and_then(|row| row.text(1)).unwrap_or_default().to_owned())),
+        // ER_TABLEACCESS_DENIED_ERROR.
+        Err(Error::Server(error)) if error.code == 1142 => Ok(None),
+        Err(other) => Err(other),
+    }
 }
 
 /// The condition that names a table.

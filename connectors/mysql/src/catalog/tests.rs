@@ -103,6 +103,7 @@ fn table(kind: TableKind, primary: &[&str], unique: &[&[&str]]) -> TableFacts {
         primary_key: names(primary),
         unique_keys: unique.iter().map(|key| names(key)).collect(),
         cascades: Vec::new(),
+        seen_whole: true,
         estimated_rows: 7,
     }
 }

@@ -35,7 +35,7 @@ fn facts(flavor: Flavor, head: &str) -> ServerFacts {
     }
 }
 
-pub(super) fn facts_of_mysql() -> ServerFacts {
+pub(crate) fn facts_of_mysql() -> ServerFacts {
     let purged = Gtids::Mysql(format!("{A}:1-40").parse().unwrap());
     ServerFacts { purged, ..facts(Flavor::Mysql, &format!("mbin.000005:500 {A}:1-100")) }
 }

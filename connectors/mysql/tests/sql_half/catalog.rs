@@ -150,18 +150,29 @@ async fn what_may_not_be_read_is_said() {
     let server = MariadbServer::start().unwrap();
     server.sql("", TABLES).unwrap();
     server
-        .sql("", "create user poor@'%'; grant select (id, d) on shop.plain to poor@'%'; grant insert on shop.parent to poor@'%'")
+        .sql(
+            "",
+            "create user poor@'%'; grant select (id, d) on shop.plain to poor@'%'; \
+             grant insert on shop.parent to poor@'%'; grant select on shop.child to poor@'%'; \
+             grant select on shop.versioned to poor@'%'; grant select on shop.`we``ird né.me` to poor@'%'",
+        )
         .unwrap();
     let options = Options { user: "poor".into(), database: "shop".into(), ..options(&server) };
     let mut connection = sql::connect(&options).await.unwrap();
-    let names = ["plain", "parent", "hashed"].map(table);
+    let names = ["plain", "parent", "hashed", "child", "versioned", "we`ird né.me"].map(table);
     let found = catalog::read(&mut connection, &names, &Readings::default()).await.unwrap();
     let readable = |name: &str| {
         let facts = found.table(&table(name)).unwrap();
         facts.columns.iter().filter(|column| column.readable).map(|column| column.name.clone()).collect::<Vec<_>>()
     };
     assert_eq!(readable("plain"), ["id", "d"]);
+    assert!(!found.table(&table("plain")).unwrap().seen_whole);
     assert_eq!(readable("parent"), Vec::<String>::new());
+    // The right to read a table is enough to know it.
+    let all = catalog::read(&mut connect(&server).await, &names[3..], &Readings::default()).await.unwrap();
+    for facts in &all.tables {
+        assert_eq!(found.table(&facts.name), Ok(facts));
+    }
     // It might as well not be there.
     assert!(found.table(&table("hashed")).is_err());
 }

@@ -5,4 +5,5 @@
 mod catalog;
 mod connect;
 mod history;
+mod preflight;
 mod rig;
