@@ -126,7 +126,8 @@ pub enum Start {
 }
 
 impl History {
-    /// What is to be kept of a server.
+    /// What is to be kept of a server: stored with the first checkpoint that is a place in its log, and not before, since a
+    /// place counts as one of the server that is kept.
     pub fn of(facts: &ServerFacts) -> Self {
         Self {
             flavor: facts.server.flavor,

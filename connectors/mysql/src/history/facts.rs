@@ -94,28 +94,30 @@ async fn gtids_at(connection: &mut Connection, at: &LogPosition) -> Result<Optio
     Ok(row.and_then(|row| row.text(0).map(str::to_owned)))
 }
 
-/// An event begins at the place, or the file ends there; and if it is a transaction, it is none that we have.
+/// An event begins at the place, or the file ends there; and all that is before the file is ours.
 async fn mysql_has(connection: &mut Connection, facts: &ServerFacts, at: &LogPosition) -> Result<bool, Error> {
-    let events = format!("SHOW BINLOG EVENTS IN {} FROM {} LIMIT 1", literal(&at.file), at.offset);
-    let row = match connection.row(&events).await {
+    let file = literal(&at.file);
+    let row = match connection.row(&format!("SHOW BINLOG EVENTS IN {file} FROM {} LIMIT 1", at.offset)).await {
         Ok(row) => row,
         // ER_ERROR_WHEN_EXECUTING_COMMAND: older versions refuse a place in the middle of an event.
         Err(Error::Server(error)) if error.code == 1220 => return Ok(false),
         Err(error) => return Err(error),
     };
-    let Some(row) = row else {
-        return Ok(facts.files.iter().any(|file| file.name == at.file && file.bytes == at.offset));
+    let begins = match row {
+        // Newer ones go on to the next.
+        Some(row) => row.named("Pos").and_then(|pos| pos.parse().ok()) == Some(at.offset),
+        None => facts.files.iter().any(|file| file.name == at.file && file.bytes == at.offset),
     };
-    let next = row.named("Info").and_then(|info| info.split_once('\'')).and_then(|(_, rest)| rest.split_once('\''));
-    let is_known = match (&at.gtids, next) {
-        (Gtids::Mysql(ours), Some((next, _)))
-            if row.named("Event_type").is_some_and(|kind| kind.starts_with("Gtid")) =>
-        {
-            matches!(mysql(next)?, Gtids::Mysql(next) if ours.contains_all(&next))
-        }
-        (Gtids::Mysql(_) | Gtids::Mariadb(_) | Gtids::None, _) => false,
+    let Gtids::Mysql(ours) = &at.gtids else { return Ok(begins) };
+    // Behind the format description.
+    let head = connection.rows(&format!("SHOW BINLOG EVENTS IN {file} LIMIT 2")).await?;
+    let previous = head.iter().find(|row| row.named("Event_type") == Some("Previous_gtids"));
+    let before = mysql(previous.and_then(|row| row.named("Info")).unwrap_or_default())?;
+    let is_ours = match before {
+        Gtids::Mysql(before) => ours.contains_all(&before),
+        Gtids::None | Gtids::Mariadb(_) => true,
     };
-    Ok(row.named("Pos").and_then(|pos| pos.parse().ok()) == Some(at.offset) && !is_known)
+    Ok(begins && is_ours)
 }
 
 async fn variables(connection: &mut Connection) -> Result<HashMap<String, String>, Error> {

@@ -1,9 +1,14 @@
 //! Whether the log is ours, asked of a server that is purged, reset, restored and replaced.
 
 use std::process::Command;
+use std::sync::Arc;
 
+use passerelle_change::Batch;
+use passerelle_mysql::catalog::KnownTables;
+use passerelle_mysql::decode::{Decoded, Decoder, Settings};
 use passerelle_mysql::history::{self, History, HistoryRefusal, Kept, ServerFacts, Start};
 use passerelle_mysql::sql::{self, Connection};
+use passerelle_mysql::wire::file_events;
 use passerelle_mysql::{Error, Gtids, LogPosition, Options};
 use passerelle_test_servers::MariadbServer;
 
@@ -146,4 +151,37 @@ async fn my_13_what_our_user_may_see() {
     let server = MariadbServer::builder().setting("skip_log_bin", "1").start().unwrap();
     let facts = history::facts(&mut connect(&server).await).await.unwrap();
     assert_eq!(history::verify(Kept::default(), &facts), Err(HistoryRefusal::NoLog));
+}
+
+const OF_ALL_KINDS: &str = "
+create database shop; use shop; create table t (id int primary key, v text) engine = innodb;
+create table m (id int primary key) engine = myisam; insert into t values (1, repeat('x', 5000));
+set gtid_domain_id = 7; insert into t values (2, 'b'); insert into m values (1), (2); set server_id = 9;
+begin; insert into t values (3, 'c'); savepoint s; insert into m values (3); rollback to s; commit; set gtid_domain_id = 0;
+xa start 'x'; insert into t values (4, 'd'); xa end 'x'; xa prepare 'x'; xa commit 'x'; insert into m values (4);
+flush binary logs; alter table t add w int; truncate table m; set gtid_seq_no = 1000; delete from t where id = 2;
+set gtid_seq_no = 900; delete from t where id = 3; flush binary logs; create table u as select * from t;
+";
+
+#[tokio::test]
+async fn my_20_my_23_every_end_of_a_group_is_in_the_log() {
+    let server = MariadbServer::start().unwrap();
+    server.sql("", OF_ALL_KINDS).unwrap();
+    let mut connection = connect(&server).await;
+    let start = LogPosition { file: "mbin.000001".into(), offset: 4, gtids: Gtids::None };
+    let settings = Settings { start, ..Settings::default() };
+    let mut decoder = Decoder::new(Vec::new(), KnownTables::new(), Arc::default(), settings);
+    let (mut batch, mut last, mut ends) = (Batch::new(), String::new(), 0);
+    for log in server.binlogs().unwrap() {
+        for event in file_events(&log) {
+            assert_eq!(decoder.event(event.unwrap(), &mut batch).unwrap(), Decoded::Whole);
+            let ended = decoder.ended().clone();
+            if ended.to_string() != last {
+                last = ended.to_string();
+                ends += 1;
+                assert_eq!(at(&mut connection, &ended).await.at_checkpoint, Some(history::At::Ours), "{ended}");
+            }
+        }
+    }
+    assert!(ends > 12, "{ends}");
 }
