@@ -14,6 +14,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
 use passerelle_change::TableName;
 use secrecy::ExposeSecret;
+use tokio::task::JoinSet;
 
 use crate::{Error, Flavor, Options, TlsMode};
 
@@ -206,7 +207,14 @@ async fn open_once(options: &Options, tls: Option<mysql_async::SslOpts>) -> Resu
         .enable_cleartext_plugin(is_protected)
         .connect_attribute("program_name", options.application_name.clone())
         .ssl_opts(tls);
-    Conn::new(Opts::from(opts)).await.map_err(|error| while_connecting(options, error))
+    // In a task of its own, which ends with ours: on what no server sends, the library panics where it reads the answers of
+    // the authentication.
+    let mut connecting = JoinSet::new();
+    connecting.spawn(Conn::new(Opts::from(opts)));
+    match connecting.join_next().await {
+        Some(Ok(connected)) => connected.map_err(|error| while_connecting(options, error)),
+        Some(Err(_)) | None => Err(Error::Protocol("what answers does not speak the protocol as it should")),
+    }
 }
 
 /// Before there is a connection, what breaks is the way to the server, or its TLS.

@@ -186,7 +186,7 @@ async fn the_session_is_ours(options: &Options) {
 }
 
 /// A server of before its certificates: it offers no TLS. Sends its greeting.
-async fn greet(listener: &TcpListener) -> TcpStream {
+async fn greet(listener: &TcpListener, plugin: &str) -> TcpStream {
     let (mut peer, _) = listener.accept().await.unwrap();
     let greeting = [
         &[10][..],
@@ -200,7 +200,8 @@ async fn greet(listener: &TcpListener) -> TcpStream {
         &[21],
         &[0; 10],
         b"123456789012\0",
-        b"mysql_native_password\0",
+        plugin.as_bytes(),
+        &[0],
     ]
     .concat();
     peer.write_all(&packet(0, &greeting)).await.unwrap();
@@ -215,9 +216,9 @@ fn packet(sequence: u8, body: &[u8]) -> Vec<u8> {
 async fn asks_for_clear_text(listener: TcpListener, tls: TlsMode) -> Vec<u8> {
     if tls == TlsMode::Prefer {
         // The first time it is asked for TLS, which it does not have.
-        greet(&listener).await;
+        greet(&listener, "mysql_native_password").await;
     }
-    let mut peer = greet(&listener).await;
+    let mut peer = greet(&listener, "mysql_native_password").await;
     let mut answer = [0; 4096];
     assert!(peer.read(&mut answer).await.unwrap() > 36);
     peer.write_all(&packet(2, b"\xfemysql_clear_password\0")).await.unwrap();
@@ -236,5 +237,30 @@ async fn my_17_no_password_goes_out_in_clear_text() {
         let (said, connected) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
         assert_eq!(connected.unwrap_err(), Error::CleartextRefused);
         assert!(!said.windows(6).any(|bytes| bytes == b"geheim"));
+    }
+}
+
+#[tokio::test]
+async fn answers_that_no_server_gives_are_an_error_and_nothing_else() {
+    // The password is asked for in full, and a key that has no bytes is to protect it; a challenge without bytes.
+    for answers in
+        [&[&b"\x01\x04"[..], b""][..], &[b"\xfecaching_sha2_password\0", b"\x01\x04", b"x"], &[b""], &[b"\xfe"]]
+    {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let options = Options { port, password: Some("geheim".into()), ..to("127.0.0.1") };
+        let peer = async {
+            let mut peer = greet(&listener, "caching_sha2_password").await;
+            let mut heard = [0; 4096];
+            for (at, answer) in answers.iter().enumerate() {
+                let _ = peer.read(&mut heard).await;
+                let _ = peer.write_all(&packet(2 + 2 * at as u8, answer)).await;
+            }
+            let _ = peer.read(&mut heard).await;
+        };
+        let both = async { tokio::join!(peer, sql::connect(&options)) };
+        let ((), connected) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+        let error = connected.unwrap_err();
+        assert!(matches!(error, Error::Protocol(_) | Error::Closed | Error::Connect { .. }), "{error:?}");
     }
 }
