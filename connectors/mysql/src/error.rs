@@ -114,6 +114,15 @@ pub enum Error {
     /// Another replica has our `server_id`, and the server ends the one connection for the other (MY-08).
     #[error("another replica of the server has server_id {0}")]
     ServerIdClash(u32),
+    /// The place to start from is behind 4 GiB of its file, and has no GTID by which it could be told (MY-11).
+    #[error("the stream cannot start at {0}: without GTIDs only places in the first 4 GiB of a file can be told")]
+    OffsetTooLarge(u64),
+    /// A row came without a value for its key.
+    #[error("a row of {table} came without a value for its key")]
+    RowWithoutKey {
+        /// The table.
+        table: TableName,
+    },
     /// Our user may not do what has to be done.
     #[error("the source's user may not {what}")]
     MissingRights {
@@ -181,7 +190,7 @@ impl Error {
             | Self::Timeout { .. }
             | Self::Silent(_)
             | Self::Cancelled => Class::Transient,
-            Self::Malformed(_) | Self::Catalog(_) => Class::Fatal,
+            Self::Malformed(_) | Self::Catalog(_) | Self::RowWithoutKey { .. } => Class::Fatal,
             Self::Server(error) => error.class(),
             Self::Dump { fault, .. } => fault.class(),
             Self::NoTls { .. } => operator(
@@ -202,6 +211,9 @@ impl Error {
                 operator(&format!("set kind = \"{}\" in the source's configuration", found.kind()))
             }
             Self::ServerTooOld { .. } => operator("upgrade the server: MySQL 5.6 or MariaDB 10.2 at the least"),
+            Self::OffsetTooLarge(_) => operator(
+                "turn GTIDs on (gtid_mode = ON, in the steps that the server asks for), and run `passerelle recover SOURCE`",
+            ),
             Self::NoLog => operator("set log_bin = binlog and server_id = 1 in [mysqld] of the server, and restart it"),
             Self::ServerIdClash(_) => operator(
                 "set `server_id` of the source to a number that no other replica of the server has: SHOW REPLICA HOSTS",
@@ -244,6 +256,8 @@ impl Error {
             | Self::OtherFlavor { .. }
             | Self::ServerTooOld { .. }
             | Self::ServerIdClash(_)
+            | Self::OffsetTooLarge(_)
+            | Self::RowWithoutKey { .. }
             | Self::MissingRights { .. }
             | Self::TableMissing { .. }
             | Self::ColumnMissing { .. }

@@ -1,4 +1,4 @@
-//! Connections for the catalogue, the history and the rows; the stream begins as one, too.
+//! Connections for the catalogue, the history and whatever else is asked in a few rows.
 //!
 //! Every one has the same session ([`session`]): UTC, UTF-8, no mode that changes what a value looks like, no limit of the
 //! server's on how long a statement may run. What is asked for here is bounded on our side.
@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::{Error, Flavor, Options, TlsMode};
 
 pub use row::Row;
+pub(crate) use session::statements as session_statements;
 
 /// How long connecting may take in all, with the handshakes and the session.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -124,16 +125,6 @@ impl Connection {
     pub async fn execute(&mut self, sql: &str) -> Result<(), Error> {
         let late = |_| Error::Timeout { step: "a statement", after: QUERY_LIMIT };
         Ok(tokio::time::timeout(QUERY_LIMIT, self.conn.query_drop(sql)).await.map_err(late)??)
-    }
-
-    /// The driver's connection, for what has more rows than fit in memory.
-    pub fn driver(&mut self) -> &mut Conn {
-        &mut self.conn
-    }
-
-    /// The driver's connection, to become a stream.
-    pub fn into_driver(self) -> Conn {
-        self.conn
     }
 
     /// Says goodbye, as far as the other side listens.

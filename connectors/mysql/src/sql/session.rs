@@ -6,7 +6,7 @@ use crate::{Error, Flavor};
 /// For every server. Times in seconds: the server waits for a slow reader for as long as a reader may be slow (MY-14), and
 /// no longer for a lock than a person would.
 const SESSION: &str = "\
-SET SESSION time_zone = '+00:00', sql_mode = '', autocommit = 1, sql_auto_is_null = 0, sql_big_selects = 1, \
+SET SESSION time_zone = '+00:00', sql_mode = '', autocommit = 1, sql_auto_is_null = 0, sql_big_selects = 1, sql_quote_show_create = 1, \
 sql_select_limit = DEFAULT, net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 28800, \
 lock_wait_timeout = 10, innodb_lock_wait_timeout = 10";
 
@@ -60,6 +60,12 @@ pub(super) async fn pin_more(connection: &mut Connection) -> Result<(), Error> {
         connection.execute(more).await?;
     }
     Ok(())
+}
+
+/// The statements that pin a session.
+pub(crate) fn statements(flavor: Flavor, version: u32) -> impl Iterator<Item = &'static str> {
+    let common = ["SET NAMES utf8mb4", SESSION, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"];
+    common.into_iter().chain(more(flavor, version))
 }
 
 /// What only some have: no limit on how long a statement runs or a transaction idles, the present of system-versioned
