@@ -1,129 +1,216 @@
-//! What the catalogue knows of a table that the log does not say. Pure: whoever asks the server fills it in.
+//! What the catalogue says about tables: their kind, columns, keys and foreign keys.
 //!
-//! Where `binlog_row_metadata` is `FULL` the table map has names, signs, character sets and labels itself, and only what
-//! no table map has is taken from here, by name: that a column is a UUID, an address, JSON of MariaDB, or the end of a
-//! row's time in a system-versioned table. Otherwise everything is, by place (MY-52).
+//! The log names a table's columns only where `binlog_row_metadata` is `FULL`, and never says of some what they hold:
+//! [`TableFacts::known`] is what the decoder of the log takes from here. A column has the same id in both halves, since both
+//! name its type by [`crate::types::describe`].
 
-use passerelle_change::TableName;
+mod column;
+mod known;
+mod made;
+mod read;
 
-use crate::value::Charset;
+use passerelle_change::{Column, ColumnIds, TableId, TableName, TableSchema, Type};
+use serde::{Deserialize, Serialize};
 
-/// A table as the catalogue has it, hidden columns among the others (MY-59).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KnownTable {
-    /// Its columns in order.
-    pub columns: Vec<KnownColumn>,
-    /// Rows of it may change because of a foreign key, which the log does not say (MY-31).
-    pub cascades: bool,
+use crate::decode::WantedTable;
+use crate::value::ZeroDates;
+use crate::{Error, sql};
+
+pub use known::{KnownColumn, KnownTable, KnownTables, Special};
+pub use read::{names_like, read};
+
+/// How the configuration has ambiguous columns read: it decides their types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readings {
+    /// What is made of dates that no calendar has.
+    pub zero_dates: ZeroDates,
+    /// What TINYINT(1) is.
+    pub tinyint1: Tinyint1,
 }
 
-/// The tables that are known, by name.
-pub type KnownTables = std::collections::HashMap<TableName, KnownTable>;
+/// What TINYINT(1) with a sign is. Servers print the width since MySQL 8.0.19 for this one type alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tinyint1 {
+    /// A yes or no, as BOOL declares it.
+    #[default]
+    Bool,
+    /// An integer like any other.
+    Int,
+}
 
-/// A column as the catalogue has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownColumn {
+/// The facts of the tables that were asked for and are there, in the order in which they were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// The tables.
+    pub tables: Vec<TableFacts>,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFacts {
+    /// Its name as it was asked for: where the server ignores case it may have another (MY-79).
+    pub name: TableName,
+    /// What it is.
+    pub kind: TableKind,
+    /// Its storage engine, `InnoDB`; none of a view.
+    pub engine: Option<String>,
+    /// Its columns in the order of the log, also those that `SELECT *` leaves out.
+    pub columns: Vec<ColumnFacts>,
+    /// The columns of the primary key in order.
+    pub primary_key: Vec<String>,
+    /// The columns of the other unique keys that hold no null and no mere beginning of a column, in the server's order.
+    pub unique_keys: Vec<Vec<String>>,
+    /// Foreign keys by which rows of it change without a word in the log (MY-31).
+    pub cascades: Vec<Cascade>,
+    /// Our user has a right on the table, not on some columns alone: else the server tells neither the other columns, nor
+    /// which of them are JSON, nor foreign keys.
+    pub seen_whole: bool,
+    /// How many rows the engine believes it has.
+    pub estimated_rows: u64,
+}
+
+/// What a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TableKind {
+    /// A table.
+    Base,
+    /// A view: the log has the tables behind it.
+    View,
+    /// A table of MariaDB that keeps the rows it had (MY-58).
+    SystemVersioned,
+    /// A sequence of MariaDB.
+    Sequence,
+    /// Anything else, like the server's own views.
+    Other,
+}
+
+/// A foreign key whose action changes rows of the table that has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cascade {
+    /// Its name.
+    pub constraint: String,
+    /// The table it points to.
+    pub parent: String,
+    /// `ON DELETE CASCADE`, `ON UPDATE SET NULL`, or both.
+    pub action: String,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnFacts {
     /// Its name.
     pub name: String,
-    /// Whether it is unsigned.
-    pub unsigned: bool,
-    /// Its character set; `None` for what is no text.
-    pub charset: Option<Charset>,
-    /// The most bytes that a character of it takes.
-    pub char_bytes: u32,
-    /// Labels of ENUM and SET.
-    pub labels: Vec<Box<str>>,
-    /// Digits of fractions, of a column of time.
-    pub digits: u8,
+    /// What it holds.
+    pub ty: Type,
+    /// The name of its type; the identity of its id.
+    pub type_name: String,
+    /// `COLUMN_TYPE` as the server prints it.
+    pub column_type: String,
+    /// The name of its character set; none where it is no text.
+    pub charset: Option<String>,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// Whether it is computed from others.
+    pub generated: Generated,
+    /// `SELECT *` leaves it out.
+    pub hidden: bool,
+    /// Our user may read it, and it can be named at all.
+    pub readable: bool,
     /// What the log does not say of its type.
     pub special: Special,
 }
 
-/// What the log never says of a column's type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Special {
-    /// Nothing.
-    #[default]
-    None,
-    /// UUID of MariaDB.
-    Uuid,
-    /// INET4 of MariaDB.
-    Inet4,
-    /// INET6 of MariaDB.
-    Inet6,
-    /// JSON of MariaDB: LONGTEXT with a check (MY-76).
-    Json,
-    /// The end of the time that a row of a system-versioned table was there (MY-58).
-    RowEnd,
+/// Whether a column is computed from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Generated {
+    /// It is not.
+    No,
+    /// When the row is written.
+    Stored,
+    /// When the row is read. The log has it nevertheless.
+    Virtual,
 }
 
-impl KnownColumn {
-    /// A column from `COLUMN_TYPE` and `CHARACTER_SET_NAME` of `information_schema.columns`.
-    pub fn parse(name: &str, column_type: &str, charset: Option<&str>) -> Self {
-        let lower = column_type.to_ascii_lowercase();
-        let word = lower.split(|char: char| !char.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let is_labelled = matches!(word, "enum" | "set");
-        let is_temporal = matches!(word, "time" | "datetime" | "timestamp");
-        let is_bytes = matches!(word, "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob");
-        Self {
-            name: name.to_owned(),
-            unsigned: !is_labelled && lower.split(' ').any(|word| word == "unsigned" || word == "zerofill"),
-            charset: if is_bytes { Some(Charset::Binary) } else { charset.and_then(Charset::named) },
-            char_bytes: if is_bytes { 1 } else { charset.map_or(1, Charset::max_bytes_named) },
-            labels: if is_labelled { labels(column_type) } else { Vec::new() },
-            digits: if is_temporal { digits(&lower) } else { 0 },
-            special: match word {
-                "uuid" => Special::Uuid,
-                "inet4" => Special::Inet4,
-                "inet6" => Special::Inet6,
-                _ => Special::None,
-            },
-        }
+impl Catalog {
+    /// The facts of a table.
+    pub fn table(&self, name: &TableName) -> Result<&TableFacts, Error> {
+        let found = self.tables.iter().find(|table| table.name == *name);
+        found.ok_or_else(|| Error::TableMissing { table: name.clone() })
+    }
+
+    /// Whether it says the same of tables as another that was read earlier or later. Estimates differ.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let facts = |table: &TableFacts| TableFacts { estimated_rows: 0, ..table.clone() };
+        self.tables.iter().map(facts).eq(other.tables.iter().map(facts))
+    }
+
+    /// What the decoder of the log is to know of them all.
+    pub fn known(&self) -> KnownTables {
+        self.tables.iter().map(|table| (table.name.clone(), table.known())).collect()
     }
 }
 
-fn digits(column_type: &str) -> u8 {
-    let inside = column_type.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
-    inside.and_then(|(digits, _)| digits.parse().ok()).filter(|digits| *digits <= 6).unwrap_or(0)
-}
-
-/// `enum('a','it''s')`: quotes are doubled inside, and nothing else is escaped.
-fn labels(column_type: &str) -> Vec<Box<str>> {
-    let inside =
-        column_type.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("", |(inside, _)| inside);
-    let mut labels = Vec::new();
-    let mut chars = inside.chars().peekable();
-    while chars.next_if_eq(&'\'').is_some() {
-        let mut label = String::new();
-        while let Some(char) = chars.next() {
-            if char != '\'' || chars.next_if_eq(&'\'').is_some() {
-                label.push(char);
-            } else {
-                break;
-            }
-        }
-        labels.push(label.into());
-        chars.next_if_eq(&',');
+impl TableFacts {
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Result<&ColumnFacts, Error> {
+        let found = self.columns.iter().find(|column| column.name == name);
+        found.ok_or_else(|| Error::ColumnMissing { table: self.name.clone(), column: name.to_owned() })
     }
-    labels
+
+    /// The columns of the row key: the primary key, else the first unique key that is all NOT NULL, which is what the
+    /// server itself logs of a row where `binlog_row_image` is `MINIMAL`.
+    pub fn row_key(&self) -> Result<&[String], Error> {
+        if !self.primary_key.is_empty() {
+            return Ok(&self.primary_key);
+        }
+        let refused = |why, remedy| Err(Error::NoRowKey { table: self.name.clone(), why, remedy });
+        match (self.kind, self.unique_keys.first()) {
+            (TableKind::View, _) => refused("it is a view", "map the tables behind the view".to_owned()),
+            (TableKind::Sequence, _) => refused("it is a sequence", "map a table".to_owned()),
+            (TableKind::Base | TableKind::SystemVersioned | TableKind::Other, Some(key)) => Ok(key),
+            (TableKind::Base | TableKind::SystemVersioned | TableKind::Other, None) => refused(
+                "it has no primary key, and no unique key whose columns are all NOT NULL",
+                format!("ALTER TABLE {} ADD PRIMARY KEY (…)", sql::name(&self.name)),
+            ),
+        }
+    }
+
+    /// The mapped columns and those of the key, in the table's order. A mapped column that is not there is an error.
+    pub fn needed(&self, mapped: &[String]) -> Result<Vec<&ColumnFacts>, Error> {
+        for name in mapped {
+            self.column(name)?;
+        }
+        let key = self.row_key()?;
+        Ok(self.columns.iter().filter(|column| mapped.contains(&column.name) || key.contains(&column.name)).collect())
+    }
+
+    /// What the decoder of the stream is to look for.
+    pub fn wanted(&self, table: TableId, mapped: &[String]) -> Result<WantedTable, Error> {
+        let columns = self.needed(mapped)?.into_iter().map(|column| column.name.clone()).collect();
+        Ok(WantedTable { table, name: self.name.clone(), columns, key: self.row_key()?.to_vec() })
+    }
+
+    /// The schema of the mapped columns and those of the key, for the core; new columns get an id.
+    pub fn schema(&self, table: TableId, mapped: &[String], ids: &mut ColumnIds) -> Result<TableSchema, Error> {
+        let column = |facts: &ColumnFacts| Column {
+            id: ids.id(table, &facts.name, &facts.type_name),
+            name: facts.name.clone(),
+            ty: facts.ty.clone(),
+            type_name: facts.type_name.clone(),
+            nullable: facts.nullable,
+        };
+        let columns = self.needed(mapped)?.into_iter().map(column).collect();
+        Ok(TableSchema { table, name: self.name.clone(), columns, key: self.row_key()?.to_vec() })
+    }
+
+    /// What the decoder of the log is to know of it.
+    pub fn known(&self) -> KnownTable {
+        KnownTable {
+            columns: self.columns.iter().map(ColumnFacts::known).collect(),
+            cascades: !self.cascades.is_empty(),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn column_types_of_the_catalogue() {
-        let column = |column_type| KnownColumn::parse("c", column_type, Some("latin1"));
-        assert!(column("int(10) unsigned").unsigned && column("int unsigned zerofill").unsigned);
-        assert!(!column("enum('unsigned')").unsigned && !column("bigint(20)").unsigned);
-        assert_eq!(column("ENUM('a','it''s','x,y)','')").labels, ["a", "it's", "x,y)", ""].map(Box::from));
-        assert_eq!([column("timestamp(6)").digits, column("time").digits, column("int(6)").digits], [6, 0, 0]);
-        assert_eq!(
-            [column("uuid").special, column("inet6").special, column("text").special],
-            [Special::Uuid, Special::Inet6, Special::None]
-        );
-        assert_eq!(column("varbinary(4)").charset, Some(Charset::Binary));
-        assert_eq!(column("varchar(4)").charset, Charset::named("latin1"));
-    }
-}
+mod tests;

@@ -146,7 +146,7 @@ impl Decoder {
         self.group.as_ref().map(|group| group.committed_at).or(self.committed_at)
     }
 
-    /// The end of the last transaction.
+    /// The end of the last transaction, or of the log as far as it had nothing since.
     pub fn ended(&self) -> &LogPosition {
         &self.ended
     }
@@ -253,11 +253,9 @@ impl Decoder {
                 if !header.is_artificial() {
                     self.abandon(batch);
                 }
+                // One that is made up names where we are (MY-03): by GTIDs, that is before what we have seen of the file.
                 let file = String::from_utf8_lossy(rotate.file);
-                // One that is made up names where we are (MY-03).
-                if !header.is_artificial() || self.here.file != file {
-                    (self.here.file, self.here.offset) = (file.into_owned(), rotate.position);
-                }
+                (self.here.file, self.here.offset) = (file.into_owned(), rotate.position);
             }
             // The server was started again: what was open then never ended (MY-04).
             Body::Format(format) if format.created != 0 && header.end != 0 => self.abandon(batch),
@@ -308,8 +306,12 @@ impl Decoder {
             return;
         }
         let offset = heartbeat.position.unwrap_or_else(|| u64::from(header.end));
-        if offset > self.here.offset {
-            self.here.offset = offset;
+        self.here.offset = self.here.offset.max(offset);
+        // Also after nothing but a new file: the one before it may be thrown away. Not while the server looks for our place
+        // from the beginning of a file on.
+        let place = |at: &LogPosition| (at.file_number(), at.offset);
+        if place(&self.here) > place(&self.ended) {
+            self.ended.clone_from(&self.here);
             self.quiet = Some(self.here.clone());
         }
     }

@@ -38,6 +38,20 @@ impl LogPosition {
         Position::new(self.to_string())
     }
 
+    /// Whether all that is before `other` is before this place, too: by the transactions' names where both have them of one
+    /// kind, else by the file's number and the offset, which compare on one server alone. Names go first: after a failover the
+    /// files are others.
+    pub fn has_reached(&self, other: &Self) -> bool {
+        match (&self.gtids, &other.gtids) {
+            (Gtids::Mysql(ours), Gtids::Mysql(theirs)) => ours.contains_all(theirs),
+            (Gtids::Mariadb(ours), Gtids::Mariadb(theirs)) => ours.contains_all(theirs),
+            (Gtids::None | Gtids::Mysql(_) | Gtids::Mariadb(_), _) => match (self.file_number(), other.file_number()) {
+                (Some(ours), Some(theirs)) => (ours, self.offset) >= (theirs, other.offset),
+                (Some(_) | None, _) => self.file == other.file && self.offset >= other.offset,
+            },
+        }
+    }
+
     /// The number of the file, by which files of one log are ordered (MY-12); `None` where it has none.
     pub fn file_number(&self) -> Option<u64> {
         self.file.rsplit_once('.').and_then(|(_, digits)| digits.parse().ok())
@@ -108,6 +122,22 @@ mod tests {
         for wrong in ["", "mbin.000001", "mbin.000001:", "mbin.000001:-1", "mbin.000001:+4", "mbin.000001:4 x"] {
             assert!(wrong.parse::<LogPosition>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn places_are_compared_by_names_or_by_files() {
+        let reached = |at: &str, other: &str| at.parse::<LogPosition>().unwrap().has_reached(&other.parse().unwrap());
+        let (a, b) = ("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5", "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-6");
+        // MY-21, MY-23: whatever the files are.
+        assert!(reached(&format!("x.000001:4 {b}"), &format!("y.000009:9 {a}")));
+        assert!(!reached(&format!("x.000009:9 {a}"), &format!("x.000001:4 {b}")));
+        assert!(reached("x.000001:4 0-1-7,1-1-1", "y.000009:9 0-2-7"));
+        assert!(!reached("x.000009:9 0-1-7", "x.000009:9 1-1-1"));
+        // MY-12, MY-22: where one has none.
+        assert!(reached("x.1000000:4", &format!("x.999999:500 {a}")));
+        assert!(reached("x.000001:500", "x.000001:500"));
+        assert!(!reached("x.000001:499", "x.000001:500"));
+        assert!(reached("binlog:7", "binlog:6") && !reached("binlog:7", "other:6"));
     }
 
     #[test]

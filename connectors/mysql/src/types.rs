@@ -31,7 +31,8 @@ pub fn describe(layout: Layout, shape: &ColumnShape, zero_dates: ZeroDates) -> (
         Special::Uuid => Codec::Uuid,
         Special::Inet4 => Codec::Inet4,
         Special::Inet6 => Codec::Inet6,
-        Special::None | Special::Json | Special::RowEnd => {
+        Special::Bool if is_bool(layout, shape) => Codec::Bool,
+        Special::None | Special::Bool | Special::Json | Special::RowEnd => {
             codec_of(layout, shape.unsigned, shape.charset, &shape.labels)
         }
     };
@@ -45,7 +46,8 @@ fn ty(layout: Layout, shape: &ColumnShape, zero_dates: ZeroDates, name: &str) ->
         Special::Uuid => return Type::Uuid,
         Special::Inet4 | Special::Inet6 => return Type::Other(name.to_owned()),
         Special::Json => return Type::Json,
-        Special::None | Special::RowEnd => {}
+        Special::Bool if is_bool(layout, shape) => return Type::Bool,
+        Special::None | Special::Bool | Special::RowEnd => {}
     }
     let is_binary = shape.charset == Some(Charset::Binary);
     match layout {
@@ -74,6 +76,11 @@ fn ty(layout: Layout, shape: &ColumnShape, zero_dates: ZeroDates, name: &str) ->
     }
 }
 
+/// Whether the log says nothing against it: the catalogue may have been read before the column became another.
+fn is_bool(layout: Layout, shape: &ColumnShape) -> bool {
+    layout == Layout::Int(1) && !shape.unsigned
+}
+
 /// The length in characters that was declared.
 fn chars(layout: Layout, shape: &ColumnShape) -> Option<u32> {
     let bytes = match layout {
@@ -95,7 +102,8 @@ fn name(layout: Layout, shape: &ColumnShape) -> String {
         Special::Inet4 => return plain("inet4"),
         Special::Inet6 => return plain("inet6"),
         Special::Json => return plain("json"),
-        Special::None | Special::RowEnd => {}
+        Special::Bool if is_bool(layout, shape) => return plain("tinyint(1)"),
+        Special::None | Special::Bool | Special::RowEnd => {}
     }
     match layout {
         Layout::Int(1) => number("tinyint"),
@@ -170,6 +178,10 @@ mod tests {
         check(Layout::Blob(2), &plain, Type::Text { max_chars: None }, "text");
         check(Layout::DateTime(6), &plain, Type::DateTime, "datetime(6)");
         check(Layout::Bit(10), &plain, Type::Other("bit(10)".into()), "bit(10)");
+        let bool = ColumnShape { special: Special::Bool, ..plain.clone() };
+        check(Layout::Int(1), &bool, Type::Bool, "tinyint(1)");
+        check(Layout::Int(4), &bool, Type::Int, "int");
+        check(Layout::Int(1), &ColumnShape { unsigned: true, ..bool }, Type::Int, "tinyint unsigned");
         let uuid = ColumnShape { special: Special::Uuid, ..binary };
         check(Layout::Char(16), &uuid, Type::Uuid, "uuid");
         let ty = describe(Layout::Date, &plain, ZeroDates::Text).1;

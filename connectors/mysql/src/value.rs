@@ -37,6 +37,9 @@ pub enum Codec {
     Signed(u8),
     /// The same without.
     Unsigned(u8),
+    /// TINYINT(1) that is a yes or no: `t` for 1, `f` for 0, and any other number as it is, which nobody takes for either
+    /// (MY-70).
+    Bool,
     /// DECIMAL: digits in all and behind the point.
     Decimal(u8, u8),
     /// FLOAT.
@@ -124,6 +127,11 @@ impl Codec {
         match self {
             Self::Signed(wide) => number::push_int(number::signed(read.uint(usize::from(*wide))?, *wide), out),
             Self::Unsigned(wide) => number::push_uint(read.uint(usize::from(*wide))?, out),
+            Self::Bool => match number::signed(read.uint(1)?, 1) {
+                0 => out.push(b'f'),
+                1 => out.push(b't'),
+                other => number::push_int(other, out),
+            },
             Self::Decimal(precision, scale) => number::push_decimal(bytes, *precision, *scale, out)?,
             Self::Single => number::push_single(f32::from_bits(read.u32()?), out),
             Self::Double => number::push_double(f64::from_bits(read.u64()?), out),

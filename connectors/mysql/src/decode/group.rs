@@ -182,6 +182,8 @@ impl Decoder {
                     gtids.add(*gtid);
                 }
             }
+            // A transaction without a name is in no set of names (MY-22): from here on the place is the file and the offset.
+            None if matches!(self.here.gtids, Gtids::Mysql(_)) => self.here.gtids = Gtids::None,
             None => {}
         }
         self.ended.clone_from(&self.here);

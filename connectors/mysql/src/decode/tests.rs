@@ -368,6 +368,23 @@ fn my_06_a_heartbeat_moves_on_between_groups_only() {
 }
 
 #[test]
+fn my_03_my_06_by_gtids_the_server_begins_before_our_place() {
+    let mut log = Log::new();
+    let beat = |log: &mut Log, end: u32| {
+        let _ = log.decoder.event(&event(27, 0, end, b"mbin.000001"), &mut log.batch).unwrap();
+        log.decoder.take_quiet().map(|at| at.offset)
+    };
+    assert_eq!(beat(&mut log, 5000), Some(5000));
+    // The rotation that is made up names the file's beginning; what is sent of it before our place is no wrap at 4 GiB.
+    let rotation = [&4_u64.to_le_bytes()[..], b"mbin.000001"].concat();
+    let _ = log.decoder.event(&event(4, 0x20, 0, &rotation), &mut log.batch).unwrap();
+    let _ = log.decoder.event(&event(35, 0, 197, &[0; 8]), &mut log.batch).unwrap();
+    assert_eq!(beat(&mut log, 300), None);
+    assert_eq!(log.decoder.ended().offset, 5000);
+    assert_eq!(beat(&mut log, 6000), Some(6000));
+}
+
+#[test]
 fn my_11_offsets_go_on_beyond_four_gibibytes() {
     let mut log = Log::new();
     let mut commit = |end: u32, kind: u8, body: &[u8]| {

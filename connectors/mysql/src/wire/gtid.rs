@@ -124,6 +124,12 @@ pub struct PreviousInterval<'a> {
 }
 
 impl<'a> PreviousGtids<'a> {
+    /// The set that these bytes are.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// Gives each interval to `take`.
     pub fn each(&self, mut take: impl FnMut(PreviousInterval<'a>)) -> Result<()> {
         let mut read = Reader(self.0);

@@ -88,11 +88,22 @@ impl Wanted<'_> {
 
 impl Held {
     fn take(&mut self, batch: &mut Batch, decoder: &mut Decoder) {
+        self.apply(batch);
+        batch.clear();
+        decoder.handed_on();
+    }
+
+    /// Takes what a batch of the stream says.
+    pub(crate) fn apply(&mut self, batch: &Batch) {
         for event in batch.events() {
             self.event(batch, event);
         }
-        batch.clear();
-        decoder.handed_on();
+    }
+
+    /// Takes rows that were loaded: they are in no transaction.
+    pub(crate) fn load(&mut self, batch: &Batch) {
+        self.apply(batch);
+        self.end();
     }
 
     fn event(&mut self, batch: &Batch, event: &Event) {
@@ -122,19 +133,7 @@ impl Held {
                     self.types.insert(column.name.clone(), column.ty.clone());
                 }
             }
-            Event::End { .. } => {
-                for change in std::mem::take(&mut self.transaction) {
-                    match change {
-                        Change::AllGone => self.rows.clear(),
-                        Change::Gone(key) => drop(self.rows.remove(&key)),
-                        Change::Is { key, was, cells } => {
-                            let mut row = self.rows.remove(&was).unwrap_or_default();
-                            row.extend(cells);
-                            self.rows.insert(key, row);
-                        }
-                    }
-                }
-            }
+            Event::End { .. } => self.end(),
             Event::Suspect { why, key, .. } => {
                 let row = key.map(|span| key::printed(batch.bytes(span))).unwrap_or_default();
                 self.said.push(format!("suspect {row}: {why}"));
@@ -145,6 +144,20 @@ impl Held {
             }
             Event::Decided { committed, .. } => self.said.push(format!("decided {committed}")),
             Event::Idle { .. } => {}
+        }
+    }
+
+    fn end(&mut self) {
+        for change in std::mem::take(&mut self.transaction) {
+            match change {
+                Change::AllGone => self.rows.clear(),
+                Change::Gone(key) => drop(self.rows.remove(&key)),
+                Change::Is { key, was, cells } => {
+                    let mut row = self.rows.remove(&was).unwrap_or_default();
+                    row.extend(cells);
+                    self.rows.insert(key, row);
+                }
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The server is the oracle: what is decoded from its log is what it answers to a SELECT.
+//! The server is the oracle: what is decoded from its log, read from a file or streamed, and what is loaded, is what it
+//! answers to a SELECT.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +9,12 @@
 )]
 
 mod columns;
+mod ending;
+mod loaded;
 mod log;
 mod mysql;
 mod rows;
+mod shop;
+mod streamed;
 mod types;
+mod values;

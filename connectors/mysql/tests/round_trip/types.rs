@@ -8,11 +8,11 @@ use crate::columns::{self, Column, is_same, selected};
 use crate::log::{Held, Wanted};
 
 /// All columns that MariaDB has.
-fn every_column() -> Vec<Column> {
+pub(crate) fn every_column() -> Vec<Column> {
     columns::COMMON.iter().chain(columns::MARIADB).copied().collect()
 }
 
-fn columns_of(columns: &[Column]) -> Vec<&'static str> {
+pub(crate) fn columns_of(columns: &[Column]) -> Vec<&'static str> {
     columns.iter().map(|column| column.name).collect()
 }
 
@@ -104,7 +104,7 @@ pub(crate) fn known_column(line: &str) -> KnownColumn {
     KnownColumn::parse(words[0], words[1], Some(words[2]).filter(|name| *name != "-"))
 }
 
-const SESSION: &str = "set sql_mode = 'ALLOW_INVALID_DATES'; set time_zone = '+00:00';\n";
+pub(crate) const SESSION: &str = "set sql_mode = 'ALLOW_INVALID_DATES'; set time_zone = '+00:00';\n";
 
 fn round_trip(settings: &[(&str, &str)], batch_bytes: usize) {
     let mut builder = MariadbServer::builder();
