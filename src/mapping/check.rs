@@ -17,6 +17,10 @@ use super::syntax::{self, BinaryOp, Expr, ExprKind};
 use crate::config::model::Standard;
 pub(super) use words::{no_boolean, unknown_label};
 
+/// Where a `tinyint(1)` holds more than 0 and 1.
+const FLAG_OR_NUMBER: &str =
+    "a tinyint(1) is true or false here; where it holds numbers, set tinyint1 = \"int\" of the source";
+
 /// What expressions are checked against; collects the columns that they use.
 pub(super) struct Checker<'c> {
     columns: &'c [Column],
@@ -284,6 +288,8 @@ impl Pass<'_, '_> {
             self.faults.push(self.two_constants(a, b, &left, &right, whole));
             return None;
         }
+        let left = self.as_flag(left, &right);
+        let right = self.as_flag(right, &left);
         let left_kind = left.kind.clone();
         let left = self.coerced(left, &right.kind)?;
         let right = self.coerced(right, &left_kind)?;
@@ -323,7 +329,8 @@ impl Pass<'_, '_> {
                     _ => Kind::Null,
                 };
                 let span = spans.get(at).unwrap_or(&haystack.span).clone();
-                let item = self.coerced(Typed { node, kind, span }, &needle.kind);
+                let item = self.as_flag(Typed { node, kind, span }, &needle);
+                let item = self.coerced(item, &needle.kind);
                 coerced.extend(item.map(|item| item.node));
             }
             if !self.faults.is_empty() {
@@ -381,6 +388,8 @@ impl Pass<'_, '_> {
             fault.hint(format!("text that holds a number is read as one: `{} | number`", self.operand(typed)))
         } else if matches!(typed.kind, Kind::Date | Kind::Time | Kind::DateTime | Kind::Timestamp) {
             fault.hint("there is no arithmetic on dates and times")
+        } else if self.is_flag(typed) {
+            fault.hint(FLAG_OR_NUMBER)
         } else {
             fault
         });
@@ -395,6 +404,22 @@ impl Pass<'_, '_> {
             self.faults.push(fault.hint(self.made_alike(left, right)));
         }
         kind
+    }
+
+    /// 1 or 0 beside a column whose database writes true and false so.
+    fn as_flag(&self, typed: Typed, beside: &Typed) -> Typed {
+        match typed.node {
+            Node::Constant(Value::Int(number @ (0 | 1))) if self.is_flag(beside) => {
+                let node = Node::Constant(Value::Bool(number == 1));
+                Typed { node, kind: Kind::Bool, span: typed.span }
+            }
+            _ => typed,
+        }
+    }
+
+    /// Whether it is such a column.
+    fn is_flag(&self, typed: &Typed) -> bool {
+        matches!(typed.node, Node::Slot(slot) if self.checker.slots.get(slot).is_some_and(Slot::is_flag))
     }
 
     /// A text constant beside a date, a time, a UUID or an enum is read as one.

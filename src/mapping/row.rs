@@ -15,6 +15,8 @@ pub(super) struct Slot {
     versions: Vec<(ColumnId, Type)>,
     /// Empty and blank text of it is null.
     blank_is_null: bool,
+    /// It is true or false here, and 1 or 0 to its database.
+    is_flag: bool,
 }
 
 impl Slot {
@@ -26,11 +28,18 @@ impl Slot {
             .filter(|column| column.name == name)
             .map(|column| (column.id, column.ty.clone()))
             .collect();
-        (!versions.is_empty()).then(|| Self { name: name.to_owned(), versions, blank_is_null: false })
+        let newest = columns.iter().rev().find(|column| column.name == name)?;
+        let is_flag = newest.ty == Type::Bool && newest.type_name.to_lowercase().starts_with("tinyint(1)");
+        Some(Self { name: name.to_owned(), versions, blank_is_null: false, is_flag })
     }
 
     pub(super) fn with_blank_as_null(self) -> Self {
         Self { blank_is_null: true, ..self }
+    }
+
+    /// Whether it is a `tinyint(1)` of MySQL or MariaDB, whose clients write 1 and 0 for true and false.
+    pub(super) fn is_flag(&self) -> bool {
+        self.is_flag
     }
 
     pub(super) fn ty(&self) -> &Type {

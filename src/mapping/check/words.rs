@@ -112,6 +112,9 @@ impl Pass<'_, '_> {
         for (one, other) in [(left, right), (right, left)] {
             let filtered = |filter: &str| self.splice(&one.span, &format!("{} | {filter}", self.operand(one)));
             match (&one.kind, &other.kind) {
+                (Kind::Bool, kind) if kind.is_number() && self.is_flag(one) => {
+                    return fault.hint(super::FLAG_OR_NUMBER);
+                }
                 (Kind::Bool, _) => {
                     let fault = fault.hint("a boolean is a condition by itself");
                     return match truth(&other.node).map(|yes| yes == (op != BinaryOp::NotEqual)) {
@@ -199,6 +202,7 @@ impl Pass<'_, '_> {
             Kind::Date | Kind::DateTime | Kind::Timestamp | Kind::Time => {
                 fault.hint("there is no arithmetic on dates and times")
             }
+            Kind::Bool if self.is_flag(wrong) => fault.hint(super::FLAG_OR_NUMBER),
             _ => fault,
         }
     }

@@ -1,8 +1,10 @@
 //! What expressions yield.
 
+use jiff::tz::TimeZone;
 use passerelle_change::{Cells, CellsBuf, Column, ColumnId, Type};
 
 use super::super::THEMES;
+use super::super::check::Checker;
 use super::{columns, evaluated, packed};
 
 /// Expressions over one row.
@@ -281,4 +283,48 @@ fn a_column_of_two_types_is_read_as_the_newest() {
 #[test]
 fn damaged_cells_are_absent() {
     assert_eq!(evaluated("name", &columns(), "UTC", Cells::new(&[2, 200, 1])), "absent");
+}
+
+#[test]
+fn a_tinyint_that_is_a_boolean_is_also_compared_with_1_and_0() {
+    let column = |at: u32, name: &str, ty: Type, type_name: &str| Column {
+        id: ColumnId(at),
+        name: name.to_owned(),
+        ty,
+        type_name: type_name.to_owned(),
+        nullable: true,
+    };
+    let columns = [
+        column(1, "deleted", Type::Bool, "tinyint(1)"),
+        column(2, "guest", Type::Bool, "tinyint(1)"),
+        column(3, "state", Type::Int, "tinyint(1)"),
+        column(4, "paid", Type::Bool, "boolean"),
+    ];
+    let row =
+        packed(&columns, &[("deleted", Some("t")), ("guest", Some("f")), ("state", Some("2")), ("paid", Some("t"))]);
+    let cases = [
+        ("deleted == 1", "true"),
+        ("1 == deleted", "true"),
+        ("deleted != 0", "true"),
+        ("guest == 1", "false"),
+        ("guest in [0, none]", "true"),
+        ("deleted > 0", "true"),
+        ("not guest", "true"),
+        ("deleted == true", "true"),
+        ("deleted and not guest", "true"),
+        ("state == 2", "true"),
+        ("'x' if deleted == 1 and guest == 0 else 'y'", "x"),
+    ];
+    for (expr, expect) in cases {
+        assert_eq!(evaluated(expr, &columns, "UTC", row.as_cells()), expect, "{expr}");
+    }
+    let fault = |expr: &str| {
+        let mut checker = Checker::new(&columns, TimeZone::UTC);
+        format!("{:?}", checker.compile(expr).map(drop).unwrap_err())
+    };
+    for expr in ["deleted == 2", "deleted + 1 == 2", "deleted < 2"] {
+        assert!(fault(expr).contains("tinyint1 = \\\"int\\\""), "{expr}: {}", fault(expr));
+    }
+    // A boolean of PostgreSQL is none of them.
+    assert!(fault("paid == 1").contains("a boolean is a condition by itself"), "{}", fault("paid == 1"));
 }
