@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::{Capture, Durable, Parts, gate_for};
+use crate::capture::{Capture, Durable, gate_for};
 use crate::config::{Faults, Files, Loaded, model};
 use crate::control::board::{Board, Entry};
 use crate::control::growth::Growth;
@@ -280,7 +280,7 @@ fn start(
         store: Arc::clone(&store),
         source: id,
         lanes,
-        parts: Parts::Final,
+        parts: source::parts(&config),
         gate: Arc::clone(&gate),
         input: inbox,
         durable: publish,

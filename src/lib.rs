@@ -6,7 +6,7 @@
 //! # The path of a row
 //!
 //! ```text
-//! wire bytes ── passerelle_postgres: decode (pure), only mapped tables and columns
+//! wire bytes ── passerelle_postgres, passerelle_mysql: decode (pure), only mapped tables and columns
 //!   └─ byte-bounded batches, one bounded channel
 //!        └─ capture: fold into the row store, name the row in its mappings' lanes
 //!             └─ passerelle_state: ONE write batch {rows, lanes, checkpoint}, synced ── then acknowledge
@@ -23,14 +23,14 @@
 //!    is names of rows (`passerelle_state::lanes`), so a record changed a thousand times costs one upsert.
 //! 2. Effects and checkpoint are one synced batch (`passerelle_state::capture`), and a transaction is seen as a whole or
 //!    not at all, also where the log may take it back ([`capture`], `passerelle_state::spool`); a history that does not fit is a refusal
-//!    that names its reason and the next command (`passerelle_postgres::history`, shown by [`source`]).
+//!    that names its reason and the next command (`history` of each connector, shown by [`source`]).
 //! 3. For one record, deliveries are in order ([`delivery`]: a record that a request carries is in no other); parents go
 //!    before their children, and hold none for ever (`delivery/parents.rs`).
 //! 4. A record leaves pending only when the CRM accepted that very version, or as a dead letter (`delivery/settle.rs`).
 //! 5. Replaying is harmless: writes are addressed by external key or by id (`passerelle_crm`).
 //! 6. No request exceeds the limits, over any rolling window and across restarts (`passerelle_crm::limiter`).
 //! 7. Only what differs is sent (`delivery/reconcile.rs`).
-//! 8. Unmapped columns and rows never reach the disk (`passerelle_postgres::decode`, the publication); no value and no
+//! 8. Unmapped columns and rows never reach the disk (`decode` of each connector, the publication); no value and no
 //!    secret reaches a log.
 //! 9. Everything is bounded; at the disk budget reading stops, with hysteresis (`source/tail.rs`).
 //! 10. A mapping that is held holds no other ([`delivery`]).

@@ -175,17 +175,17 @@ pub async fn preview(
 ) -> Result<Preview, PreviewError> {
     let of_source = config.mappings.values().filter(|other| other.source == source.name);
     let names: Vec<_> = of_source.map(|other| other.table.clone()).collect();
-    let (reader, known) = Reader::open(source, &names).await?;
+    let (mut reader, known) = Reader::open(source, &names).await?;
     let mut tables = Tables::default();
     tables.add(&source.name, known);
     let ready = ready(config, &tables, source, mapping, &reader)?;
     let (found, left_out, more) = match which {
-        Which::Key(key) => (vec![by_key(&reader, &ready, key).await?], 0, false),
-        Which::First(limit) => first(&reader, &ready, limit).await?,
+        Which::Key(key) => (vec![by_key(&mut reader, &ready, key).await?], 0, false),
+        Which::First(limit) => first(&mut reader, &ready, limit).await?,
     };
     let mut rows = Vec::with_capacity(found.len());
     for row in &found {
-        let parents = parents(config, &tables, source, &reader, &ready, row).await?;
+        let parents = parents(config, &tables, source, &mut reader, &ready, row).await?;
         rows.push(evaluate::view(config, &ready, row, &parents));
     }
     Ok(Preview { rows, left_out, more })
@@ -208,7 +208,7 @@ fn ready<'c>(
     Ok(Ready { config: mapping, compiled, shape, time_zone: &source.time_zone })
 }
 
-async fn by_key(reader: &Reader, ready: &Ready<'_>, key: &str) -> Result<RowText, PreviewError> {
+async fn by_key(reader: &mut Reader, ready: &Ready<'_>, key: &str) -> Result<RowText, PreviewError> {
     let parts: Vec<String> =
         if ready.shape.key_columns() == 1 { vec![key.to_owned()] } else { key.split(',').map(str::to_owned).collect() };
     if let Some(row) = reader.by_key(&ready.shape, &parts).await? {
@@ -224,7 +224,11 @@ async fn by_key(reader: &Reader, ready: &Ready<'_>, key: &str) -> Result<RowText
 }
 
 /// The first rows that come to something; where none does, the first rows as they are.
-async fn first(reader: &Reader, ready: &Ready<'_>, limit: usize) -> Result<(Vec<RowText>, usize, bool), PreviewError> {
+async fn first(
+    reader: &mut Reader,
+    ready: &Ready<'_>,
+    limit: usize,
+) -> Result<(Vec<RowText>, usize, bool), PreviewError> {
     let (mut found, mut left) = (Vec::new(), Vec::new());
     let mut left_out = 0;
     let more = reader
@@ -250,7 +254,7 @@ async fn parents(
     config: &Config,
     tables: &Tables,
     source: &model::Source,
-    reader: &Reader,
+    reader: &mut Reader,
     child: &Ready<'_>,
     row: &RowText,
 ) -> Result<Parents, PreviewError> {

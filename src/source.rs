@@ -1,7 +1,7 @@
 //! One source: its tables, its stream, its loads, kept running.
 //!
 //! [`setup`] reads the catalogue and compiles the mappings against it. [`Source::run`] then keeps a stream open: its kind
-//! of database ([`database`], [`postgres`]) checks the server's history, begins anew or goes on, and starts the stream;
+//! of database ([`database`], [`postgres`], [`mysql`]) checks the server's history, begins anew or goes on, and starts the stream;
 //! [`tail`] reads it, [`load`] reads tables beside it, and it is made again whenever the connection ends. What was handed to
 //! capture is durable before it connects again, so that nothing is folded twice and nothing older over something newer.
 //! [`fetch`] reads single rows that the log gave in part.
@@ -9,6 +9,7 @@
 mod database;
 mod fetch;
 mod load;
+pub(crate) mod mysql;
 pub(crate) mod postgres;
 mod publish;
 mod setup;
@@ -33,7 +34,7 @@ use crate::control::model::{LastError, SourceState, TableState, TableStatus};
 use crate::wanted::Wanted;
 use database::Refusal;
 
-pub use database::{Database, Error, address, has_passed};
+pub use database::{Database, Error, address, has_passed, parts};
 pub use publish::refresh;
 pub use setup::{CompiledMapping, SetupFault, Table, Tables, prepare, prepare_remembered};
 
@@ -119,6 +120,12 @@ impl From<Error> for Ended {
 
 impl From<passerelle_postgres::Error> for Ended {
     fn from(error: passerelle_postgres::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<passerelle_mysql::Error> for Ended {
+    fn from(error: passerelle_mysql::Error) -> Self {
         Self::Failed(error.into())
     }
 }
@@ -212,9 +219,20 @@ impl Source {
     }
 
     /// What the state has kept of the server's history, as the kind of database writes it.
-    fn history<H: DeserializeOwned>(&self) -> Result<Option<H>, StateError> {
-        let kept = self.store.history(self.id)?;
-        Ok(kept.and_then(|text| serde_json::from_str(&text).ok()))
+    fn history<H: DeserializeOwned>(&self) -> Result<Option<H>, Ended> {
+        let Some(text) = self.store.history(self.id)? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|_| {
+            let name = &self.config.name;
+            Ended::Refused(Refusal {
+                text: format!(
+                    "what the state has kept of source {name} is of another kind of database than {}",
+                    self.config.kind.title()
+                ),
+                code: "other_kind",
+                next: "give the source another name, or write the `kind` that it had".to_owned(),
+                may_pass: false,
+            })
+        })
     }
 
     fn keep_history<H: Serialize>(&self, history: &H) -> Result<(), StateError> {

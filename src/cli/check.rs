@@ -90,14 +90,13 @@ pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<(), Failure> {
 /// Writes the files that were asked for.
 fn write_files(global: &Global, args: &CheckArgs, config: &Config, asked: &Asked) -> Result<(), Failure> {
     if let Some(file) = &args.sql_for_dba {
-        let part = |(report, source): (&Report, &config::model::Source)| {
-            let at = format!("{}, database {}", source::address(source), source.database);
-            (report.name.clone(), at)
-        };
-        let heads: Vec<_> = asked.sources.iter().zip(config.sources.values()).map(part).collect();
-        let parts = asked.sources.iter().zip(&heads);
-        let parts =
-            parts.map(|(report, (name, at))| dba::SourcePart { name, at: at.clone(), findings: &report.findings });
+        let parts = asked.sources.iter().zip(config.sources.values());
+        let parts = parts.map(|(report, source)| dba::SourcePart {
+            name: &report.name,
+            kind: &source.kind,
+            at: format!("{}, database {}", source::address(source), source.database),
+            findings: &report.findings,
+        });
         write_file(global, file, &dba::script(&parts.collect::<Vec<_>>()))?;
     }
     if let Some(file) = &args.crm_fields {

@@ -63,7 +63,10 @@ fn positions(source: &SourceOffsets, now: Timestamp) -> Table {
     row("server", &source.server, "head of the server's log");
     row("received", &source.received, "has reached us");
     row("durable", &source.durable, "is on our disk");
-    row("acknowledged", &source.acknowledged, "was confirmed to the server");
+    // Servers of MySQL and MariaDB are not told.
+    let is_told = !matches!(source.kind.as_str(), "mysql" | "mariadb");
+    let meaning = if is_told { "was confirmed to the server" } else { "the server may purge what is before" };
+    row("acknowledged", &source.acknowledged, meaning);
     row("delivered", &source.delivered, "is in the CRMs");
     table
 }
@@ -135,11 +138,18 @@ fn mysql_facts(facts: &MysqlOffsets) -> Vec<(&'static str, String)> {
             ),
         ),
         (
+            "replica",
+            format!(
+                "server_id {}, thread {}",
+                known(facts.server_id, |id| id.to_string()),
+                known(facts.dump_thread_id, |thread| thread.to_string()),
+            ),
+        ),
+        (
             "server",
             format!(
-                "{}, thread {}, format {}, image {}, metadata {}, checksum {}",
+                "{}, format {}, image {}, metadata {}, checksum {}",
                 text(facts.server_uuid.as_ref()),
-                known(facts.dump_thread_id, |thread| thread.to_string()),
                 text(facts.format.as_ref()),
                 text(facts.row_image.as_ref()),
                 text(facts.row_metadata.as_ref()),

@@ -11,7 +11,7 @@ use super::field;
 use super::keys::{API_NAME, API_NAMES, Cases, EXPRESSION, Form, Key, Keys, NAME, TEXT, Words, text};
 use super::model::{
     Canary, Delivery, Departure, Expr, Guard, Mapping, OnCollision, OnGone, OnKeyChange, OnTruncate, Place, Source,
-    Standard,
+    SourceKind, Standard,
 };
 use super::schedule;
 use super::section::{Found, Section};
@@ -31,7 +31,7 @@ pub(super) static KEYS: Keys = Keys::all(&[
         "table",
         text("text", r#"^[^."`]+(\.[^"`]+)?$"#),
         r#""public.customer""#,
-        "`\"public.customer\"`; without a schema, `public`. Never quoted: passerelle does it",
+        "`\"public.customer\"`; without a schema, `public`. Of MySQL and MariaDB `\"shop.customer\"`; without a database, the source's. Never quoted: passerelle does it",
     ),
     Key::need("crm", NAME, r#""sales""#, "of a `[crm.NAME]`"),
     Key::need("object", API_NAME, r#""Account""#, "`\"Account\"`, `\"Invoice__c\"`"),
@@ -191,7 +191,7 @@ pub(super) struct Names<'a> {
 pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &Names<'_>) -> Option<Mapping> {
     let source = section.need("source", |found| found.declared("source", &names.sources));
     let known = source.as_ref().and_then(|name| names.known.get(name)).map(|(_, source)| source);
-    let table = section.need("table", table);
+    let table = section.need("table", |found| table(found, known));
     let table = table.map(|table| prefixed(table, known));
     let crm = section.need("crm", |found| crm(found, names));
     let object = section.need("object", api_name_value);
@@ -281,16 +281,21 @@ fn key(found: &Found<'_>) -> Option<ExternalKey> {
     Some(ExternalKey { field, place, value: value? })
 }
 
-/// `schema.table`; the schema is `public` where none is named. What is behind the first point is the table.
-fn table(found: &Found<'_>) -> Option<TableName> {
+/// `schema.table`, of MySQL and MariaDB `database.table`. Where only the table is named, the schema is `public`, the database
+/// the source's. What is behind the first point is the table.
+fn table(found: &Found<'_>, source: Option<&Source>) -> Option<TableName> {
     let text = found.text()?;
     if text.contains('"') || text.contains('`') {
         let plain = text.replace(['"', '`'], "");
         return found.fault("names of tables are quoted by passerelle", format!("table = \"{plain}\""));
     }
-    let (schema, name) = text.split_once('.').unwrap_or(("public", text));
+    let default = match source.map(|source| (&source.kind, &source.database)) {
+        Some((SourceKind::Mysql(_), database)) => database,
+        Some((SourceKind::Postgres(_), _)) | None => "public",
+    };
+    let (schema, name) = text.split_once('.').unwrap_or((default, text));
     if schema.is_empty() || name.is_empty() {
-        return found.fault(format!("`{text}` is not the name of a table"), "table = \"public.customer\"");
+        return found.fault(format!("`{text}` is not the name of a table"), format!("table = \"{default}.customer\""));
     }
     Some(TableName { schema: schema.to_owned(), name: name.to_owned() })
 }

@@ -53,7 +53,7 @@ pub struct Source {
     pub name: String,
     /// Which kind of database, with what is set of it alone.
     pub kind: SourceKind,
-    /// Host name, address, or the folder of a Unix socket.
+    /// Host name, address, or the folder of a Unix socket; of MySQL and MariaDB also its path.
     pub host: String,
     /// Port.
     pub port: u16,
@@ -82,6 +82,8 @@ pub struct Source {
 pub enum SourceKind {
     /// PostgreSQL 11 and later.
     Postgres(Postgres),
+    /// MySQL or MariaDB.
+    Mysql(Mysql),
 }
 
 /// Settings of PostgreSQL.
@@ -93,11 +95,64 @@ pub struct Postgres {
     pub publication: String,
 }
 
+/// Settings of MySQL and MariaDB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mysql {
+    /// Which of the two.
+    pub flavor: Flavor,
+    /// The number by which the server tells its replicas apart; by chance where nothing is said.
+    pub server_id: Option<u32>,
+    /// What is made of dates that no calendar has: `0000-00-00`.
+    pub zero_dates: ZeroDates,
+    /// What a `tinyint(1)` is.
+    pub tinyint1: Tinyint1,
+}
+
+/// MySQL and what has grown from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// MySQL.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
+}
+
+/// `zero_dates` of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZeroDates {
+    /// Null.
+    Null,
+    /// The text that the server shows.
+    Text,
+    /// A value that can't be read: what needs it is refused.
+    DeadLetter,
+}
+
+/// `tinyint1` of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tinyint1 {
+    /// A boolean.
+    Bool,
+    /// A number.
+    Int,
+}
+
 impl SourceKind {
     /// As it is written.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Postgres(_) => "postgres",
+            Self::Mysql(Mysql { flavor: Flavor::Mysql, .. }) => "mysql",
+            Self::Mysql(Mysql { flavor: Flavor::Mariadb, .. }) => "mariadb",
+        }
+    }
+
+    /// Its name for people.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "PostgreSQL",
+            Self::Mysql(Mysql { flavor: Flavor::Mysql, .. }) => "MySQL",
+            Self::Mysql(Mysql { flavor: Flavor::Mariadb, .. }) => "MariaDB",
         }
     }
 }

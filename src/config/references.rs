@@ -37,7 +37,7 @@ fn enforces_alone<'a>(mapping: &'a Mapping, mappings: &'a BTreeMap<String, Mappi
     Some(Fault::error(message).at(&field.place).also(&other.place, "the other mapping").hint(hint))
 }
 
-/// A slot belongs to a server, a publication to a database.
+/// A slot belongs to a server, a publication to a database; a server id is one replica's.
 fn same_names_on_one_server(sources: &BTreeMap<String, (Place, Source)>) -> Vec<Fault> {
     let all: Vec<_> = sources.values().collect();
     let mut faults = Vec::new();
@@ -46,17 +46,32 @@ fn same_names_on_one_server(sources: &BTreeMap<String, (Place, Source)>) -> Vec<
             if (&source.host, source.port) != (&first.host, first.port) {
                 continue;
             }
-            let (SourceKind::Postgres(ours), SourceKind::Postgres(theirs)) = (&source.kind, &first.kind);
             let of = format!("[source.{}] and [source.{}] use the same", first.name, source.name);
-            if ours.slot == theirs.slot {
-                let message = format!("{of} slot `{}` on one server", ours.slot);
-                let hint = format!("give one of them another: slot = \"{}_2\"", ours.slot);
-                faults.push(Fault::error(message).at(place).also(first_place, "the other").hint(hint));
-            } else if source.database == first.database && ours.publication == theirs.publication {
-                let message = format!("{of} publication `{}`", ours.publication);
-                let hint = format!("give one of them another: publication = \"{}_2\"", ours.publication);
-                faults.push(Fault::error(message).at(place).also(first_place, "the other").hint(hint));
-            }
+            let (message, hint) = match (&source.kind, &first.kind) {
+                (SourceKind::Postgres(ours), SourceKind::Postgres(theirs)) if ours.slot == theirs.slot => (
+                    format!("{of} slot `{}` on one server", ours.slot),
+                    format!("give one of them another: slot = \"{}_2\"", ours.slot),
+                ),
+                (SourceKind::Postgres(ours), SourceKind::Postgres(theirs))
+                    if source.database == first.database && ours.publication == theirs.publication =>
+                {
+                    (
+                        format!("{of} publication `{}`", ours.publication),
+                        format!("give one of them another: publication = \"{}_2\"", ours.publication),
+                    )
+                }
+                (SourceKind::Mysql(ours), SourceKind::Mysql(theirs))
+                    if ours.server_id.is_some() && ours.server_id == theirs.server_id =>
+                {
+                    let id = ours.server_id.unwrap_or_default();
+                    (
+                        format!("{of} server_id {id} on one server, which ends the one connection for the other"),
+                        format!("give one of them another: server_id = {}", id.checked_add(1).unwrap_or(1)),
+                    )
+                }
+                (SourceKind::Postgres(_) | SourceKind::Mysql(_), _) => continue,
+            };
+            faults.push(Fault::error(message).at(place).also(first_place, "the other").hint(hint));
         }
     }
     faults

@@ -99,7 +99,7 @@ impl<'a> Section<'a> {
     }
 
     /// Notes what is left, and what must be there and is not. `stray` may explain an unknown key better than its
-    /// nearest neighbour does.
+    /// nearest neighbour does, and what to do about a key of another case.
     pub(super) fn finish(self, stray: impl Fn(&str) -> Option<String>) {
         self.report_missing();
         for entry in &self.left {
@@ -107,7 +107,7 @@ impl<'a> Section<'a> {
                 Some(Key { name, rule: Rule::Later(instead), .. }) => {
                     Fault::error(format!("`{name}` is not supported yet")).hint(*instead)
                 }
-                Some(key) if !key.is_of(self.case) => self.of_another_case(key),
+                Some(key) if !key.is_of(self.case) => self.of_another_case(key, stray(key.name)),
                 // It may be right: nothing says yet which case it is.
                 Some(key) if !key.cases.is_empty() && self.case.is_none() => continue,
                 Some(_) | None => self.unknown(&entry.key, &stray),
@@ -130,7 +130,7 @@ impl<'a> Section<'a> {
     }
 
     /// A key that does not go with those that make the table's case.
-    fn of_another_case(&self, key: &Key) -> Fault {
+    fn of_another_case(&self, key: &Key, instead: Option<String>) -> Fault {
         let case = self.case.unwrap_or_default();
         let shown = |case: &str| match self.keys.cases {
             Cases::Word(key) => format!("{key} = \"{case}\""),
@@ -142,7 +142,8 @@ impl<'a> Section<'a> {
         }
         let cases: Vec<_> = key.cases.iter().map(|case| shown(case)).collect();
         let message = format!("`{}` does not go with {}", key.name, shown(case));
-        Fault::error(message).hint(format!("`{}` goes with {}", key.name, cases.join(" or ")))
+        Fault::error(message)
+            .hint(instead.unwrap_or_else(|| format!("`{}` goes with {}", key.name, cases.join(" or "))))
     }
 
     fn report_missing(&self) {

@@ -4,8 +4,8 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::keys::{Form, Key, Keys, PATH, TEXT, Words, text};
-use super::model::{Postgres, Source, SourceKind, Tls};
+use super::keys::{Cases, Form, Key, Keys, PATH, TEXT, Words, text};
+use super::model::{Flavor, Mysql, Postgres, Source, SourceKind, Tinyint1, Tls, ZeroDates};
 use super::nearest::nearest;
 use super::secret;
 use super::section::{Found, Section};
@@ -17,10 +17,25 @@ const LONGEST_IDENTIFIER: usize = 63;
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Postgres,
+    Mysql(Flavor),
 }
 
-static KINDS: Words<Kind> =
-    Words { words: &[("postgres", Kind::Postgres)], later: &["mysql", "mariadb", "files", "sqlserver"] };
+static KINDS: Words<Kind> = Words {
+    words: &[
+        ("postgres", Kind::Postgres),
+        ("mysql", Kind::Mysql(Flavor::Mysql)),
+        ("mariadb", Kind::Mysql(Flavor::Mariadb)),
+    ],
+    later: &["files", "sqlserver"],
+};
+
+const POSTGRES: &[&str] = &["postgres"];
+const MYSQL: &[&str] = &["mysql", "mariadb"];
+
+static ZERO_DATES: Words<ZeroDates> =
+    Words::new(&[("null", ZeroDates::Null), ("text", ZeroDates::Text), ("dead_letter", ZeroDates::DeadLetter)]);
+
+static TINYINT1: Words<Tinyint1> = Words::new(&[("bool", Tinyint1::Bool), ("int", Tinyint1::Int)]);
 
 static TLS: Words<Tls> = Words::new(&[
     ("disable", Tls::Disable),
@@ -31,18 +46,36 @@ static TLS: Words<Tls> = Words::new(&[
 ]);
 
 /// The keys of `[source.NAME]`.
-pub(super) static KEYS: Keys = Keys::all(&[
-    Key::need("kind", Form::Words(&KINDS), r#""postgres""#, "PostgreSQL 11 and later. (MySQL and MariaDB: not yet)"),
+pub(super) static KEYS: Keys = Keys { keys: KEYS_OF_ALL_KINDS, cases: Cases::Word("kind") };
+
+const KEYS_OF_ALL_KINDS: &[Key] = &[
+    Key::need(
+        "kind",
+        Form::Words(&KINDS),
+        r#""postgres""#,
+        "PostgreSQL 11 and later; MySQL 5.6 and later, or what has grown from it (Percona Server, Aurora); MariaDB 10.2 and later",
+    ),
     Key::need(
         "host",
         // A name, a folder, or an address; a port is a key of its own.
         text("text", r"^(/|[^\s/:]+$|\[?[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]?$)"),
         r#""127.0.0.1""#,
-        "a name, an address, or the folder of a Unix socket: `\"/run/postgresql\"`",
+        "a name, an address, or the folder of a Unix socket: `\"/run/postgresql\"`; of MySQL and MariaDB also the socket's path: `\"/run/mysqld/mysqld.sock\"`",
     ),
-    Key::or("port", Form::Whole { least: 1, most: 65_535 }, "5432", "the server's port"),
-    Key::need("database", TEXT, r#""odoo""#, "the database's name"),
-    Key::need("user", TEXT, r#""passerelle""#, "a user with `REPLICATION` and `SELECT` on the mapped tables"),
+    Key::maybe("port", Form::Whole { least: 1, most: 65_535 }, "5432", "the server's port")
+        .without("`5432`, of MySQL and MariaDB `3306`"),
+    Key::need(
+        "database",
+        TEXT,
+        r#""odoo""#,
+        "the database's name. Of MySQL and MariaDB the one of tables that are named without theirs; mappings may name tables of others",
+    ),
+    Key::need(
+        "user",
+        TEXT,
+        r#""passerelle""#,
+        "a user with `SELECT` on the mapped tables, and `REPLICATION`; of MySQL and MariaDB `REPLICATION SLAVE` and `REPLICATION CLIENT`",
+    ),
     Key::maybe(
         "password",
         secret::FORM,
@@ -66,14 +99,38 @@ pub(super) static KEYS: Keys = Keys::all(&[
         r#""passerelle_erp""#,
         "replication slot, made if it is not there. Lower-case letters, digits and `_`, at most 63. Two sources on one server cannot share one",
     )
-    .without("`passerelle_NAME`"),
+    .without("`passerelle_NAME`")
+    .with(POSTGRES),
     Key::maybe(
         "publication",
         text("text", r"^[^\x00-\x1f]{1,63}$"),
         r#""passerelle_erp""#,
         "publication, made if it is not there",
     )
-    .without("`passerelle_NAME`"),
+    .without("`passerelle_NAME`")
+    .with(POSTGRES),
+    Key::maybe(
+        "server_id",
+        Form::Whole { least: 1, most: u32::MAX as i128 },
+        "4001",
+        "the number by which the server knows us among its replicas; no other replica, and no server that it replicates with, may have it",
+    )
+    .without("one by chance")
+    .with(MYSQL),
+    Key::or(
+        "zero_dates",
+        Form::Words(&ZERO_DATES),
+        r#""null""#,
+        "what is made of dates that no calendar has, `0000-00-00`: null, the text that the server shows, or a bad value",
+    )
+    .with(MYSQL),
+    Key::or(
+        "tinyint1",
+        Form::Words(&TINYINT1),
+        r#""bool""#,
+        "what `tinyint(1)` is, which `BOOL` is a name for: true or false, or a number. Unsigned ones are numbers",
+    )
+    .with(MYSQL),
     Key::or(
         "time_zone",
         text("IANA name", r"\S"),
@@ -86,14 +143,13 @@ pub(super) static KEYS: Keys = Keys::all(&[
         r#""ps_""#,
         "what the tables' names begin with (`\"ps_\"`): mappings say `\"public.customer\"`, the table is `public.ps_customer`. A name that has it already stays as it is",
     ),
-    Key::later("server_id", "it belongs to MySQL and MariaDB; for PostgreSQL leave it out"),
-]);
+];
 
 /// Reads `[source.NAME]`.
 pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
     let kind = section.need("kind", |found| found.word(&KINDS));
     let host = section.need("host", host);
-    let port = section.or("port", |found| found.int());
+    let port = section.maybe("port", |found| found.int());
     let database = section.need("database", Found::string);
     let user = section.need("user", Found::string);
     let password = section.maybe("password", secret::read);
@@ -102,11 +158,14 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
     let [tls_ca, tls_cert, tls_key] = ["tls_ca", "tls_cert", "tls_key"].map(|key| section.maybe(key, pem_file));
     let slot = section.maybe("slot", slot);
     let publication = section.maybe("publication", publication);
+    let server_id = section.maybe("server_id", |found| found.int());
+    let zero_dates = section.or("zero_dates", |found| found.word(&ZERO_DATES));
+    let tinyint1 = section.or("tinyint1", |found| found.word(&TINYINT1));
     let time_zone = section.or("time_zone", time_zone);
     let prefix = section.maybe("prefix", prefix);
     let place = section.place;
     let context = section.context;
-    section.finish(|_| None);
+    section.finish(|key| of_another_kind(key).map(str::to_owned));
 
     let tls = tls?.or_else(|| host.as_deref().map(default_tls));
     if let (Some(ca), Some(Tls::Disable | Tls::Prefer | Tls::Require)) = (authorities, tls) {
@@ -115,17 +174,24 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
             "set tls = \"verify-full\"",
         );
     }
-    let kind = match kind? {
-        Kind::Postgres => SourceKind::Postgres(Postgres {
-            slot: slot?.unwrap_or_else(|| default_name(name)),
-            publication: publication?.unwrap_or_else(|| default_name(name)),
-        }),
+    let (kind, default_port) = match kind? {
+        Kind::Postgres => {
+            let settings = Postgres {
+                slot: slot?.unwrap_or_else(|| default_name(name)),
+                publication: publication?.unwrap_or_else(|| default_name(name)),
+            };
+            (SourceKind::Postgres(settings), 5432)
+        }
+        Kind::Mysql(flavor) => {
+            let settings = Mysql { flavor, server_id: server_id?, zero_dates: zero_dates?, tinyint1: tinyint1? };
+            (SourceKind::Mysql(settings), 3306)
+        }
     };
     let source = Source {
         name: name.to_owned(),
         kind,
         host: host?,
-        port: port?,
+        port: port?.unwrap_or(default_port),
         database: database?,
         user: user?,
         password: password?,
@@ -141,6 +207,19 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
         context.note(super::Fault::warning(message).at(place).hint("set tls = \"verify-full\""));
     }
     Some(source)
+}
+
+/// What to do about a key that belongs to another kind of database.
+fn of_another_kind(key: &str) -> Option<&'static str> {
+    match key {
+        "slot" | "publication" => {
+            Some("leave it out: these servers know neither slots nor publications, and know us by `server_id`")
+        }
+        "server_id" => Some("leave it out: PostgreSQL knows us by `slot`"),
+        "zero_dates" => Some("leave it out: PostgreSQL has no such dates"),
+        "tinyint1" => Some("leave it out: PostgreSQL has booleans"),
+        _ => None,
+    }
 }
 
 fn host(found: &Found<'_>) -> Option<String> {

@@ -14,8 +14,8 @@ use passerelle_change::FieldValue;
 use secrecy::ExposeSecret;
 
 use super::model::{
-    Auth, Canary, Check, Delivery, Departure, FieldSource, MapOther, Missing, OnBad, OnKeyChange, Postgres, SourceKind,
-    Standard, Tls,
+    Auth, Canary, Check, Delivery, Departure, FieldSource, Flavor, MapOther, Missing, Mysql, OnBad, OnKeyChange,
+    Postgres, SourceKind, Standard, Tinyint1, Tls, ZeroDates,
 };
 use super::{Fault, Faults, Files, Loaded, example, load, parse};
 
@@ -142,11 +142,18 @@ fn every_key_is_read() {
     let config = loaded.config;
     assert_eq!(config.daemon.http.unwrap().port(), 9187);
     let source = &config.sources["shop"];
-    let SourceKind::Postgres(postgres) = &source.kind;
+    let SourceKind::Postgres(postgres) = &source.kind else { panic!("{:?}", source.kind) };
     assert_eq!(
         (source.host.as_str(), source.tls, postgres.slot.as_str()),
         ("/run/postgresql", Tls::Disable, "shop_slot")
     );
+    let source = &config.sources["web"];
+    assert_eq!((source.host.as_str(), source.port, source.tls), ("/run/mysqld/mysqld.sock", 3306, Tls::Disable));
+    let (flavor, server_id) = (Flavor::Mariadb, Some(4001));
+    let settings = Mysql { flavor, server_id, zero_dates: ZeroDates::DeadLetter, tinyint1: Tinyint1::Int };
+    assert_eq!(source.kind, SourceKind::Mysql(settings));
+    let table = |mapping: &str| config.mappings[mapping].table.to_string();
+    assert_eq!([table("visitors"), table("terms")], ["web.wp_users", "other.wp_terms"]);
     let crm = &config.crms["west"];
     assert_eq!(
         (crm.url.as_str(), crm.limits.per_second, crm.limits.per_day),

@@ -486,13 +486,13 @@ pub struct MysqlOffsets {
     pub server_id: Option<u32>,
     /// Thread of the server that sends to us.
     pub dump_thread_id: Option<u64>,
-    /// Binlog file.
+    /// The file of the log that the server writes.
     pub file: Option<String>,
-    /// Position in it.
+    /// Its end.
     pub position: Option<u64>,
-    /// What we have executed.
+    /// What the server has executed; of MariaDB, what its log has come to.
     pub gtid_executed: Option<String>,
-    /// What the server has purged.
+    /// What is not in its log any more.
     pub gtid_purged: Option<String>,
     /// The oldest file that we need.
     pub first_needed_file: Option<String>,

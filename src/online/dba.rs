@@ -8,11 +8,15 @@ use std::fmt::Write;
 use passerelle_change::{Finding, Severity};
 use passerelle_postgres::sql;
 
+use crate::config::model::{Flavor, Mysql, SourceKind};
+
 /// One source and what was found there.
 #[derive(Debug)]
 pub struct SourcePart<'f> {
     /// Its name in the configuration.
     pub name: &'f str,
+    /// Its kind: whose SQL it takes.
+    pub kind: &'f SourceKind,
     /// Where it is: address and database.
     pub at: String,
     /// What was found.
@@ -20,26 +24,29 @@ pub struct SourcePart<'f> {
 }
 
 /// Findings after which nothing else could be looked at.
-const FIRST: [&str; 7] = ["connect", "pg_hba", "role", "password", "database", "connections", "pooler"];
+const FIRST: [&str; 10] =
+    ["connect", "pg_hba", "role", "password", "database", "connections", "pooler", "host", "tls", "proxy"];
 /// Findings whose statements end or remove something: read first, never run as they are.
 const ON_PURPOSE: [&str; 5] = ["open_transaction", "slot_kind", "slot_active", "slot_lost", "slots"];
 /// What a statement begins with.
-const VERBS: [&str; 5] = ["ALTER ", "CREATE ", "GRANT ", "DROP ", "SELECT pg_reload_conf"];
+const VERBS: [&str; 7] =
+    ["ALTER ", "CREATE ", "GRANT ", "DROP ", "SELECT pg_reload_conf", "SET GLOBAL ", "SET PERSIST "];
 
 /// The script.
 pub fn script(sources: &[SourcePart<'_>]) -> String {
     let mut out = String::from(
-        "-- What passerelle needs of the database, as `passerelle check` found it. Run each part in its database with psql,\n\
-         -- as a superuser or the owner of the tables. Running it again does no harm.\n",
+        "-- What passerelle needs of the database, as `passerelle check` found it. Run each part in its database with the client\n\
+         -- that it names, as a superuser or the owner of the tables. Running it again does no harm.\n",
     );
     for source in sources {
         // Writing to a `String` has no error.
-        let _ = writeln!(out, "\n-- ---- source {}: {}", comment(source.name), comment(&source.at));
+        let client = client(source.kind);
+        let _ = writeln!(out, "\n-- ---- source {}: {}, with {client}", comment(source.name), comment(&source.at));
         if source.findings.is_empty() {
             out.push_str("-- Nothing to do: it is ready.\n");
         }
         for finding in source.findings {
-            part(&mut out, finding);
+            part(&mut out, finding, source.kind);
         }
         if source.findings.iter().any(|finding| FIRST.contains(&finding.code)) {
             out.push_str("\n-- Nothing else could be asked. When this is mended, write the script again: there may be more to do.\n");
@@ -48,7 +55,16 @@ pub fn script(sources: &[SourcePart<'_>]) -> String {
     out
 }
 
-fn part(out: &mut String, finding: &Finding) {
+/// The program that people run SQL with.
+fn client(kind: &SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Postgres(_) => "psql",
+        SourceKind::Mysql(Mysql { flavor: Flavor::Mysql, .. }) => "mysql",
+        SourceKind::Mysql(Mysql { flavor: Flavor::Mariadb, .. }) => "mariadb",
+    }
+}
+
+fn part(out: &mut String, finding: &Finding, kind: &SourceKind) {
     let word = match finding.severity {
         Severity::Fault => "",
         Severity::Warning => "advice: ",
@@ -62,7 +78,12 @@ fn part(out: &mut String, finding: &Finding) {
     for piece in remedy.lines().flat_map(pieces) {
         let is_statement = VERBS.iter().any(|verb| piece.starts_with(verb)) && !piece.contains('…');
         if is_statement && is_run {
-            let _ = writeln!(out, "{}", repeatable(&piece));
+            let statement = match kind {
+                SourceKind::Postgres(_) => repeatable(&piece),
+                // What these servers are told can be told again.
+                SourceKind::Mysql(_) => format!("{piece};"),
+            };
+            let _ = writeln!(out, "{statement}");
         } else if is_statement {
             let _ = writeln!(out, "-- {};", comment(&piece));
         } else {
@@ -77,7 +98,7 @@ fn pieces(text: &str) -> Vec<String> {
     for c in text.chars() {
         match (quote, c) {
             (None, ';') => pieces.push(std::mem::take(&mut piece)),
-            (None, '\'' | '"') => {
+            (None, '\'' | '"' | '`') => {
                 quote = Some(c);
                 piece.push(c);
             }
@@ -93,7 +114,7 @@ fn pieces(text: &str) -> Vec<String> {
     pieces.iter().map(|piece| piece.trim().to_owned()).filter(|piece| !piece.is_empty()).collect()
 }
 
-/// A statement that may be run again. `CREATE PUBLICATION` and `CREATE ROLE` know no `IF NOT EXISTS`.
+/// A statement of PostgreSQL that may be run again. `CREATE PUBLICATION` and `CREATE ROLE` know no `IF NOT EXISTS`.
 fn repeatable(statement: &str) -> String {
     let (catalogue, name) = if let Some(rest) = statement.strip_prefix("CREATE PUBLICATION ") {
         ("pg_publication WHERE pubname", rest)
@@ -137,14 +158,28 @@ fn comment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::{Postgres, Tinyint1, ZeroDates};
 
     fn finding(code: &'static str, severity: Severity, remedy: &str) -> Finding {
         let (title, detail) = ("what is so".to_owned(), "what follows".to_owned());
         Finding { code, severity, title, detail, remedy: Some(remedy.to_owned()) }
     }
 
+    fn postgres() -> SourceKind {
+        SourceKind::Postgres(Postgres { slot: "erp".into(), publication: "erp".into() })
+    }
+
+    fn mariadb() -> SourceKind {
+        let (zero_dates, tinyint1) = (ZeroDates::Null, Tinyint1::Bool);
+        SourceKind::Mysql(Mysql { flavor: Flavor::Mariadb, server_id: None, zero_dates, tinyint1 })
+    }
+
     fn statements(finding: Finding) -> Vec<String> {
-        let script = script(&[SourcePart { name: "erp", at: "db:5432, odoo".into(), findings: &[finding] }]);
+        statements_of(&postgres(), finding)
+    }
+
+    fn statements_of(kind: &SourceKind, finding: Finding) -> Vec<String> {
+        let script = script(&[SourcePart { name: "erp", kind, at: "db:5432, odoo".into(), findings: &[finding] }]);
         script.lines().filter(|line| !line.starts_with("-- ") && !line.is_empty()).map(str::to_owned).collect()
     }
 
@@ -176,8 +211,18 @@ mod tests {
     }
 
     #[test]
+    fn statements_of_mariadb_stand_as_they_are() {
+        let made = |remedy: &str| statements_of(&mariadb(), finding("grants", Severity::Fault, remedy));
+        let grant = "GRANT SELECT (`a;b`) ON `shop`.`t` TO 'erp'@'%';";
+        assert_eq!(made(grant), [grant]);
+        let set = "SET GLOBAL binlog_format = 'ROW'; and in [mysqld]: binlog_format = ROW";
+        assert_eq!(made(set), ["SET GLOBAL binlog_format = 'ROW';"]);
+    }
+
+    #[test]
     fn nothing_to_do_is_said() {
-        let script = script(&[SourcePart { name: "erp", at: "db:5432, odoo".into(), findings: &[] }]);
+        let script = script(&[SourcePart { name: "erp", kind: &mariadb(), at: "db:3306, shop".into(), findings: &[] }]);
+        assert!(script.contains("-- ---- source erp: db:3306, shop, with mariadb\n"), "{script}");
         assert!(script.contains("-- Nothing to do: it is ready."), "{script}");
     }
 }

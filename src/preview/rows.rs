@@ -1,5 +1,6 @@
 //! Reads single rows as the stream would tell them.
 
+mod mysql;
 mod postgres;
 
 use passerelle_change::{CellsBuf, Column, ColumnId, TableName, Type};
@@ -27,7 +28,8 @@ pub(super) struct RowText {
 
 /// A connection that can only read.
 pub(super) enum Reader {
-    Postgres(postgres::Reader),
+    Postgres(Box<postgres::Reader>),
+    Mysql(Box<mysql::Reader>),
 }
 
 impl Shape {
@@ -90,7 +92,11 @@ impl Reader {
         match &source.kind {
             SourceKind::Postgres(_) => {
                 let (reader, tables) = postgres::Reader::open(source, names).await?;
-                Ok((Self::Postgres(reader), tables))
+                Ok((Self::Postgres(Box::new(reader)), tables))
+            }
+            SourceKind::Mysql(settings) => {
+                let (reader, tables) = mysql::Reader::open(source, settings, names).await?;
+                Ok((Self::Mysql(Box::new(reader)), tables))
             }
         }
     }
@@ -99,40 +105,45 @@ impl Reader {
     pub(super) fn is_streamed(&self, column: &ColumnFacts) -> bool {
         match self {
             Self::Postgres(reader) => reader.is_streamed(column),
+            // Virtual ones, too.
+            Self::Mysql(_) => true,
         }
     }
 
     /// The row with this key; `None` also where the parts are no values of the key's columns.
-    pub(super) async fn by_key(&self, shape: &Shape, parts: &[String]) -> Result<Option<RowText>, Error> {
+    pub(super) async fn by_key(&mut self, shape: &Shape, parts: &[String]) -> Result<Option<RowText>, Error> {
         if parts.len() != shape.key.len() {
             return Ok(None);
         }
-        let values: Vec<(&str, &str)> =
-            shape.key.iter().map(String::as_str).zip(parts.iter().map(String::as_str)).collect();
-        self.one(shape, &values).await
+        match self {
+            Self::Postgres(reader) => reader.by_key(shape, parts).await,
+            Self::Mysql(reader) => reader.by_key(shape, parts).await,
+        }
     }
 
     /// A row with this value in a column.
-    pub(super) async fn by_column(&self, shape: &Shape, column: &str, value: &str) -> Result<Option<RowText>, Error> {
-        self.one(shape, &[(column, value)]).await
-    }
-
-    /// A row with these values in these columns.
-    async fn one(&self, shape: &Shape, values: &[(&str, &str)]) -> Result<Option<RowText>, Error> {
+    pub(super) async fn by_column(
+        &mut self,
+        shape: &Shape,
+        column: &str,
+        value: &str,
+    ) -> Result<Option<RowText>, Error> {
         match self {
-            Self::Postgres(reader) => reader.one(shape, values).await,
+            Self::Postgres(reader) => reader.one(shape, &[(column, value)]).await,
+            Self::Mysql(reader) => reader.by_column(shape, column, value).await,
         }
     }
 
     /// Hands rows to `take` in the order of their keys, until it says no or `most` were handed. Whether there were more.
     pub(super) async fn scan(
-        &self,
+        &mut self,
         shape: &Shape,
         most: usize,
         take: impl FnMut(RowText) -> bool,
     ) -> Result<bool, Error> {
         match self {
             Self::Postgres(reader) => reader.scan(shape, most, take).await,
+            Self::Mysql(reader) => reader.scan(shape, most, take).await,
         }
     }
 }

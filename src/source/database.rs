@@ -4,16 +4,17 @@
 use std::io;
 
 use passerelle_change::{Batch, Class, ColumnIds, Micros, Position, TableId, TableName, TableSchema};
-use passerelle_state::Load;
+use passerelle_state::{Checkpoint, Load};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::load::LoadTask;
+use super::mysql::{self, Mysql};
 use super::postgres::{self, Postgres};
 use super::setup::Table;
 use super::table::TableFacts;
 use super::{Ended, Source};
-use crate::capture::Durable;
+use crate::capture::{Durable, Parts};
 use crate::config::model::{self, SourceKind};
 use crate::control::model::{MysqlOffsets, PostgresOffsets};
 
@@ -23,6 +24,9 @@ pub enum Error {
     /// With one of PostgreSQL.
     #[error(transparent)]
     Postgres(passerelle_postgres::Error),
+    /// With one of MySQL or MariaDB.
+    #[error(transparent)]
+    Mysql(passerelle_mysql::Error),
     /// A thread for it could not be started.
     #[error("a thread for the source could not be started")]
     Thread(#[source] io::Error),
@@ -36,16 +40,20 @@ pub enum Error {
 pub enum Database {
     /// PostgreSQL.
     Postgres(Postgres),
+    /// MySQL or MariaDB.
+    Mysql(Mysql),
 }
 
 /// A stream that is ready to be read.
 pub(super) enum Stream {
-    Postgres(postgres::Opened),
+    Postgres(Box<postgres::Opened>),
+    Mysql(Box<mysql::Opened>),
 }
 
 /// A transaction that sees one moment of the database.
 pub(super) enum Reader {
     Postgres(postgres::Reader),
+    Mysql(mysql::Reader),
 }
 
 /// Which rows of a table are read.
@@ -86,6 +94,8 @@ pub(super) struct Figures {
     pub(super) last_contact: Option<Micros>,
     /// The transaction that is being received: its number, and what has arrived of it in bytes.
     pub(super) open_transaction: Option<(String, u64)>,
+    /// Of MySQL and MariaDB: the number by which the server knows us among its replicas.
+    pub(super) server_id: Option<u32>,
 }
 
 /// What the server says about itself and its log when it is asked.
@@ -104,6 +114,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Postgres(error) => error.class(),
+            Self::Mysql(error) => error.class(),
             Self::Thread(_) | Self::Cancelled => Class::Transient,
         }
     }
@@ -112,6 +123,7 @@ impl Error {
     pub fn code(&self) -> Option<String> {
         match self {
             Self::Postgres(error) => error.sqlstate().map(str::to_owned),
+            Self::Mysql(error) => error.code(),
             Self::Thread(_) | Self::Cancelled => None,
         }
     }
@@ -120,7 +132,7 @@ impl Error {
     pub(super) fn is_taken(&self) -> bool {
         match self {
             Self::Postgres(error) => matches!(error, passerelle_postgres::Error::SlotActive { .. }),
-            Self::Thread(_) | Self::Cancelled => false,
+            Self::Mysql(_) | Self::Thread(_) | Self::Cancelled => false,
         }
     }
 }
@@ -134,11 +146,21 @@ impl From<passerelle_postgres::Error> for Error {
     }
 }
 
+impl From<passerelle_mysql::Error> for Error {
+    fn from(error: passerelle_mysql::Error) -> Self {
+        match error {
+            passerelle_mysql::Error::Cancelled => Self::Cancelled,
+            error => Self::Mysql(error),
+        }
+    }
+}
+
 impl Database {
     /// Asks the server for its catalogue of these tables.
     pub(super) async fn read(config: &model::Source, tables: &[TableName]) -> Result<Self, Error> {
         match &config.kind {
             SourceKind::Postgres(settings) => Postgres::read(config, settings, tables).await.map(Self::Postgres),
+            SourceKind::Mysql(settings) => Mysql::read(config, settings, tables).await.map(Self::Mysql),
         }
     }
 
@@ -146,6 +168,7 @@ impl Database {
     pub(super) fn remembered(config: &model::Source, catalog: &str) -> Option<Self> {
         match &config.kind {
             SourceKind::Postgres(settings) => Postgres::remembered(config, settings, catalog).map(Self::Postgres),
+            SourceKind::Mysql(settings) => Mysql::remembered(config, settings, catalog).map(Self::Mysql),
         }
     }
 
@@ -153,6 +176,7 @@ impl Database {
     pub(super) fn catalog(&self) -> String {
         match self {
             Self::Postgres(postgres) => postgres.catalog(),
+            Self::Mysql(mysql) => mysql.catalog(),
         }
     }
 
@@ -160,6 +184,7 @@ impl Database {
     pub(super) fn tables(&self) -> Vec<TableFacts> {
         match self {
             Self::Postgres(postgres) => postgres.tables(),
+            Self::Mysql(mysql) => mysql.tables(),
         }
     }
 
@@ -173,6 +198,7 @@ impl Database {
     ) -> Result<TableSchema, Error> {
         match self {
             Self::Postgres(postgres) => postgres.schema(name, table, mapped, ids),
+            Self::Mysql(mysql) => mysql.schema(name, table, mapped, ids),
         }
     }
 
@@ -186,7 +212,11 @@ impl Database {
         match self {
             Self::Postgres(postgres) => {
                 let (stream, load) = postgres.open(source, resume).await?;
-                Ok((Stream::Postgres(stream), load))
+                Ok((Stream::Postgres(Box::new(stream)), load))
+            }
+            Self::Mysql(mysql) => {
+                let (stream, load) = mysql.open(source, resume).await?;
+                Ok((Stream::Mysql(Box::new(stream)), load))
             }
         }
     }
@@ -195,6 +225,7 @@ impl Database {
     pub(super) async fn load(&self, source: &Source, wanted: Vec<(&Table, Load)>) -> Result<LoadTask, Error> {
         match self {
             Self::Postgres(postgres) => postgres.load(source, wanted).await,
+            Self::Mysql(mysql) => mysql.load(source, wanted).await,
         }
     }
 
@@ -202,6 +233,7 @@ impl Database {
     pub(super) async fn reader(&self) -> Result<Reader, Error> {
         match self {
             Self::Postgres(postgres) => postgres.reader(None).await.map(Reader::Postgres),
+            Self::Mysql(mysql) => mysql.reader().await.map(Reader::Mysql),
         }
     }
 
@@ -209,6 +241,7 @@ impl Database {
     pub(super) fn figures(&self, durable: &Durable) -> Figures {
         match self {
             Self::Postgres(postgres) => postgres.figures(durable),
+            Self::Mysql(mysql) => mysql.figures(durable),
         }
     }
 }
@@ -226,6 +259,7 @@ impl Stream {
     ) -> Result<(), Error> {
         match self {
             Self::Postgres(stream) => stream.run(out, durable, cancel).await,
+            Self::Mysql(stream) => stream.run(out, durable, cancel).await,
         }
     }
 }
@@ -241,21 +275,24 @@ impl Reader {
     ) -> Result<u64, Error> {
         match self {
             Self::Postgres(reader) => reader.copy(table, rows, out, cancel).await,
+            Self::Mysql(reader) => reader.copy(table, rows, out, cancel).await,
         }
     }
 
     /// A position of the log by which everything that was seen here has been told. To be called after reading.
-    pub(super) async fn seen_up_to(&self) -> Result<Position, Error> {
+    pub(super) async fn seen_up_to(&mut self) -> Result<Position, Error> {
         match self {
             Self::Postgres(reader) => reader.seen_up_to().await,
+            Self::Mysql(reader) => reader.seen_up_to().await,
         }
     }
 }
 
-/// Asks a server about itself and its log.
-pub(super) async fn ask(config: &model::Source) -> Result<Asked, Error> {
+/// Asks a server about itself and its log, of which all up to `durable` is ours.
+pub(super) async fn ask(config: &model::Source, durable: Option<&Checkpoint>) -> Result<Asked, Error> {
     match &config.kind {
         SourceKind::Postgres(settings) => postgres::ask(config, settings).await,
+        SourceKind::Mysql(settings) => mysql::ask(config, settings, durable).await,
     }
 }
 
@@ -263,6 +300,15 @@ pub(super) async fn ask(config: &model::Source) -> Result<Asked, Error> {
 pub fn address(config: &model::Source) -> String {
     match &config.kind {
         SourceKind::Postgres(_) => postgres::options(config, "").address(),
+        SourceKind::Mysql(settings) => mysql::options(config, settings, "").address(),
+    }
+}
+
+/// What a source's log says of a transaction before its end.
+pub fn parts(config: &model::Source) -> Parts {
+    match &config.kind {
+        SourceKind::Postgres(_) => Parts::Final,
+        SourceKind::Mysql(_) => Parts::Tentative,
     }
 }
 
@@ -270,5 +316,6 @@ pub fn address(config: &model::Source) -> String {
 pub fn has_passed(config: &model::Source) -> fn(&Position, &Position) -> bool {
     match &config.kind {
         SourceKind::Postgres(_) => postgres::has_passed,
+        SourceKind::Mysql(_) => mysql::has_passed,
     }
 }

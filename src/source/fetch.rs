@@ -149,7 +149,7 @@ impl Fetching {
             held
         };
         let (copied, batches) = tokio::join!(copied, held);
-        let (reader, whole) = match copied {
+        let (mut reader, whole) = match copied {
             Ok(_) => (reader, true),
             // Enough for now. Its connection is in the middle of an answer; another sees no less.
             Err(Error::Cancelled) => (database.reader().await?, false),

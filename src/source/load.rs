@@ -29,8 +29,8 @@ pub(super) struct LoadTask {
 /// Where a load goes.
 struct Destination {
     source: String,
-    /// A position by which the log has told everything that was read.
-    high: Position,
+    /// A position by which the log has told everything that is read; without one it is asked for after the reading.
+    high: Option<Position>,
     capture: mpsc::Sender<Input>,
     board: Arc<Board>,
     tables: Arc<Tables>,
@@ -106,8 +106,8 @@ impl Source {
 }
 
 impl LoadTask {
-    /// Tables that `reader` sees as they were at `high`, or before.
-    pub(super) fn new(source: &Source, reader: Reader, wanted: Vec<(&Table, Load)>, high: Position) -> Self {
+    /// Tables that `reader` sees as they were at `high`; without it they may be as new as the reading.
+    pub(super) fn new(source: &Source, reader: Reader, wanted: Vec<(&Table, Load)>, high: Option<Position>) -> Self {
         for (table, _) in &wanted {
             source.tables.set_loading(table.id, true);
         }
@@ -159,10 +159,18 @@ impl Destination {
         let (send, batches) = mpsc::channel(BATCHES);
         let shared = Arc::new(load.clone());
         let forwarding = self.forward(batches, &shared, table);
-        let copying = async move { reader.copy(table, Rows::All, &send, &self.cancel).await };
+        let copying = async {
+            let rows = reader.copy(table, Rows::All, &send, &self.cancel).await;
+            drop(send);
+            rows
+        };
         let (rows, ()) = tokio::join!(copying, forwarding);
         let rows = rows?;
-        let done = Load { stage: LoadStage::Loaded { high: self.high.clone(), rows }, ..load.clone() };
+        let high = match &self.high {
+            Some(high) => high.clone(),
+            None => reader.seen_up_to().await?,
+        };
+        let done = Load { stage: LoadStage::Loaded { high, rows }, ..load.clone() };
         self.capture.send(Input::Load { table: table.id, load: done }).await.map_err(|_| Error::Cancelled)?;
         Ok(rows)
     }

@@ -261,7 +261,7 @@ impl Postgres {
         let loads = source.begin(position.clone()).await?;
         source.keep_history(&History { slot_consistent_point: Some(slot.consistent_point), ..intent })?;
         let reader = self.reader(Some(&slot.snapshot)).await?;
-        Ok((slot.consistent_point, LoadTask::new(source, database::Reader::Postgres(reader), loads, position)))
+        Ok((slot.consistent_point, LoadTask::new(source, database::Reader::Postgres(reader), loads, Some(position))))
     }
 
     /// Reads tables through the snapshot of a slot made for it.
@@ -273,7 +273,7 @@ impl Postgres {
         // The snapshot may go once the reader has it.
         let reader = self.reader(Some(&slot.snapshot)).await?;
         replication.close().await;
-        Ok(LoadTask::new(source, database::Reader::Postgres(reader), wanted, position))
+        Ok(LoadTask::new(source, database::Reader::Postgres(reader), wanted, Some(position)))
     }
 
     pub(super) async fn reader(&self, snapshot: Option<&str>) -> Result<Reader, database::Error> {

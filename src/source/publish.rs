@@ -14,7 +14,7 @@ use crate::capture::Durable;
 use crate::config::model;
 use crate::control::board::Board;
 use crate::control::growth::Growth;
-use crate::control::model::{HeldBy, Offset, OpenTransaction, PostgresOffsets, SourceState};
+use crate::control::model::{HeldBy, MysqlOffsets, Offset, OpenTransaction, PostgresOffsets, SourceState};
 
 /// Publishes what is known without asking, twice a second.
 pub(super) async fn ticker(
@@ -67,6 +67,9 @@ pub(super) async fn ticker(
                 let lost_in = postgres.safe_wal_bytes.and_then(|bytes| lag.until(bytes as f64));
                 postgres.lost_in_seconds = lost_in.map(|left| left.as_secs());
             }
+            if let Some(mysql) = &mut offsets.mysql {
+                mysql.server_id = figures.server_id.or(mysql.server_id);
+            }
         });
     }
 }
@@ -80,15 +83,17 @@ pub async fn refresh(
     board: &Board,
 ) -> Result<(), StateError> {
     delivered(config, id, mappings, store, board)?;
+    let durable = store.checkpoint(id)?;
     // A server that does not answer leaves the old figures; the source's state says that it does not.
-    let asked = tokio::time::timeout(Duration::from_secs(3), ask(config)).await;
+    let asked = tokio::time::timeout(Duration::from_secs(3), ask(config, durable.as_ref())).await;
     if let Ok(Ok(asked)) = asked {
         board.offsets(&config.name, |offsets| {
             offsets.server.value = Some(asked.server);
-            // That is reckoned without asking.
+            // These are known without asking.
             let lost_in_seconds = offsets.postgres.as_ref().and_then(|before| before.lost_in_seconds);
             offsets.postgres = asked.postgres.map(|now| PostgresOffsets { lost_in_seconds, ..now });
-            offsets.mysql = asked.mysql;
+            let server_id = offsets.mysql.as_ref().and_then(|before| before.server_id);
+            offsets.mysql = asked.mysql.map(|now| MysqlOffsets { server_id: server_id.or(now.server_id), ..now });
         });
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! End to end: a real PostgreSQL, the sandbox of a CRM, and the daemon between them as a process of its own, told what to
+//! End to end: a real PostgreSQL or MariaDB, the sandbox of a CRM, and the daemon between them as a process of its own, told what to
 //! do by its command line and watched through its status socket. Nothing here looks into the daemon.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
@@ -13,6 +13,7 @@ mod enforce;
 mod lookups;
 mod machine_stops;
 mod mappings;
+mod mariadb;
 mod online;
 mod orphans;
 mod outage;

@@ -1,13 +1,14 @@
 //! A source, a CRM, and the daemon between them: real, private, and gone with the test.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use passerelle::sandbox::{Operation, Running, Sandbox, SandboxHandle, SandboxOptions, WriteEntry};
-use passerelle_test_servers::PgServer;
+use passerelle_test_servers::{MariadbServer, PgServer};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,26 +19,57 @@ use crate::records::{self, Records};
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// Between two looks at a thing that cannot be subscribed to.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// The database of the first source; that of another source has its name.
+/// The database of the first source of PostgreSQL; that of another source has its name.
 pub(crate) const ERP: &str = "postgres";
+
+/// What our user of MariaDB needs, and no more.
+const ACCOUNT: &str =
+    "create user passerelle@'127.0.0.1'; grant replication slave, binlog monitor on *.* to passerelle@'127.0.0.1'";
 
 /// A table that every source has, mapped and never delivered: its changes show how far capture is.
 const MARKER: &str = "create table marker (id int primary key, n int not null); insert into marker values (1, 0);";
 
 /// Everything that a test needs.
 pub(crate) struct World {
-    pub(crate) server: PgServer,
+    pub(crate) server: Server,
+    /// Sources of MariaDB, by name; each has a server of its own.
+    mariadb: BTreeMap<String, MariadbServer>,
     crm: Running,
     pub(crate) daemon: RefCell<Daemon>,
     /// The limits of the CRM in the configuration, as TOML; empty for none.
     pub(crate) limits: String,
-    /// The first one's database is [`ERP`], that of another has its name.
+    /// The first one's database is [`ERP`], if it is of PostgreSQL; that of another has its name.
     sources: Vec<String>,
     mappings: String,
     /// A whole configuration, in place of one that is made of the above.
     whole: Option<String>,
     mark: RefCell<u64>,
     folder: TempDir,
+}
+
+/// A server of PostgreSQL, which starts when it is needed.
+#[derive(Default)]
+pub(crate) struct Server(OnceCell<PgServer>);
+
+impl From<PgServer> for Server {
+    fn from(server: PgServer) -> Self {
+        Self(server.into())
+    }
+}
+
+impl Deref for Server {
+    type Target = PgServer;
+
+    fn deref(&self) -> &PgServer {
+        self.0.get_or_init(|| PgServer::start().unwrap())
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut PgServer {
+        let _ = self.deref();
+        self.0.get_mut().unwrap()
+    }
 }
 
 impl World {
@@ -48,17 +80,38 @@ impl World {
 
     /// The same with a CRM of this kind.
     pub(crate) async fn with(sql: &str, mappings: &str, options: SandboxOptions) -> Self {
-        let server = PgServer::start().unwrap();
-        let crm = Sandbox::start(options).await.unwrap();
-        let folder = tempfile::Builder::new().prefix("passerelle-e2e-").tempdir().unwrap();
-        let daemon = RefCell::new(Daemon::in_folder(folder.path()));
-        let (sources, mappings) = (vec!["erp".to_owned()], mappings.to_owned());
-        let (limits, mark) = (String::new(), RefCell::new(0));
-        let world = Self { server, crm, daemon, limits, sources, mappings, whole: None, mark, folder };
+        let world = Self::of("erp", mappings, options, BTreeMap::new()).await;
         world.sql(MARKER);
         world.sql(sql);
         world.configure();
         world
+    }
+
+    /// A server of MariaDB with a database `shop`, in which `sql` has run, and the rest as in [`World::new`].
+    pub(crate) async fn of_mariadb(sql: &str, mappings: &str) -> Self {
+        let server = MariadbServer::start().unwrap();
+        let database = format!("create database shop; {ACCOUNT}; grant select on shop.* to passerelle@'127.0.0.1'");
+        server.sql("", &database).unwrap();
+        let servers = BTreeMap::from([("shop".to_owned(), server)]);
+        let world = Self::of("shop", mappings, SandboxOptions::default(), servers).await;
+        world.sql(MARKER);
+        world.sql(sql);
+        world.configure();
+        world
+    }
+
+    async fn of(
+        source: &str,
+        mappings: &str,
+        options: SandboxOptions,
+        mariadb: BTreeMap<String, MariadbServer>,
+    ) -> Self {
+        let crm = Sandbox::start(options).await.unwrap();
+        let folder = tempfile::Builder::new().prefix("passerelle-e2e-").tempdir().unwrap();
+        let daemon = RefCell::new(Daemon::in_folder(folder.path()));
+        let (sources, mappings) = (vec![source.to_owned()], mappings.to_owned());
+        let (server, limits, mark) = (Server::default(), String::new(), RefCell::new(0));
+        Self { server, mariadb, crm, daemon, limits, sources, mappings, whole: None, mark, folder }
     }
 
     /// The same, with the daemon running and everything delivered.
@@ -111,12 +164,15 @@ impl World {
         let folder = self.folder.path().display();
         let mut text = format!("[daemon]\nstate_dir = \"{folder}/state\"\nsocket = \"{folder}/p.sock\"\n");
         for source in &self.sources {
-            let (port, database) = (self.server.port(), self.database(source));
+            let (kind, port, database, user) = match self.mariadb.get(source) {
+                Some(server) => ("mariadb", server.port(), source.as_str(), "passerelle"),
+                None => ("postgres", self.server.port(), self.database(source), "postgres"),
+            };
             let _ = write!(
                 text,
-                "[source.{source}]\nkind = \"postgres\"\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"{database}\"\n\
-                 user = \"postgres\"\ntls = \"disable\"\n\
-                 [mapping.marker_{source}]\nsource = \"{source}\"\ntable = \"public.marker\"\ncrm = \"sales\"\n\
+                "[source.{source}]\nkind = \"{kind}\"\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"{database}\"\n\
+                 user = \"{user}\"\ntls = \"disable\"\n\
+                 [mapping.marker_{source}]\nsource = \"{source}\"\ntable = \"marker\"\ncrm = \"sales\"\n\
                  object = \"Lead\"\nkey = {{ field = \"Erp_Id__c\", value = \"id\" }}\nwhere = \"n < 0\"\n\
                  [mapping.marker_{source}.fields]\nLastName = {{ const = \"never\" }}\n"
             );
@@ -139,9 +195,34 @@ impl World {
         self.crm.handle()
     }
 
-    /// Runs `sql` on the ERP as one transaction.
+    /// Runs `sql` on the first source; on PostgreSQL as one transaction.
     pub(crate) fn sql(&self, sql: &str) -> String {
-        self.server.psql(ERP, sql).unwrap()
+        self.sql_on(&self.sources[0], sql)
+    }
+
+    fn sql_on(&self, source: &str, sql: &str) -> String {
+        match self.mariadb.get(source) {
+            Some(server) => server.sql(source, sql).unwrap(),
+            None => self.server.psql(self.database(source), sql).unwrap(),
+        }
+    }
+
+    /// The server of the first source, which is of MariaDB.
+    pub(crate) fn mariadb(&mut self) -> &mut MariadbServer {
+        self.mariadb.get_mut(&self.sources[0]).unwrap()
+    }
+
+    /// How far the log of a source is, in numbers that grow.
+    fn head(&self, source: &str) -> (u64, u64) {
+        match self.mariadb.get(source) {
+            Some(server) => {
+                let status = server.sql("", "show master status").unwrap();
+                let mut words = status.split('\t');
+                let (file, offset) = (words.next().unwrap(), words.next().unwrap());
+                place(&format!("{file}:{offset}"))
+            }
+            None => place(&self.sql_on(source, "select pg_current_wal_insert_lsn()")),
+        }
     }
 
     /// Starts the daemon and waits until it answers.
@@ -214,13 +295,12 @@ impl World {
     /// Waits until everything that was committed so far, in every source, is durable in the daemon's state.
     pub(crate) async fn captured(&self) {
         for source in &self.sources {
-            let database = self.database(source);
-            let before = self.server.psql(database, "select pg_current_wal_insert_lsn()").unwrap();
-            self.server.psql(database, "update marker set n = n + 1").unwrap();
-            self.until(&format!("{source} to be captured up to {before}"), async || {
+            let before = self.head(source);
+            self.sql_on(source, "update marker set n = n + 1");
+            self.until(&format!("{source} to be captured up to {before:?}"), async || {
                 let offsets = self.get("/v1/offsets").await?;
                 let known = offsets["sources"].as_array()?.iter().find(|known| known["name"] == **source)?;
-                (lsn(known["durable"]["value"].as_str()?) > lsn(&before)).then_some(())
+                (place(known["durable"]["value"].as_str()?) > before).then_some(())
             })
             .await;
         }
@@ -335,6 +415,14 @@ impl World {
             self.get("/v1/status").await.map_or_else(|| "no answer".to_owned(), |status| format!("{status:#}"));
         format!("--- status: {status}\n{}", self.story())
     }
+}
+
+/// A position, in numbers that grow: of PostgreSQL, or `mbin.000003:1234 0-1-17` of MariaDB.
+fn place(text: &str) -> (u64, u64) {
+    let Some((file, offset)) = text.split(' ').next().and_then(|place| place.split_once(':')) else {
+        return (0, lsn(text));
+    };
+    (file.rsplit('.').next().unwrap().parse().unwrap(), offset.parse().unwrap())
 }
 
 /// A position as PostgreSQL prints it, as a number.

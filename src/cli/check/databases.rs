@@ -1,5 +1,6 @@
 //! Asks the databases and the CRMs: whether they can be followed and written, and whether the mappings fit both.
 
+mod mysql;
 mod postgres;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,7 @@ async fn of_source(config: &Config, files: &Files, source: &Source, known: &mut 
     let mapped = mapped_tables(config, source);
     let Told { mut findings, tables, closed } = match &source.kind {
         SourceKind::Postgres(settings) => postgres::ask(source, settings, &mapped).await,
+        SourceKind::Mysql(settings) => mysql::ask(source, settings, &mapped).await,
     };
     let mut faults = Vec::new();
     if let Some(tables) = tables {

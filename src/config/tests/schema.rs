@@ -50,7 +50,7 @@ fn what_the_reader_takes_the_schema_takes() {
 }
 
 /// Faults that the schema finds, each in a configuration that is good without it.
-const FAULTS: [(&str, &str); 22] = [
+const FAULTS: [(&str, &str); 23] = [
     ("an unknown table", "[mappings.x]"),
     ("an unknown key", "[daemon]\nstate_folder = \"/srv\""),
     ("a number in quotes", "[crm.sales.limits]\nper_second = \"25\""),
@@ -58,7 +58,7 @@ const FAULTS: [(&str, &str); 22] = [
     ("a number out of range", "[source.erp]\nport = 70000"),
     ("a table that is none", "[crm.sales]\nexpect = \"00D5g000004Xyz1EAC\""),
     ("a word that is none", "[mapping.accounts]\non_gone = \"ignore\""),
-    ("a word that is not built yet", "[source.erp]\nkind = \"mysql\""),
+    ("a word that is not built yet", "[source.erp]\nkind = \"sqlserver\""),
     ("a word or table that is neither", "[mapping.accounts]\non_delete = \"remove\""),
     ("a size without its unit", "[daemon]\ndisk_budget = \"20G\""),
     ("a duration in words", "[mapping.accounts]\nquiet = \"10 minutes\""),
@@ -70,6 +70,7 @@ const FAULTS: [(&str, &str); 22] = [
         "a key of another method",
         "[crm.sales]\nauth = { method = \"token\", token = { env = \"T\" }, username = \"u\" }",
     ),
+    ("a key of another kind of database", "[source.erp]\nserver_id = 4001"),
     ("two places of a secret", "[source.erp]\npassword = { env = \"A\", file = \"b\" }"),
     ("one half of a pair", "[source.erp]\ntls_cert = \"a.pem\""),
     ("a field without a value", "[mapping.accounts.fields]\nPhone = { required = true }"),

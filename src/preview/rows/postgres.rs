@@ -44,6 +44,13 @@ impl Reader {
         }
     }
 
+    pub(super) async fn by_key(&self, shape: &Shape, parts: &[String]) -> Result<Option<RowText>, Error> {
+        let values: Vec<(&str, &str)> =
+            shape.key.iter().map(String::as_str).zip(parts.iter().map(String::as_str)).collect();
+        self.one(shape, &values).await
+    }
+
+    /// A row with these values in these columns.
     pub(super) async fn one(&self, shape: &Shape, values: &[(&str, &str)]) -> Result<Option<RowText>, Error> {
         let is = |(name, value): &(&str, &str)| format!("{} = {}", sql::identifier(name), sql::literal(value));
         let condition = values.iter().map(is).collect::<Vec<_>>().join(" AND ");

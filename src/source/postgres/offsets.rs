@@ -35,6 +35,7 @@ impl Postgres {
             not_durable_bytes: reached.map(|reached| server.bytes_since(reached)),
             last_contact: progress.last_contact(),
             open_transaction: progress.open_transaction().map(|open| (open.number.to_string(), open.bytes)),
+            server_id: None,
         }
     }
 }
