@@ -9,6 +9,7 @@
 //!
 //! What speaks with a server:
 //! - [`options`] and [`sql`]: connections for queries, [`error`]: what goes wrong and who can mend it;
+//! - [`history`]: whether the log is the one we know, and what of it is left; [`preflight`]: what stands in the way;
 //! - [`replication`]: becoming a replica, over a connection that keeps the log's bytes as they came;
 //! - [`stream`]: the log as batches of changes; [`snapshot`]: tables as they were at one moment.
 //!

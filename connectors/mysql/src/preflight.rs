@@ -8,9 +8,10 @@ mod observed;
 mod server;
 mod tables;
 
-use passerelle_change::{Finding, TableName};
+use passerelle_change::{Finding, Severity, TableName};
 
 use crate::catalog::Readings;
+use crate::replication::Replication;
 use crate::{Error, Options, sql};
 use observed::Observed;
 
@@ -39,6 +40,13 @@ async fn findings(options: &Options, request: &Request<'_>) -> Result<Vec<Findin
     let observed = Observed::read(&mut connection, request).await?;
     connection.close().await;
     let mut findings = server::findings(&observed, options, request);
+    // Where it cannot become a replica anyway, the server's words would say so again.
+    if findings.iter().all(|finding| finding.severity != Severity::Fault) {
+        match Replication::connect(options).await {
+            Ok(replication) => replication.close().await,
+            Err(error) => findings.push(connecting::finding(options, &error)),
+        }
+    }
     findings.extend(tables::findings(&observed, request));
     Ok(findings)
 }

@@ -11,6 +11,7 @@ pub(super) fn finding(options: &Options, error: &Error) -> Finding {
         Error::Server(server) => return of_server(options, server),
         Error::OtherFlavor { .. } => "kind",
         Error::ServerTooOld { .. } => "version",
+        Error::ServerIdClash(_) => "server_id",
         Error::NoTls { .. } | Error::TlsHandshake { .. } | Error::TlsFile { .. } | Error::TlsSettings(_) => "tls",
         Error::CleartextRefused | Error::Authentication(_) => "authentication",
         Error::Connect { .. }
