@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use passerelle::sandbox::{Fault, FaultKind, SandboxLimits, SandboxOptions};
+use passerelle_test_servers::{MariadbServer, PgServer};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::daemon::is_failpoint;
+use crate::database::Database;
 use crate::shop::{self, Shopping};
 use crate::world::World;
 
@@ -30,17 +32,29 @@ const PER_SECOND: u32 = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_record_equals_its_row_whatever_happened() {
+    whatever_happens(PgServer::start().unwrap(), shop::TABLES).await;
+}
+
+/// MariaDB restarts, is killed, rotates its log, compresses it or not, and writes it with every row image and metadata.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_equals_its_row_of_mariadb() {
+    let server = MariadbServer::start().unwrap();
+    server.sql("", "create database public").unwrap();
+    whatever_happens(server, shop::MARIADB_TABLES).await;
+}
+
+async fn whatever_happens<S: Database>(server: S, tables: &str) {
     let seed = std::env::var("PASSERELLE_E2E_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_101);
     eprintln!("PASSERELLE_E2E_SEED={seed} repeats this run's dice");
     let limits = SandboxLimits { per_second: Some(PER_SECOND), ..SandboxLimits::default() };
     let options = SandboxOptions { limits, seed, ..SandboxOptions::default() };
-    let mut world = World::with(shop::TABLES, &shop::mappings(), options).await;
+    let mut world = World::of(server, tables, &shop::mappings(), options).await;
     world.limits = format!("limits = {{ per_second = {PER_SECOND} }}");
     world.configure();
     let mut chaos = Chaos {
-        client: world.server.client("postgres").await.unwrap(),
+        client: world.server.connect().await,
         world,
-        shopping: Shopping::new(seed),
+        shopping: Shopping::in_dialect(S::DIALECT, seed),
         dice: StdRng::seed_from_u64(seed),
     };
 
@@ -51,6 +65,7 @@ async fn every_record_equals_its_row_whatever_happened() {
         }
         chaos.shop(1..10).await;
         chaos.something_breaks();
+        chaos.world.server.disturb(&mut chaos.client, &mut chaos.dice).await;
         chaos.shop(1..10).await;
         let alive = Duration::from_millis(chaos.dice.random_range(0..900));
         tokio::time::sleep(alive).await; // the moment of the kill is random: nothing is waited for
@@ -77,25 +92,19 @@ async fn every_record_equals_its_row_whatever_happened() {
     }
 }
 
-struct Chaos {
-    world: World,
-    client: tokio_postgres::Client,
+struct Chaos<S: Database> {
+    world: World<S>,
+    client: S::Client,
     shopping: Shopping,
     dice: StdRng,
 }
 
-impl Chaos {
+impl<S: Database> Chaos<S> {
     /// Some transactions, one after the other.
     async fn shop(&mut self, many: std::ops::Range<u32>) {
         for _ in 0..self.dice.random_range(many) {
             let sql = self.shopping.transaction();
-            if let Err(error) = self.client.batch_execute(&sql).await {
-                let code = error.code().cloned();
-                let class = code.as_ref().map(|code| &code.code()[..2]);
-                // A constraint, as it is meant, and nothing else.
-                assert_eq!(class, Some("23"), "{error}: {sql}");
-                self.client.batch_execute("rollback").await.unwrap();
-            }
+            self.world.server.transaction(&mut self.client, &sql).await;
         }
     }
 

@@ -8,6 +8,7 @@ mod absent;
 mod away;
 mod chaos;
 mod daemon;
+mod database;
 mod doubts;
 mod enforce;
 mod lookups;

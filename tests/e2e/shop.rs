@@ -6,9 +6,34 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
+use crate::database::Database;
 use crate::records::{self, Fields, Records, points_at};
 use crate::table::mapping;
-use crate::world::{ERP, World};
+use crate::world::World;
+
+/// What differs between the servers' SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Postgres,
+    Mariadb,
+}
+
+/// Its tables in MariaDB, without foreign keys: what those do to other rows stands in no log there. So the statements do
+/// it themselves.
+pub(crate) const MARIADB_TABLES: &str = "
+    create table account (
+        id int primary key, code varchar(60) not null unique, name text not null, city text, revenue decimal(14,2),
+        note text, active boolean, parent int
+    );
+    create table contact (
+        id int primary key, code varchar(60) not null unique, name text not null, email text, bio text, account int,
+        boss int, referrer int
+    );
+    create table orders (
+        id int primary key, code varchar(60) not null unique, state text, total decimal(12,2), ordered_on date not null,
+        account int, contact int
+    );
+    create table noise (n int);";
 
 /// Its tables. Circles are allowed everywhere; `referrer` may name nobody.
 pub(crate) const TABLES: &str = "
@@ -75,17 +100,14 @@ pub(crate) fn mappings() -> String {
 type Given<'a> = &'a dyn Fn(&Value) -> Vec<(&'static str, Option<String>)>;
 
 /// What the CRM has to hold, by object.
-pub(crate) fn expected(world: &World) -> [(&'static str, Records); 3] {
-    let rows = |table: &str| -> Vec<Value> {
-        let text = world.server.psql(ERP, &format!("select coalesce(json_agg(t), '[]') from {table} t")).unwrap();
-        serde_json::from_str(&text).unwrap()
-    };
-    let (accounts, contacts, orders) = (rows("account"), rows("contact"), rows("orders"));
+pub(crate) fn expected<S: Database>(world: &World<S>) -> [(&'static str, Records); 3] {
+    let [accounts, contacts, orders] = ["account", "contact", "orders"].map(|table| world.server.rows(table));
     let of = |parents: &[Value], id: &Value, has: fn(&Value) -> bool| {
         let parent = parents.iter().find(|row| !id.is_null() && row["id"] == *id && has(row));
         parent.map(|row| points_at(row["code"].as_str().unwrap()))
     };
-    let is_active = |row: &Value| row["active"] != false;
+    // A boolean of MariaDB is a number.
+    let is_active = |row: &Value| row["active"] != false && row["active"] != 0;
     let account = |id: &Value| of(&accounts, id, is_active);
     let contact = |id: &Value| of(&contacts, id, |_| true);
     let records = |rows: &[Value], fields: Given<'_>| -> Records {
@@ -151,7 +173,7 @@ pub(crate) fn expected(world: &World) -> [(&'static str, Records); 3] {
 }
 
 /// Waits until every record of the CRM is as the source says, in full and no record more.
-pub(crate) async fn assert_equal(world: &World) {
+pub(crate) async fn assert_equal<S: Database>(world: &World<S>) {
     for (object, expected) in expected(world) {
         world.expect(object, &expected).await;
     }
@@ -164,13 +186,18 @@ fn text(value: &Value) -> Option<String> {
 
 /// Random transactions, the same ones for the same seed.
 pub(crate) struct Shopping {
+    dialect: Dialect,
     dice: StdRng,
     n: u64,
 }
 
 impl Shopping {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { dice: StdRng::seed_from_u64(seed), n: 0 }
+        Self::in_dialect(Dialect::Postgres, seed)
+    }
+
+    pub(crate) fn in_dialect(dialect: Dialect, seed: u64) -> Self {
+        Self { dialect, dice: StdRng::seed_from_u64(seed), n: 0 }
     }
 
     /// A transaction, sometimes rolled back in part or whole. One that breaks a constraint is rolled back by the server.
@@ -194,28 +221,36 @@ impl Shopping {
             0..7 => self.on_account(),
             7..13 => self.on_contact(),
             13..19 => self.on_order(),
-            _ => "insert into noise select generate_series(1, 50);".to_owned(),
+            _ => self.dialect.noise(),
         }
     }
 
     fn on_account(&mut self) -> String {
-        let (id, other, n) = (self.id(40), self.id(40), self.n);
+        let (sql, id, other, n) = (self.dialect, self.id(40), self.id(40), self.n);
         let (word, long, amount) = (self.word(), self.long(), self.dice.random_range(0..9_999_999));
         match self.dice.random_range(0..13) {
-            0..4 => format!(
-                "insert into account (id, code, name, city, revenue, note, active, parent)
-                 values ({id}, 'a{id}', '{word}', ' {word} ', {amount} / 100.0, {long}, null, {})
-                 on conflict (id) do nothing;",
-                an_account(other)
+            0..4 => sql.insert(
+                "account (id, code, name, city, revenue, note, active, parent)",
+                &format!(
+                    "{id}, 'a{id}', '{word}', ' {word} ', {amount} / 100.0, {long}, null, {}",
+                    sql.an_account(other)
+                ),
             ),
             4 => format!("update account set name = '{word} {n}', city = null where id = {id};"),
             5 => format!("update account set revenue = {amount} / 100.0 where id in ({id}, {other});"),
             6 => format!("update account set note = {long} where id = {id};"),
             7 => format!("update account set code = 'a{id}-{n}' where id = {id};"),
-            8 => swap("account", id, other),
-            9 => format!("update account set id = id + 1000, city = '{word}' where id = {id};"),
-            10 => format!("delete from account where id in ({id}, {other} + 1000);"),
-            11 => format!("update account set parent = {} where id = {id};", an_account(other)),
+            8 => sql.swap("account", id, other),
+            9 => format!(
+                "update account set id = id + 1000, city = '{word}' where id = {id};{}",
+                sql.follow(ACCOUNT_REFERENCES, id, "+ 1000")
+            ),
+            10 => format!(
+                "delete from account where id in ({id}, {other} + 1000);{}{}",
+                sql.follow(ACCOUNT_REFERENCES, id, "* null"),
+                sql.follow(ACCOUNT_REFERENCES, other + 1000, "* null")
+            ),
+            11 => format!("update account set parent = {} where id = {id};", sql.an_account(other)),
             _ => format!(
                 "update account set active = not coalesce(active, true) where id = {id};
                  update account set parent = null where parent = {id};
@@ -226,52 +261,55 @@ impl Shopping {
     }
 
     fn on_contact(&mut self) -> String {
-        let (id, other, n) = (self.id(80), self.id(80), self.n);
+        let (sql, id, other, n) = (self.dialect, self.id(80), self.id(80), self.n);
         let (word, long) = (self.word(), self.long());
         // Who referred whom never changes; they may come later, or never.
         let referrer = id * 7 % 100;
         match self.dice.random_range(0..12) {
-            0..4 => format!(
-                "insert into contact (id, code, name, email, bio, account, boss, referrer)
-                 values ({id}, 'c{id}', '{word}', '{word}@example.org', {long}, {}, {}, {referrer})
-                 on conflict (id) do nothing;",
-                an_account(other),
-                a_contact(other)
+            0..4 => sql.insert(
+                "contact (id, code, name, email, bio, account, boss, referrer)",
+                &format!(
+                    "{id}, 'c{id}', '{word}', '{word}@example.org', {long}, {}, {}, {referrer}",
+                    sql.an_account(other),
+                    sql.a_contact(other)
+                ),
             ),
             4 => format!("update contact set name = '{word} and a long name {n}' where id = {id};"),
             5 => format!(
                 "update contact set email = case id % 2 when 0 then 'none' else '{word}{n}@example.org' end where id in ({id}, {other});"
             ),
             6 => format!("update contact set bio = {long} where id = {id};"),
-            7 => swap("contact", id, other),
-            8 => format!("delete from contact where id = {id};"),
-            9 => format!("update contact set boss = {} where id = {id};", a_contact(other)),
-            10 => format!("update contact set account = {} where id in ({id}, {other});", an_account(other % 40)),
+            7 => sql.swap("contact", id, other),
+            8 => format!("delete from contact where id = {id};{}", sql.follow(CONTACT_REFERENCES, id, "* null")),
+            9 => format!("update contact set boss = {} where id = {id};", sql.a_contact(other)),
+            10 => format!("update contact set account = {} where id in ({id}, {other});", sql.an_account(other % 40)),
             _ => format!("update contact set code = 'c{id}-{n}', name = '{word}' where id = {id};"),
         }
     }
 
     fn on_order(&mut self) -> String {
-        let (id, other, n) = (self.id(100), self.id(40), self.n);
+        let (sql, id, other, n) = (self.dialect, self.id(100), self.id(40), self.n);
         let (amount, day) = (self.dice.random_range(0..99_999), self.dice.random_range(0..700));
         let state = *["'draft'", "'open'", "'open'", "'paid'", "'lost'", "null"].choose(&mut self.dice).unwrap();
         match self.dice.random_range(0..10) {
-            0..4 => format!(
-                "insert into orders (id, code, state, total, ordered_on, account, contact)
-                 values ({id}, 'o{id}', {state}, {amount} / 100.0, date '2025-01-01' + {day}, {}, {})
-                 on conflict (id) do nothing;",
-                an_account(other),
-                a_contact(other)
+            0..4 => sql.insert(
+                "orders (id, code, state, total, ordered_on, account, contact)",
+                &format!(
+                    "{id}, 'o{id}', {state}, {amount} / 100.0, {}, {}, {}",
+                    sql.day(day),
+                    sql.an_account(other),
+                    sql.a_contact(other)
+                ),
             ),
             4..6 => format!("update orders set state = {state} where id = {id};"),
-            6 => format!(
-                "update orders set total = total + 1, ordered_on = date '2025-01-01' + {day} where id % 10 = {id} % 10;"
-            ),
+            6 => {
+                format!("update orders set total = total + 1, ordered_on = {} where id % 10 = {id} % 10;", sql.day(day))
+            }
             7 => format!("delete from orders where id = {id};"),
             8 => format!(
                 "update orders set id = id + 1000 where id = {id}; delete from orders where id = {other} + 1000;"
             ),
-            _ => format!("update orders set code = 'o{id}-{n}', contact = {} where id = {id};", a_contact(other)),
+            _ => format!("update orders set code = 'o{id}-{n}', contact = {} where id = {id};", sql.a_contact(other)),
         }
     }
 
@@ -298,17 +336,72 @@ impl Shopping {
     }
 }
 
-/// An account that is in the CRM, or null where that one is not.
-fn an_account(id: u32) -> String {
-    format!("(select id from account where id = {id} and active is not false)")
-}
+/// What refers to an account, and to a contact: table and column.
+const ACCOUNT_REFERENCES: &[(&str, &str)] = &[("account", "parent"), ("contact", "account"), ("orders", "account")];
+const CONTACT_REFERENCES: &[(&str, &str)] = &[("contact", "boss"), ("orders", "contact")];
 
-fn a_contact(id: u32) -> String {
-    format!("(select id from contact where id = {id})")
-}
+impl Dialect {
+    fn noise(self) -> String {
+        match self {
+            Self::Postgres => "insert into noise select generate_series(1, 50);".to_owned(),
+            Self::Mariadb => "insert into noise select seq from seq_1_to_50;".to_owned(),
+        }
+    }
 
-fn swap(table: &str, one: u32, other: u32) -> String {
-    format!(
-        "update {table} t set code = o.code from {table} o where (t.id, o.id) in (({one}, {other}), ({other}, {one}));"
-    )
+    /// A row, unless there is one of its key.
+    fn insert(self, into: &str, values: &str) -> String {
+        match self {
+            Self::Postgres => format!("insert into {into} values ({values}) on conflict (id) do nothing;"),
+            Self::Mariadb => format!("insert ignore into {into} values ({values});"),
+        }
+    }
+
+    fn day(self, day: u32) -> String {
+        match self {
+            Self::Postgres => format!("date '2025-01-01' + {day}"),
+            Self::Mariadb => format!("date_add('2025-01-01', interval {day} day)"),
+        }
+    }
+
+    /// An account that is in the CRM, or null where that one is not.
+    fn an_account(self, id: u32) -> String {
+        self.one(&format!("select id from account where id = {id} and active is not false"))
+    }
+
+    fn a_contact(self, id: u32) -> String {
+        self.one(&format!("select id from contact where id = {id}"))
+    }
+
+    fn one(self, query: &str) -> String {
+        match self {
+            Self::Postgres => format!("({query})"),
+            // It may read the table that it writes only from a table of its own.
+            Self::Mariadb => format!("(select id from ({query}) q)"),
+        }
+    }
+
+    fn swap(self, table: &str, one: u32, other: u32) -> String {
+        match self {
+            Self::Postgres => format!(
+                "update {table} t set code = o.code from {table} o where (t.id, o.id) in (({one}, {other}), ({other}, {one}));"
+            ),
+            // Keys are compared row by row: in two steps.
+            Self::Mariadb => format!(
+                "set @one = (select code from {table} where id = {one}), @other = (select code from {table} where id = {other});
+                 update {table} set code = concat(code, '~') where id in ({one}, {other}) and @one <> @other;
+                 update {table} set code = if(id = {one}, @other, @one) where id in ({one}, {other}) and @one <> @other;"
+            ),
+        }
+    }
+
+    /// What a foreign key does to the rows that refer to `id`: `change` is what becomes of the reference.
+    fn follow(self, references: &[(&str, &str)], id: u32, change: &str) -> String {
+        let follow = |(table, column): &(&str, &str)| {
+            format!("update {table} set {column} = {column} {change} where {column} = {id};")
+        };
+        match self {
+            Self::Postgres => String::new(),
+            Self::Mariadb => references.iter().map(follow).collect(),
+        }
+    }
 }

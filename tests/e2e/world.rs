@@ -1,75 +1,41 @@
 //! A source, a CRM, and the daemon between them: real, private, and gone with the test.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use passerelle::sandbox::{Operation, Running, Sandbox, SandboxHandle, SandboxOptions, WriteEntry};
-use passerelle_test_servers::{MariadbServer, PgServer};
+use passerelle_test_servers::PgServer;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::daemon::Daemon;
+use crate::database::Database;
 use crate::records::{self, Records};
 
 /// Longer than anything takes on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// Between two looks at a thing that cannot be subscribed to.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// The database of the first source of PostgreSQL; that of another source has its name.
-pub(crate) const ERP: &str = "postgres";
-
-/// What our user of MariaDB needs, and no more.
-const ACCOUNT: &str =
-    "create user passerelle@'127.0.0.1'; grant replication slave, binlog monitor on *.* to passerelle@'127.0.0.1'";
-
 /// A table that every source has, mapped and never delivered: its changes show how far capture is.
 const MARKER: &str = "create table marker (id int primary key, n int not null); insert into marker values (1, 0);";
 
 /// Everything that a test needs.
-pub(crate) struct World {
-    pub(crate) server: Server,
-    /// Sources of MariaDB, by name; each has a server of its own.
-    mariadb: BTreeMap<String, MariadbServer>,
+pub(crate) struct World<S = PgServer> {
+    pub(crate) server: S,
     crm: Running,
     pub(crate) daemon: RefCell<Daemon>,
     /// The limits of the CRM in the configuration, as TOML; empty for none.
     pub(crate) limits: String,
-    /// The first one's database is [`ERP`], if it is of PostgreSQL; that of another has its name.
+    /// The first one's database is [`Database::ERP`], that of another has its name.
     sources: Vec<String>,
     mappings: String,
     /// A whole configuration, in place of one that is made of the above.
     whole: Option<String>,
     mark: RefCell<u64>,
     folder: TempDir,
-}
-
-/// A server of PostgreSQL, which starts when it is needed.
-#[derive(Default)]
-pub(crate) struct Server(OnceCell<PgServer>);
-
-impl From<PgServer> for Server {
-    fn from(server: PgServer) -> Self {
-        Self(server.into())
-    }
-}
-
-impl Deref for Server {
-    type Target = PgServer;
-
-    fn deref(&self) -> &PgServer {
-        self.0.get_or_init(|| PgServer::start().unwrap())
-    }
-}
-
-impl DerefMut for Server {
-    fn deref_mut(&mut self) -> &mut PgServer {
-        let _ = self.deref();
-        self.0.get_mut().unwrap()
-    }
 }
 
 impl World {
@@ -80,38 +46,7 @@ impl World {
 
     /// The same with a CRM of this kind.
     pub(crate) async fn with(sql: &str, mappings: &str, options: SandboxOptions) -> Self {
-        let world = Self::of("erp", mappings, options, BTreeMap::new()).await;
-        world.sql(MARKER);
-        world.sql(sql);
-        world.configure();
-        world
-    }
-
-    /// A server of MariaDB with a database `shop`, in which `sql` has run, and the rest as in [`World::new`].
-    pub(crate) async fn of_mariadb(sql: &str, mappings: &str) -> Self {
-        let server = MariadbServer::start().unwrap();
-        let database = format!("create database shop; {ACCOUNT}; grant select on shop.* to passerelle@'127.0.0.1'");
-        server.sql("", &database).unwrap();
-        let servers = BTreeMap::from([("shop".to_owned(), server)]);
-        let world = Self::of("shop", mappings, SandboxOptions::default(), servers).await;
-        world.sql(MARKER);
-        world.sql(sql);
-        world.configure();
-        world
-    }
-
-    async fn of(
-        source: &str,
-        mappings: &str,
-        options: SandboxOptions,
-        mariadb: BTreeMap<String, MariadbServer>,
-    ) -> Self {
-        let crm = Sandbox::start(options).await.unwrap();
-        let folder = tempfile::Builder::new().prefix("passerelle-e2e-").tempdir().unwrap();
-        let daemon = RefCell::new(Daemon::in_folder(folder.path()));
-        let (sources, mappings) = (vec![source.to_owned()], mappings.to_owned());
-        let (server, limits, mark) = (Server::default(), String::new(), RefCell::new(0));
-        Self { server, mariadb, crm, daemon, limits, sources, mappings, whole: None, mark, folder }
+        Self::of(PgServer::start().unwrap(), sql, mappings, options).await
     }
 
     /// The same, with the daemon running and everything delivered.
@@ -120,6 +55,22 @@ impl World {
         world.start().await;
         world.settled().await;
         world.mark();
+        world
+    }
+}
+
+impl<S: Database> World<S> {
+    /// The same on a server of this kind.
+    pub(crate) async fn of(server: S, sql: &str, mappings: &str, options: SandboxOptions) -> Self {
+        let crm = Sandbox::start(options).await.unwrap();
+        let folder = tempfile::Builder::new().prefix("passerelle-e2e-").tempdir().unwrap();
+        let daemon = RefCell::new(Daemon::in_folder(folder.path()));
+        let (sources, mappings) = (vec!["erp".to_owned()], mappings.to_owned());
+        let (limits, mark) = (String::new(), RefCell::new(0));
+        let world = Self { server, crm, daemon, limits, sources, mappings, whole: None, mark, folder };
+        world.sql(MARKER);
+        world.sql(sql);
+        world.configure();
         world
     }
 
@@ -133,15 +84,15 @@ impl World {
 
     /// The database of a source.
     fn database<'n>(&self, source: &'n str) -> &'n str {
-        if self.sources.first().is_some_and(|first| first == source) { ERP } else { source }
+        if self.sources.first().is_some_and(|first| first == source) { S::ERP } else { source }
     }
 
     /// Adds a source: another database of the server. For a world that is not started.
     pub(crate) fn add_source(&mut self, name: &str, sql: &str) {
         self.sql(&format!("create database {name}"));
         self.sources.push(name.to_owned());
-        self.server.psql(name, MARKER).unwrap();
-        self.server.psql(name, sql).unwrap();
+        self.server.run(name, MARKER).unwrap();
+        self.server.run(name, sql).unwrap();
         self.configure();
     }
 
@@ -164,15 +115,10 @@ impl World {
         let folder = self.folder.path().display();
         let mut text = format!("[daemon]\nstate_dir = \"{folder}/state\"\nsocket = \"{folder}/p.sock\"\n");
         for source in &self.sources {
-            let (kind, port, database, user) = match self.mariadb.get(source) {
-                Some(server) => ("mariadb", server.port(), source.as_str(), "passerelle"),
-                None => ("postgres", self.server.port(), self.database(source), "postgres"),
-            };
+            let lines = self.server.source(self.database(source));
             let _ = write!(
                 text,
-                "[source.{source}]\nkind = \"{kind}\"\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"{database}\"\n\
-                 user = \"{user}\"\ntls = \"disable\"\n\
-                 [mapping.marker_{source}]\nsource = \"{source}\"\ntable = \"marker\"\ncrm = \"sales\"\n\
+                "[source.{source}]\n{lines}[mapping.marker_{source}]\nsource = \"{source}\"\ntable = \"public.marker\"\ncrm = \"sales\"\n\
                  object = \"Lead\"\nkey = {{ field = \"Erp_Id__c\", value = \"id\" }}\nwhere = \"n < 0\"\n\
                  [mapping.marker_{source}.fields]\nLastName = {{ const = \"never\" }}\n"
             );
@@ -195,34 +141,9 @@ impl World {
         self.crm.handle()
     }
 
-    /// Runs `sql` on the first source; on PostgreSQL as one transaction.
+    /// Runs `sql` on the ERP as one transaction.
     pub(crate) fn sql(&self, sql: &str) -> String {
-        self.sql_on(&self.sources[0], sql)
-    }
-
-    fn sql_on(&self, source: &str, sql: &str) -> String {
-        match self.mariadb.get(source) {
-            Some(server) => server.sql(source, sql).unwrap(),
-            None => self.server.psql(self.database(source), sql).unwrap(),
-        }
-    }
-
-    /// The server of the first source, which is of MariaDB.
-    pub(crate) fn mariadb(&mut self) -> &mut MariadbServer {
-        self.mariadb.get_mut(&self.sources[0]).unwrap()
-    }
-
-    /// How far the log of a source is, in numbers that grow.
-    fn head(&self, source: &str) -> (u64, u64) {
-        match self.mariadb.get(source) {
-            Some(server) => {
-                let status = server.sql("", "show master status").unwrap();
-                let mut words = status.split('\t');
-                let (file, offset) = (words.next().unwrap(), words.next().unwrap());
-                place(&format!("{file}:{offset}"))
-            }
-            None => place(&self.sql_on(source, "select pg_current_wal_insert_lsn()")),
-        }
+        self.server.run(S::ERP, sql).unwrap()
     }
 
     /// Starts the daemon and waits until it answers.
@@ -295,12 +216,13 @@ impl World {
     /// Waits until everything that was committed so far, in every source, is durable in the daemon's state.
     pub(crate) async fn captured(&self) {
         for source in &self.sources {
-            let before = self.head(source);
-            self.sql_on(source, "update marker set n = n + 1");
-            self.until(&format!("{source} to be captured up to {before:?}"), async || {
+            let database = self.database(source);
+            let before = self.server.head(database);
+            self.server.run(database, "update marker set n = n + 1").unwrap();
+            self.until(&format!("{source} to be captured up to {before}"), async || {
                 let offsets = self.get("/v1/offsets").await?;
                 let known = offsets["sources"].as_array()?.iter().find(|known| known["name"] == **source)?;
-                (place(known["durable"]["value"].as_str()?) > before).then_some(())
+                S::is_beyond(known["durable"]["value"].as_str()?, &before).then_some(())
             })
             .await;
         }
@@ -415,14 +337,6 @@ impl World {
             self.get("/v1/status").await.map_or_else(|| "no answer".to_owned(), |status| format!("{status:#}"));
         format!("--- status: {status}\n{}", self.story())
     }
-}
-
-/// A position, in numbers that grow: of PostgreSQL, or `mbin.000003:1234 0-1-17` of MariaDB.
-fn place(text: &str) -> (u64, u64) {
-    let Some((file, offset)) = text.split(' ').next().and_then(|place| place.split_once(':')) else {
-        return (0, lsn(text));
-    };
-    (file.rsplit('.').next().unwrap().parse().unwrap(), offset.parse().unwrap())
 }
 
 /// A position as PostgreSQL prints it, as a number.
