@@ -1,7 +1,7 @@
-//! `passerelle demo`: a shop's database, a CRM and passerelle between them, on this machine alone, with live changes told
-//! on the terminal.
+//! `passerelle demo`: the databases of a shop and of its web shop, a CRM and passerelle between them, on this machine alone, with
+//! live changes told on the terminal.
 //!
-//! The database is a real PostgreSQL in a temporary folder, passerelle the real daemon (this very program, in a process
+//! The databases are a real PostgreSQL and a real MariaDB in temporary folders, passerelle the real daemon (this very program, in a process
 //! of its own), and only the CRM is the sandbox. Nothing is left behind.
 
 mod compare;
@@ -9,6 +9,7 @@ mod people;
 mod shop;
 mod story;
 mod teller;
+mod webshop;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,6 +25,7 @@ use compare::{Comparison, compare};
 use shop::Shop;
 use story::{Pace, Story};
 use teller::{Teller, counted, lasting, say};
+use webshop::WebShop;
 
 /// Where the CRM's page is, unless something else is there.
 const USUAL_PORT: u16 = 8080;
@@ -61,13 +63,13 @@ pub async fn run(args: DemoArgs) -> Result<()> {
 async fn demo(args: &DemoArgs, signals: &mut Signals) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("passerelle-demo-").tempdir()?;
     let crm = sandbox(args.port).await?;
-    let shop = Shop::open().await?;
-    let program = program(folder.path(), &shop, crm.handle())?;
-    introduce(&shop, crm.url(), &program).await?;
+    let shops = tokio::try_join!(Shop::open(), WebShop::open())?;
+    let program = program(folder.path(), (shops.0.port(), shops.1.port()), crm.handle())?;
+    introduce(&shops, crm.url(), &program).await?;
 
     let daemon = program.start()?;
     let pace = Pace::of(args.seconds);
-    let mut story = Story::new(shop, crm.handle().clone(), program, daemon, pace);
+    let mut story = Story::new(shops, crm.handle().clone(), program, daemon, pace);
     let ended = tell(&mut story, args.seconds, signals).await;
     if let (Err(_), Some(daemon)) = (&ended, &story.daemon) {
         say(&format!("\nthe last lines of passerelle's log:\n{}", daemon.log_tail(20)));
@@ -100,7 +102,7 @@ async fn tell(story: &mut Story, seconds: Option<u64>, signals: &mut Signals) ->
     let found = caught_up(story).await?;
     summarize(story, &before, took, &found);
     if !found.equal() {
-        bail!("the CRM is not equal to the shop");
+        bail!("the CRM is not equal to the shops");
     }
     Ok(())
 }
@@ -148,9 +150,10 @@ async fn sandbox(port: Option<u16>) -> Result<Running> {
 }
 
 /// Writes the configuration as an operator would, secrets apart.
-fn program(folder: &Path, shop: &Shop, crm: &SandboxHandle) -> Result<Program> {
+fn program(folder: &Path, (shop, webshop): (u16, u16), crm: &SandboxHandle) -> Result<Program> {
     let text = include_str!("demo/passerelle.toml")
-        .replace("@shop_port@", &shop.port().to_string())
+        .replace("@shop_port@", &shop.to_string())
+        .replace("@webshop_port@", &webshop.to_string())
         .replace("@crm_url@", crm.url())
         .replace("@per_second@", &PER_SECOND.to_string());
     let config = folder.join("passerelle.toml");
@@ -164,17 +167,20 @@ fn program(folder: &Path, shop: &Shop, crm: &SandboxHandle) -> Result<Program> {
     Ok(Program::new(&executable, &config, &folder.join("passerelle.sock"), &folder.join("log")))
 }
 
-async fn introduce(shop: &Shop, page: &str, program: &Program) -> Result<()> {
+async fn introduce((shop, web): &(Shop, WebShop), page: &str, program: &Program) -> Result<()> {
     let (companies, people, orders) = shop.size().await?;
     let (port, version) = (shop.port(), shop.version());
+    let (web_port, web_version, products) = (web.port(), web.version().await?, web.size().await?);
     let (name, config) = (program.executable.display(), program.config.display());
     say(&format!(
-        "passerelle keeps a CRM in step with a database. Here are all three, on this machine alone.
+        "passerelle keeps a CRM in step with databases. Here they all are, on this machine alone.
 
   the CRM      {page}/
                open it in a browser: it shows the records as they arrive
   the shop     PostgreSQL {version} with {companies} companies, {people} people and {orders} orders
                psql -h 127.0.0.1 -p {port} -U postgres shop      (change something yourself)
+  the web shop MariaDB {web_version} with {products} products
+               mariadb -h 127.0.0.1 -P {web_port} -u root webshop
   passerelle   {config}      (what becomes what)
                {name} --config {config} status
 "
@@ -185,7 +191,7 @@ async fn introduce(shop: &Shop, page: &str, program: &Program) -> Result<()> {
 /// The daemon's first start: every row is read once, while changes are followed already.
 async fn first_load(story: &mut Story) -> Result<()> {
     let (companies, people, orders) = story.shop.size().await?;
-    let rows = companies + people + orders;
+    let rows = companies + people + orders + story.web.size().await?;
     Teller::head();
     let all = usize::try_from(rows)?;
     let start = Instant::now();
@@ -194,11 +200,11 @@ async fn first_load(story: &mut Story) -> Result<()> {
     let there = |crm: &SandboxHandle| crm.counts().iter().map(|(_, count)| count).sum::<usize>() >= all;
     if !story.crm.wait_until(LIMIT, there).await {
         let status = daemon.get("/v1/status").await?;
-        bail!("the shop's {rows} rows are not in the CRM after {LIMIT:?}: {status}");
+        bail!("the shops' {rows} rows are not in the CRM after {LIMIT:?}: {status}");
     }
     let found = caught_up(story).await?;
     if !found.equal() {
-        bail!("after the first load the CRM is not equal to the shop:\n  {}", found.differences.join("\n  "));
+        bail!("after the first load the CRM is not equal to the shops:\n  {}", found.differences.join("\n  "));
     }
     let calls = story.crm.stats().calls;
     story.teller.happened(
@@ -213,7 +219,7 @@ async fn caught_up(story: &Story) -> Result<Comparison> {
     let start = Instant::now();
     let mut changes = story.crm.changes();
     loop {
-        let found = compare(story.shop.sql(), &story.crm).await?;
+        let found = compare(story.shop.sql(), &story.web, &story.crm).await?;
         if found.equal() || start.elapsed() > LIMIT {
             return Ok(found);
         }
@@ -236,13 +242,13 @@ fn summarize(story: &mut Story, before: &crate::sandbox::SandboxStats, took: Dur
     say(&format!(
         "
 after {} of live changes:
-  in the shop    {} changed in {}
+  in the shops   {} changed in {}
   in the CRM     {} in {}; at most {} in any second, of {PER_SECOND} allowed
   from commit    {} at the median, {} for 19 in 20, where nothing was in the way
   equal          {equal}: {}, compared field by field",
         lasting(took),
-        counted(story.shop.rows, "row"),
-        counted(story.shop.transactions, "transaction"),
+        counted(story.shop.rows + story.web.rows, "row"),
+        counted(story.shop.transactions + story.web.transactions, "transaction"),
         counted(writes(&after) - writes(before), "write"),
         counted(after.calls - before.calls, "call"),
         counted(after.max_in_1s as u64, "call"),

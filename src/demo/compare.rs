@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde_json::{Map, Value};
 use tokio_postgres::Client;
 
+use super::webshop::WebShop;
 use crate::sandbox::{RecordView, SandboxHandle};
 
 /// Most differences that are told one by one.
@@ -37,16 +38,26 @@ struct Record {
 }
 
 /// Compares all records of all objects.
-pub(super) async fn compare(shop: &Client, crm: &SandboxHandle) -> Result<Comparison> {
+pub(super) async fn compare(shop: &Client, web: &WebShop, crm: &SandboxHandle) -> Result<Comparison> {
     let mut found = Comparison::default();
+    let mut all = vec![("Product2", products(web).await?)];
     for (object, sql) in EXPECTED {
-        let wanted = expected(shop, sql).await?;
+        all.push((object, expected(shop, sql).await?));
+    }
+    for (object, wanted) in all {
         let records = crm.records(Some(object));
         found.compared.push((object, wanted.len()));
         differences(object, &wanted, &records, &mut found.differences);
     }
     found.differences.truncate(TOLD);
     Ok(found)
+}
+
+async fn products(web: &WebShop) -> Result<BTreeMap<String, Record>> {
+    let record = |(key, fields): (String, String)| {
+        Ok((key, Record { fields: serde_json::from_str(&fields)?, parents: BTreeMap::new() }))
+    };
+    web.expected().await?.into_iter().map(record).collect()
 }
 
 async fn expected(shop: &Client, sql: &str) -> Result<BTreeMap<String, Record>> {

@@ -2,6 +2,8 @@
 //!
 //! A scene ends when the CRM has what it should have: so the demo can stop between any two.
 
+mod web;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use super::people::{Person, mistyped};
 use super::shop::{Customer, Shop};
 use super::teller::{Teller, counted, in_words, lasting};
+use super::webshop::WebShop;
 use crate::sandbox::{Fault, FaultKind, Operation, SandboxHandle, WriteEntry};
 
 /// The most that anything here may take.
@@ -25,10 +28,12 @@ const ORDERS_IN_A_CRASH: usize = 40;
 /// A record of the CRM: object and external key.
 type Record = (&'static str, i64);
 
-/// The shop, the CRM and passerelle between them.
+/// The two shops, the CRM and passerelle between them.
 pub(super) struct Story {
     /// Where things change.
     pub(super) shop: Shop,
+    /// Where other things change.
+    pub(super) web: WebShop,
     /// Where they arrive.
     pub(super) crm: SandboxHandle,
     /// How passerelle is started.
@@ -64,24 +69,30 @@ enum Scene {
     Crash,
     Merge,
     Deletion,
+    Product,
+    Price,
+    Sale,
 }
 
 /// The first round.
-const SCENES: [Scene; 10] = [
+const SCENES: [Scene; 13] = [
     Scene::Registration,
     Scene::Order,
+    Scene::Product,
     Scene::Typo,
     Scene::Outage,
+    Scene::Price,
     Scene::Company,
     Scene::Crash,
     Scene::Unmapped,
+    Scene::Sale,
     Scene::BadEmail,
     Scene::Merge,
     Scene::Deletion,
 ];
 
 /// What comes after it, as often as it stands here.
-const LATER: [Scene; 15] = [
+const LATER: [Scene; 19] = [
     Scene::Registration,
     Scene::Registration,
     Scene::Order,
@@ -97,12 +108,22 @@ const LATER: [Scene; 15] = [
     Scene::Deletion,
     Scene::Outage,
     Scene::Crash,
+    Scene::Product,
+    Scene::Price,
+    Scene::Price,
+    Scene::Sale,
 ];
 
 impl Story {
-    pub(super) fn new(shop: Shop, crm: SandboxHandle, program: Program, daemon: Daemon, pace: Pace) -> Self {
+    pub(super) fn new(
+        (shop, web): (Shop, WebShop),
+        crm: SandboxHandle,
+        program: Program,
+        daemon: Daemon,
+        pace: Pace,
+    ) -> Self {
         let (teller, latencies, rng) = (Teller::new(), Vec::new(), StdRng::seed_from_u64(7));
-        Self { shop, crm, program, daemon: Some(daemon), teller, latencies, pace, rng }
+        Self { shop, web, crm, program, daemon: Some(daemon), teller, latencies, pace, rng }
     }
 
     /// Plays scenes until `over` says so between two of them.
@@ -135,6 +156,9 @@ impl Story {
             Scene::Crash => self.crash().await,
             Scene::Merge => self.merge().await,
             Scene::Deletion => self.deletion().await,
+            Scene::Product => self.new_product().await,
+            Scene::Price => self.price().await,
+            Scene::Sale => self.sale().await,
         }
     }
 
