@@ -1,11 +1,13 @@
 //! Rows durable in the state per second, against what `pg_recvlogical` drains from the same log to nowhere, in the same
-//! run: `cargo bench --bench capture`, with `-- --quick` a tenth of it.
+//! run, and for MariaDB against `mariadb-binlog`: `cargo bench --bench capture`, with `-- --quick` a tenth of it, with
+//! `-- postgres` or `-- mariadb` one of the two.
 //!
-//! Both read a slot that was made before the log was written, over TCP on the loopback address, through one
+//! Of PostgreSQL both read a slot that was made before the log was written, over TCP on the loopback address, through one
 //! publication; both are timed from the start of their process to the end of the log, pg_recvlogical twice, before
 //! and after, of which the faster counts. The CRM is paused. The daemon decodes, folds and syncs every row; its time ends
 //! when PostgreSQL was told that the last one is durable. Its memory is the peak of its resident set (VmHWM), all its threads included.
 
+mod mariadb;
 mod rig;
 
 use std::process::{Command, Stdio};
@@ -30,6 +32,22 @@ fn main() -> Result<()> {
 
 async fn bench() -> Result<()> {
     rig::head("capture");
+    if wanted("postgres") {
+        postgres().await?;
+    }
+    if wanted("mariadb") {
+        mariadb::bench().await?;
+    }
+    Ok(())
+}
+
+/// Named, or nothing is.
+fn wanted(kind: &str) -> bool {
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    named.is_empty() || named.iter().any(|name| name == kind)
+}
+
+async fn postgres() -> Result<()> {
     let rig = Rig::start("{ concurrent = 1 }", SandboxLimits::default(), &[("fsync", "off")]).await?;
     let daemon = rig.streaming().await?;
     rig::pause_writes(&daemon).await?;
@@ -75,7 +93,7 @@ async fn run(rig: &Rig, load: &Load) -> Result<()> {
     })
     .await?;
     let peak = daemon.peak_memory_bytes().unwrap_or_default();
-    let cpu = cpu_seconds(daemon.pid());
+    let cpu = rig::cpu_seconds(daemon.pid());
     daemon.stop().await?;
     let after = reference(rig, "reference_after", end).await?;
 
@@ -105,14 +123,4 @@ async fn reference(rig: &Rig, slot: &str, end: u64) -> Result<Duration> {
     }
     rig.sql.execute("select pg_drop_replication_slot($1)", &[&slot]).await?;
     Ok(time)
-}
-
-/// User and system time of a process and its threads.
-fn cpu_seconds(pid: u32) -> Option<f64> {
-    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = line.rsplit_once(')')?;
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    let ticks: u64 = words.get(11)?.parse::<u64>().ok()? + words.get(12)?.parse::<u64>().ok()?;
-    // Linux counts in hundredths of a second for every program.
-    Some(ticks as f64 / 100.0)
 }

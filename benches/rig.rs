@@ -90,7 +90,11 @@ impl Rig {
         let crm = Sandbox::start(options).await?;
         let folder = tempfile::Builder::new().prefix("passerelle-bench-").tempdir()?;
         let config = folder.path().join("passerelle.toml");
-        std::fs::write(&config, configuration(server.port(), crm.url(), limits))?;
+        let source = format!(
+            "kind = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"postgres\"\nuser = \"postgres\"\ntls = \"disable\"",
+            server.port()
+        );
+        std::fs::write(&config, configuration(&source, "public.customer", crm.url(), limits))?;
         let executable = Path::new(env!("CARGO_BIN_EXE_passerelle"));
         let program =
             Program::new(executable, &config, &folder.path().join("passerelle.sock"), &folder.path().join("log"));
@@ -248,19 +252,25 @@ pub(crate) fn lsn_text(lsn: u64) -> String {
     format!("{:X}/{:X}", lsn >> 32, lsn & 0xffff_ffff)
 }
 
-fn configuration(port: u16, crm: &str, limits: &str) -> String {
+/// User and system time of a process and its threads.
+pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = line.rsplit_once(')')?;
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let ticks: u64 = words.get(11)?.parse::<u64>().ok()? + words.get(12)?.parse::<u64>().ok()?;
+    // Linux counts in hundredths of a second for every program.
+    Some(ticks as f64 / 100.0)
+}
+
+/// Source, CRM and mapping of all benches.
+pub(crate) fn configuration(source: &str, table: &str, crm: &str, limits: &str) -> String {
     format!(
         r#"[daemon]
 state_dir = "state"
 socket    = "passerelle.sock"
 
 [source.bench]
-kind     = "postgres"
-host     = "127.0.0.1"
-port     = {port}
-database = "postgres"
-user     = "postgres"
-tls      = "disable"
+{source}
 
 [crm.sandbox]
 kind   = "salesforce"
@@ -270,7 +280,7 @@ limits = {limits}
 
 [mapping.customers]
 source = "bench"
-table  = "public.customer"
+table  = "{table}"
 crm    = "sandbox"
 object = "Contact"
 key    = {{ field = "Bench_Id__c", value = "id" }}
