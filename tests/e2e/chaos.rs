@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use passerelle::sandbox::{Fault, FaultKind, SandboxLimits, SandboxOptions};
-use passerelle_test_servers::{MariadbServer, PgServer};
+use passerelle_test_servers::PgServer;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::daemon::is_failpoint;
-use crate::database::Database;
+use crate::database::{Database, mariadb};
 use crate::shop::{self, Shopping};
 use crate::world::World;
 
@@ -38,9 +38,7 @@ async fn every_record_equals_its_row_whatever_happened() {
 /// MariaDB restarts, is killed, rotates its log, compresses it or not, and writes it with every row image and metadata.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_record_equals_its_row_of_mariadb() {
-    let server = MariadbServer::start().unwrap();
-    server.sql("", "create database public").unwrap();
-    whatever_happens(server, shop::MARIADB_TABLES).await;
+    whatever_happens(mariadb(&[]), shop::MARIADB_TABLES).await;
 }
 
 async fn whatever_happens<S: Database>(server: S, tables: &str) {

@@ -91,6 +91,14 @@ impl Database for PgServer {
     async fn disturb(&mut self, _: &mut Self::Client, _: &mut StdRng) {}
 }
 
+/// A MariaDB with these settings and a database for the first source.
+pub(crate) fn mariadb(settings: &[(&str, &str)]) -> MariadbServer {
+    let builder = settings.iter().fold(MariadbServer::builder(), |builder, (name, value)| builder.setting(name, value));
+    let server = builder.start().unwrap();
+    server.sql("", "create database public").unwrap();
+    server
+}
+
 impl Database for MariadbServer {
     const DIALECT: Dialect = Dialect::Mariadb;
     const ERP: &'static str = "public";

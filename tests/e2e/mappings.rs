@@ -13,8 +13,10 @@ mod woocommerce;
 use std::fmt::Write as _;
 
 use passerelle::sandbox::{SandboxOptions, Schema};
+use passerelle_test_servers::{MariadbServer, PgServer};
 use serde_json::Value;
 
+use crate::database::{Database, mariadb};
 use crate::records::{Fields, Records, printed};
 use crate::world::World;
 
@@ -35,12 +37,22 @@ struct Shipped {
 }
 
 impl Shipped {
+    /// In PostgreSQL.
+    async fn on_postgres(self) -> World {
+        self.running(PgServer::start().unwrap()).await
+    }
+
+    /// In MariaDB, as its own installation documents set it up for replication.
+    async fn on_mariadb(self) -> World<MariadbServer> {
+        self.running(mariadb(&[("binlog_row_metadata", "FULL")])).await
+    }
+
     /// Checks it against both ends, then starts the daemon and waits until the load is delivered.
-    async fn running(self) -> World {
+    async fn running<S: Database>(self, server: S) -> World<S> {
         let mut schema = Schema::standard().strict(true);
         schema.declare(ORG).unwrap();
         let options = SandboxOptions { schema: Some(schema), ..SandboxOptions::default() };
-        let mut world = World::with(self.sql, "", options).await;
+        let mut world = World::of(server, self.sql, "", options).await;
         let mut text = localised(self.config, &world);
         for (long, short) in self.shortened {
             assert!(text.contains(long), "{long} is not in {}", self.source);
@@ -73,7 +85,7 @@ impl Shipped {
 }
 
 /// The configuration with this machine's addresses and secrets.
-fn localised(shipped: &str, world: &World) -> String {
+fn localised<S: Database>(shipped: &str, world: &World<S>) -> String {
     let folder = world.state_dir();
     let folder = folder.parent().unwrap().display();
     let mut text = format!("[daemon]\nstate_dir = \"{folder}/state\"\nsocket = \"{folder}/p.sock\"\n");
@@ -84,11 +96,8 @@ fn localised(shipped: &str, world: &World) -> String {
         }
         let key = line.split('=').next().unwrap_or_default().trim();
         let here = match (table, key) {
-            ("[source", "host") => format!("host = \"127.0.0.1\"\nport = {}", world.server.port()),
-            ("[source", "database") => "database = \"postgres\"".to_owned(),
-            ("[source", "user") => "user = \"postgres\"".to_owned(),
-            ("[source", "password") => String::new(),
-            ("[source", "tls") => "tls = \"disable\"".to_owned(),
+            ("[source", "kind") => world.server.source(S::ERP),
+            ("[source", "host" | "database" | "user" | "password" | "tls") => String::new(),
             ("[crm", "url") => format!("url = \"{}\"", world.crm().url()),
             ("[crm", "auth") => "auth = { method = \"client_credentials\", client_id = \"any\", \
                                  client_secret = { env = \"SANDBOX_SECRET\" } }"
@@ -103,7 +112,7 @@ fn localised(shipped: &str, world: &World) -> String {
 }
 
 /// Runs a transaction in the application's database and waits until all of it is delivered.
-async fn after(world: &World, sql: &str) {
+async fn after<S: Database>(world: &World<S>, sql: &str) {
     world.sql(sql);
     world.settled().await;
 }

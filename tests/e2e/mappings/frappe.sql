@@ -1,28 +1,28 @@
--- ERPNext 15 on PostgreSQL, as Frappe makes the tables: names are keys, text is varchar(140), flags are smallint.
-create table "tabCustomer" (
-    name varchar(140) primary key, creation timestamp(6), modified timestamp(6), modified_by varchar(140),
-    owner varchar(140), docstatus smallint not null default 0, idx bigint not null default 0, naming_series varchar(140),
+-- ERPNext 15, as Frappe makes the tables: names are keys, text is varchar(140), flags are small numbers.
+create table `tabCustomer` (
+    name varchar(140) primary key, creation datetime(6), modified datetime(6), modified_by varchar(140),
+    owner varchar(140), docstatus tinyint(4) not null default 0, idx bigint not null default 0, naming_series varchar(140),
     salutation varchar(140), customer_name varchar(140), customer_type varchar(140) default 'Company',
     customer_group varchar(140), territory varchar(140), gender varchar(140), account_manager varchar(140),
-    default_currency varchar(140), is_internal_customer smallint not null default 0, market_segment varchar(140),
+    default_currency varchar(140), is_internal_customer tinyint(4) not null default 0, market_segment varchar(140),
     industry varchar(140), website varchar(140), language varchar(140), customer_details text,
     customer_primary_contact varchar(140), mobile_no varchar(140), email_id varchar(140),
     customer_primary_address varchar(140), primary_address text, tax_id varchar(140), tax_category varchar(140),
-    payment_terms varchar(140), is_frozen smallint not null default 0, disabled smallint not null default 0,
+    payment_terms varchar(140), is_frozen tinyint(4) not null default 0, disabled tinyint(4) not null default 0,
     _user_tags text, _comments text, _assign text, _liked_by text
 );
-create table "tabContact" (
-    name varchar(140) primary key, creation timestamp(6), modified timestamp(6), modified_by varchar(140),
-    owner varchar(140), docstatus smallint not null default 0, idx bigint not null default 0, first_name varchar(140),
-    middle_name varchar(140), last_name varchar(140), full_name varchar(140), email_id varchar(140), "user" varchar(140),
+create table `tabContact` (
+    name varchar(140) primary key, creation datetime(6), modified datetime(6), modified_by varchar(140),
+    owner varchar(140), docstatus tinyint(4) not null default 0, idx bigint not null default 0, first_name varchar(140),
+    middle_name varchar(140), last_name varchar(140), full_name varchar(140), email_id varchar(140), `user` varchar(140),
     address varchar(140), status varchar(140) default 'Passive', salutation varchar(140), designation varchar(140),
     gender varchar(140), phone varchar(140), mobile_no varchar(140), company_name varchar(140), image text,
-    is_primary_contact smallint not null default 0, department varchar(140), unsubscribed smallint not null default 0,
+    is_primary_contact tinyint(4) not null default 0, department varchar(140), unsubscribed tinyint(4) not null default 0,
     _user_tags text, _comments text, _assign text, _liked_by text
 );
-create table "tabSales Order" (
-    name varchar(140) primary key, creation timestamp(6), modified timestamp(6), modified_by varchar(140),
-    owner varchar(140), docstatus smallint not null default 0, idx bigint not null default 0, naming_series varchar(140),
+create table `tabSales Order` (
+    name varchar(140) primary key, creation datetime(6), modified datetime(6), modified_by varchar(140),
+    owner varchar(140), docstatus tinyint(4) not null default 0, idx bigint not null default 0, naming_series varchar(140),
     customer varchar(140), customer_name varchar(140), tax_id varchar(140), order_type varchar(140) default 'Sales',
     transaction_date date, delivery_date date, po_no varchar(140), po_date date, company varchar(140),
     currency varchar(140), conversion_rate decimal(21,9) not null default 0, total_qty decimal(21,9) not null default 0,
@@ -34,14 +34,14 @@ create table "tabSales Order" (
     contact_person varchar(140), contact_email varchar(140), territory varchar(140), amended_from varchar(140),
     _user_tags text, _comments text, _assign text, _liked_by text
 );
-insert into "tabCustomer" (name, creation, modified, owner, customer_name, customer_type, tax_id, disabled) values
+insert into `tabCustomer` (name, creation, modified, owner, customer_name, customer_type, tax_id, disabled) values
     ('Grant Plastics Ltd.', '2026-01-02 09:00:00.123456', '2026-01-02 09:00:00.123456', 'Administrator', 'Grant Plastics Ltd.', 'Company', '', 0),
     ('CUST-2026-00001', '2026-01-02 09:00:00', '2026-01-02 09:00:00', 'Administrator', 'Zoé Müller', 'Individual', null, 0),
     ('West View Software Ltd.', '2026-01-02 09:00:00', '2026-01-02 09:00:00', 'Administrator', 'West View Software Ltd.', 'Company', null, 1);
-insert into "tabContact" (name, first_name, last_name, full_name, email_id, phone, mobile_no, is_primary_contact, unsubscribed) values
+insert into `tabContact` (name, first_name, last_name, full_name, email_id, phone, mobile_no, is_primary_contact, unsubscribed) values
     ('Mark-Grant Plastics Ltd.', 'Mark', 'Jones', 'Mark Jones', 'mark@Grant.example', '01 42 68 53 00', '', 1, 0),
     ('Zoé', 'Zoé', '', 'Zoé', '', '', '+49 30 901820', 0, 1),
     ('accounts@grant.example', '', null, '', 'accounts@grant.example', null, null, 0, 0);
-insert into "tabSales Order" (name, customer, customer_name, transaction_date, currency, grand_total, status, docstatus, contact_person) values
+insert into `tabSales Order` (name, customer, customer_name, transaction_date, currency, grand_total, status, docstatus, contact_person) values
     ('SAL-ORD-2026-00001', 'Grant Plastics Ltd.', 'Grant Plastics Ltd.', '2026-02-03', 'EUR', 1234.567000000, 'To Deliver and Bill', 1, 'Mark-Grant Plastics Ltd.'),
     ('SAL-ORD-2026-00002', 'CUST-2026-00001', 'Zoé Müller', '2026-02-04', 'JPY', 12000.000000000, 'Draft', 0, null);

@@ -15,7 +15,7 @@ const MAGENTO: Shipped = Shipped {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn customers_subscriptions_orders_and_carts_of_magento() {
-    let world = MAGENTO.running().await;
+    let world = MAGENTO.on_mariadb().await;
     let mut contacts = given([
         (
             "m2-1",
@@ -145,8 +145,8 @@ async fn customers_subscriptions_orders_and_carts_of_magento() {
         "update m2_quote set is_active = 0, reserved_order_id = '000000004' where entity_id = 1;
          insert into m2_sales_order (entity_id, state, store_id, customer_id, base_grand_total, increment_id, base_currency_code,
             customer_email, customer_lastname, created_at)
-            values (4, 'processing', 1, 2, 59.9000, '000000004', 'EUR', 'anne-lise@exemple.fr', 'Le Goff', '2026-03-05 13:00:00+00');
-         update m2_quote set items_count = 1, grand_total = 5.5000, updated_at = '2026-03-06 00:00:00+00' where entity_id = 3",
+            values (4, 'processing', 1, 2, 59.9000, '000000004', 'EUR', 'anne-lise@exemple.fr', 'Le Goff', '2026-03-05 13:00:00');
+         update m2_quote set items_count = 1, grand_total = 5.5000, updated_at = '2026-03-06 00:00:00' where entity_id = 3",
     )
     .await;
     set(

@@ -15,7 +15,7 @@ const ODOO: Shipped = Shipped {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn companies_people_and_orders_of_odoo() {
-    let world = ODOO.running().await;
+    let world = ODOO.on_postgres().await;
     let mut accounts = given([
         (
             "10",

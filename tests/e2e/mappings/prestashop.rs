@@ -15,7 +15,7 @@ const PRESTASHOP: Shipped = Shipped {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn customers_and_paid_orders_of_prestashop() {
-    let world = PRESTASHOP.running().await;
+    let world = PRESTASHOP.on_mariadb().await;
     let mut contacts = given([
         (
             "ps-2",

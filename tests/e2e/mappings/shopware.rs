@@ -23,7 +23,7 @@ const ORDER: &str = "0191ffffffff7000800000000000aa01";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn customers_addresses_and_orders_of_shopware() {
-    let world = SHOPWARE.running().await;
+    let world = SHOPWARE.on_mariadb().await;
     let mut contacts = given([
         (
             MAX,
@@ -80,14 +80,14 @@ async fn customers_addresses_and_orders_of_shopware() {
     // What the administration edits, it edits in a version of its own; then it merges that, and drops it.
     after(
         &world,
-        r#"update "order" set price = '{"netPrice": 84.03, "totalPrice": 100.0}' where version_id = '\x0191ffffffff7000800000000000bb01'"#,
+        r#"update `order` set price = '{"netPrice": 84.03, "totalPrice": 100.0}' where version_id = x'0191ffffffff7000800000000000bb01'"#,
     )
     .await;
     assert_eq!(world.writes(), [""; 0]);
     after(
         &world,
-        r#"update "order" set price = '{"netPrice": 84.03, "totalPrice": 100.0}', updated_at = now() where version_id = '\x0fa91ce3e96a4bc2be4bd9ce752c3425';
-           delete from "order" where version_id = '\x0191ffffffff7000800000000000bb01'"#,
+        r#"update `order` set price = '{"netPrice": 84.03, "totalPrice": 100.0}', updated_at = now() where version_id = x'0fa91ce3e96a4bc2be4bd9ce752c3425';
+           delete from `order` where version_id = x'0191ffffffff7000800000000000bb01'"#,
     )
     .await;
     set(&mut orders, ORDER, &[("Amount_Total__c", json!(100.0)), ("Amount_Untaxed__c", json!(84.03))]);
@@ -97,8 +97,8 @@ async fn customers_addresses_and_orders_of_shopware() {
     // The guest opens an account, and the address finds its contact. A login is nobody's business.
     after(
         &world,
-        r"update customer set guest = false, password = 'x' where id = '\x0190a1b2c3d47e5f8091a2b3c4d5e6ff';
-          update customer set last_login = now(), updated_at = now() where id = '\x0190a1b2c3d47e5f8091a2b3c4d5e6f7'",
+        r"update customer set guest = false, password = 'x' where id = x'0190a1b2c3d47e5f8091a2b3c4d5e6ff';
+          update customer set last_login = now(), updated_at = now() where id = x'0190a1b2c3d47e5f8091a2b3c4d5e6f7'",
     )
     .await;
     set(
@@ -113,8 +113,8 @@ async fn customers_addresses_and_orders_of_shopware() {
     // An address goes to another customer, one gets another VAT number and another name.
     after(
         &world,
-        r#"update customer_address set customer_id = '\x0190a1b2c3d47e5f8091a2b3c4d5e6f7' where id = '\x0190a1b2c3d47e5f8091a2b3c4d50003';
-           update customer set vat_ids = '["ATU12345675"]', last_name = 'Maier' where id = '\x0190a1b2c3d47e5f8091a2b3c4d5e6f7'"#,
+        r#"update customer_address set customer_id = x'0190a1b2c3d47e5f8091a2b3c4d5e6f7' where id = x'0190a1b2c3d47e5f8091a2b3c4d50003';
+           update customer set vat_ids = '["ATU12345675"]', last_name = 'Maier' where id = x'0190a1b2c3d47e5f8091a2b3c4d5e6f7'"#,
     )
     .await;
     set(&mut addresses, OF_GUEST, &[("Contact__c", json!(points_at(MAX)))]);
@@ -123,8 +123,8 @@ async fn customers_addresses_and_orders_of_shopware() {
     world.expect("Address__c", &addresses).await;
 
     // A customer goes, the addresses with it; an order, too.
-    after(&world, r"delete from customer where id = '\x0190a1b2c3d47e5f8091a2b3c4000000'").await;
-    after(&world, r#"delete from "order""#).await;
+    after(&world, r"delete from customer where id = x'0190a1b2c3d47e5f8091a2b3c4000000'").await;
+    after(&world, r#"delete from `order`"#).await;
     contacts.remove(ERIKA);
     addresses.remove(OF_ERIKA);
     orders.clear();

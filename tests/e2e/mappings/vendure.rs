@@ -15,7 +15,7 @@ const VENDURE: Shipped = Shipped {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn customers_and_placed_orders_of_vendure() {
-    let world = VENDURE.running().await;
+    let world = VENDURE.on_postgres().await;
     let mut accounts = given([
         (
             "vd-1",
