@@ -91,11 +91,15 @@ impl Database for PgServer {
     async fn disturb(&mut self, _: &mut Self::Client, _: &mut StdRng) {}
 }
 
+/// The database of the first source, and what our user needs, no more.
+const ACCOUNT: &str = "create database public; create user passerelle@'127.0.0.1';
+    grant replication slave, binlog monitor on *.* to passerelle@'127.0.0.1'; grant select on public.* to passerelle@'127.0.0.1'";
+
 /// A MariaDB with these settings and a database for the first source.
 pub(crate) fn mariadb(settings: &[(&str, &str)]) -> MariadbServer {
     let builder = settings.iter().fold(MariadbServer::builder(), |builder, (name, value)| builder.setting(name, value));
     let server = builder.start().unwrap();
-    server.sql("", "create database public").unwrap();
+    server.sql("", ACCOUNT).unwrap();
     server
 }
 
@@ -107,7 +111,7 @@ impl Database for MariadbServer {
     fn source(&self, database: &str) -> String {
         let port = self.port();
         format!(
-            "kind = \"mariadb\"\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"{database}\"\nuser = \"root\"\n\
+            "kind = \"mariadb\"\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"{database}\"\nuser = \"passerelle\"\n\
              tls = \"disable\"\n"
         )
     }

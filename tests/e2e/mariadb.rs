@@ -2,8 +2,11 @@
 
 use serde_json::json;
 
+use crate::database::{Database, mariadb};
 use crate::records::{Records, given, points_at};
 use crate::world::World;
+use passerelle::sandbox::SandboxOptions;
+use passerelle_test_servers::{MariadbServer, PgServer};
 
 /// Tables as shops have them: unsigned keys, flags that are `tinyint(1)`, zero dates, exact money.
 const SHOP: &str = "
@@ -22,7 +25,7 @@ insert into person (id, company_id, name, email, guest, born, paid) values
 
 const MAPPINGS: &str = r#"
 [mapping.companies]
-source = "shop"
+source = "erp"
 table = "company"
 crm = "sales"
 object = "Account"
@@ -30,8 +33,8 @@ key = { field = "Erp_Id__c", value = "'c' ~ id" }
 fields = { Name = "name" }
 
 [mapping.people]
-source = "shop"
-table = "shop.person"
+source = "erp"
+table = "public.person"
 crm = "sales"
 object = "Contact"
 key = { field = "Erp_Id__c", value = "'p' ~ id" }
@@ -45,6 +48,10 @@ Birthdate = "born"
 Paid__c = "paid"
 Account = { reference = "companies", value = "company_id", missing = "null" }
 "#;
+
+async fn shop() -> World<MariadbServer> {
+    World::of(mariadb(&[]), SHOP, MAPPINGS, SandboxOptions::default()).await
+}
 
 fn accounts() -> Records {
     given([("c1", &[("Name", json!("Acme"))]), ("c2", &[("Name", json!("Zoë & Söhne"))])])
@@ -68,7 +75,7 @@ fn contacts() -> Records {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_mariadb_are_loaded_followed_and_delivered() {
-    let world = World::of_mariadb(SHOP, MAPPINGS).await;
+    let world = shop().await;
     let (_, said) = world.daemon.borrow().cli(&["check", "--online"]);
     assert!(said.contains("source shop") && !said.contains("fault: "), "{said}");
     world.start().await;
@@ -101,15 +108,15 @@ async fn rows_of_mariadb_are_loaded_followed_and_delivered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_goes_on_after_restarts_of_both_ends() {
-    let mut world = World::of_mariadb(SHOP, MAPPINGS).await;
+    let mut world = shop().await;
     // Over the socket, whose user is another.
     world.sql(
         "create user passerelle@localhost; grant replication slave, binlog monitor on *.* to passerelle@localhost;
-         grant select on shop.* to passerelle@localhost",
+         grant select on public.* to passerelle@localhost",
     );
-    let socket = format!("host = \"{}\"", world.mariadb().socket().display());
+    let socket = format!("host = \"{}\"", world.server.socket().display());
     let over_socket = world.configuration().replace("host = \"127.0.0.1\"", &socket);
-    world.reconfigure("shop", over_socket);
+    world.reconfigure("erp", over_socket);
     world.start().await;
     world.settled().await;
     world.mark();
@@ -120,20 +127,20 @@ async fn the_log_goes_on_after_restarts_of_both_ends() {
     world.start().await;
     world.expect_writes(&["updated Contact p1 LastName=\"Ada L.\"", "updated Contact p2 Paid__c=9.99"]).await;
 
-    world.mariadb().restart().unwrap();
+    world.server.restart().unwrap();
     world.sql("update person set name = 'Ada Lovelace' where id = 1");
     world.expect_writes(&["updated Contact p1 LastName=\"Ada Lovelace\""]).await;
-    world.mariadb().kill().unwrap();
-    world.mariadb().restart().unwrap();
+    world.server.kill().unwrap();
+    world.server.restart().unwrap();
     world.sql("update person set name = 'A. Lovelace' where id = 1");
     world.expect_writes(&["updated Contact p1 LastName=\"A. Lovelace\""]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_the_other_kind_is_refused_with_the_word_to_write() {
-    let mut world = World::of_mariadb(SHOP, MAPPINGS).await;
+    let mut world = shop().await;
     let wrong = world.configuration().replace("kind = \"mariadb\"", "kind = \"mysql\"");
-    world.reconfigure("shop", wrong);
+    world.reconfigure("erp", wrong);
     let (_, said) = world.daemon.borrow().cli(&["check", "--online"]);
     assert!(said.contains("kind = \"mariadb\""), "{said}");
     world.start().await;
@@ -146,25 +153,22 @@ async fn a_state_of_another_kind_of_database_is_not_gone_on_with() {
     const SAME: &str = "create table marker (id int primary key, n int);
         create table company (id int primary key, name text);
         create table person (id int primary key, company_id int, name text, email text, guest boolean, deleted int, born date, paid numeric)";
-    let mut world = World::of_mariadb(SHOP, MAPPINGS).await;
-    world.server.psql("postgres", SAME).unwrap();
+    let mut world = shop().await;
+    let postgres = PgServer::start().unwrap();
+    postgres.psql("postgres", SAME).unwrap();
     let ours = world.configuration();
-    let at = |kind: &str, port: u16, database: &str, user: &str| {
-        format!("kind = \"{kind}\"\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"{database}\"\nuser = \"{user}\"")
-    };
-    let here = at("mariadb", world.mariadb().port(), "shop", "passerelle");
+    let (here, there) = (world.server.source("public"), postgres.source("postgres"));
     assert!(ours.contains(&here), "{ours}");
-    let there = at("postgres", world.server.port(), "postgres", "postgres");
-    world.reconfigure("shop", ours.replace(&here, &there).replace("shop.person", "person"));
+    world.reconfigure("erp", ours.replace(&here, &there));
     world.start().await;
     world
         .until("the source to stream", async || {
-            (world.status_of("sources", "shop").await?["state"] == "streaming").then_some(())
+            (world.status_of("sources", "erp").await?["state"] == "streaming").then_some(())
         })
         .await;
     world.daemon.borrow_mut().kill();
 
-    world.reconfigure("shop", ours);
+    world.reconfigure("erp", ours);
     world.start().await;
     let reason = stopped(&world, "reason").await;
     assert!(reason.contains("of another kind of database than MariaDB"), "{reason}");
@@ -172,7 +176,7 @@ async fn a_state_of_another_kind_of_database_is_not_gone_on_with() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_reset_is_not_gone_on_with() {
-    let world = World::of_mariadb(SHOP, MAPPINGS).await;
+    let world = shop().await;
     world.start().await;
     world.settled().await;
     world.daemon.borrow_mut().kill();
@@ -181,15 +185,15 @@ async fn a_log_that_was_reset_is_not_gone_on_with() {
     world.start().await;
     let reason = stopped(&world, "reason").await;
     assert!(reason.contains("its log was reset"), "{reason}");
-    assert_eq!(stopped(&world, "next_command").await, "passerelle recover shop");
+    assert_eq!(stopped(&world, "next_command").await, "passerelle recover erp");
     assert_eq!(world.writes().iter().filter(|write| write.contains("Ada L.")).count(), 0);
 }
 
 /// Waits until the source needs a person, and gives what the status says of it.
-async fn stopped(world: &World, what: &str) -> String {
+async fn stopped(world: &World<MariadbServer>, what: &str) -> String {
     world
         .until("the source to stop", async || {
-            let source = world.status_of("sources", "shop").await?;
+            let source = world.status_of("sources", "erp").await?;
             source[what].as_str().filter(|_| source["state"] == "stopped").map(str::to_owned)
         })
         .await
@@ -198,7 +202,7 @@ async fn stopped(world: &World, what: &str) -> String {
 /// The log says nothing of rows that a foreign key changes (MY-31): their table is read again.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_a_foreign_key_deletes_are_missed() {
-    let world = World::of_mariadb(SHOP, MAPPINGS).await;
+    let world = shop().await;
     world.sql("alter table person add foreign key (company_id) references company (id) on delete cascade");
     world.start().await;
     world.settled().await;
@@ -212,7 +216,7 @@ async fn rows_that_a_foreign_key_deletes_are_missed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_that_are_mapped_later_are_read_beside_the_stream() {
-    let mut world = World::of_mariadb(SHOP, MAPPINGS).await;
+    let mut world = shop().await;
     world.start().await;
     world.settled().await;
     world.mark();
@@ -231,7 +235,7 @@ async fn columns_that_are_mapped_later_are_read_beside_the_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn offsets_and_previews_speak_of_the_binary_log_and_its_rows() {
-    let world = World::of_mariadb(SHOP, MAPPINGS).await;
+    let world = shop().await;
     let shown = world.cli(&["preview", "people", "--json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     let keys: Vec<_> = shown["rows"].as_array().unwrap().iter().map(|row| row["row_key"].as_str().unwrap()).collect();

@@ -171,7 +171,7 @@ async fn another_server_at_the_same_address_is_refused() {
     let tables = "create table marker (id int primary key, n int not null); insert into marker values (1, 0);";
     other.psql("postgres", &format!("{tables} {ACCOUNT} create publication {SLOT} for table account, marker")).unwrap();
     other.psql("postgres", &format!("select pg_create_logical_replication_slot('{SLOT}', 'pgoutput')")).unwrap();
-    world.server = other.into();
+    world.server = other;
     world.configure();
     world.daemon.borrow_mut().start(None);
     world.answering().await;

@@ -100,7 +100,7 @@ async fn customers_subscriptions_orders_and_carts_of_magento() {
     after(&world, "update m2_customer_entity set lastname = 'Coste', gender = null where entity_id = 1").await;
     after(
         &world,
-        "update m2_newsletter_subscriber set subscriber_status = 3, change_status_at = '2026-04-01 00:00:00+02' where subscriber_id = 1;
+        "update m2_newsletter_subscriber set subscriber_status = 3, change_status_at = '2026-03-31 22:00:00' where subscriber_id = 1;
          update m2_newsletter_subscriber set subscriber_status = 1, subscriber_email = 'Passer.By@exemple.fr' where subscriber_id = 2",
     )
     .await;
