@@ -71,6 +71,16 @@ impl Source {
         }
     }
 
+    /// A table is to be read again, and nobody does.
+    pub(super) fn is_suspecting(&self) -> Result<bool, StateError> {
+        for table in &self.tables.all {
+            if !self.tables.is_loading(table.id) && self.store.suspected(table.id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn loads_wanted(&self) -> Result<Vec<(&Table, Load)>, StateError> {
         let mut wanted = Vec::new();
         for table in &self.tables.all {

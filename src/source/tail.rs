@@ -16,7 +16,7 @@ use crate::control::model::SourceState;
 
 /// Batches between the connector and capture, of up to 1 MiB each.
 const BATCHES: usize = 4;
-/// A load that failed is begun again this often.
+/// A load that failed is begun again this often; a table that is suspected again and again is read no oftener.
 const LOAD_AGAIN: Duration = Duration::from_secs(30);
 /// At the disk budget reading stops; below this share of it, it goes on.
 const GO_ON_BELOW: f64 = 0.9;
@@ -43,12 +43,22 @@ pub(super) async fn run(source: &Source, stream: Stream) -> Ended {
     }
     tokio::pin!(ended);
     let mut next_look = tokio::time::Instant::now() + LOAD_AGAIN;
+    // What is suspected after a quiet time is read at once.
+    let mut reread_from = tokio::time::Instant::now();
     let ended = loop {
         tokio::select! {
             ended = &mut ended => break ended,
             () = tokio::time::sleep(Duration::from_millis(500)) => match source.is_paused() {
                 Ok(true) => stop.cancel(),
-                Ok(false) => {}
+                Ok(false) => match source.is_suspecting() {
+                    Ok(true) if tokio::time::Instant::now() >= reread_from => {
+                        next_look = tokio::time::Instant::now() + LOAD_AGAIN;
+                        reread_from = next_look;
+                        source.load_again().await;
+                    }
+                    Ok(_) => {}
+                    Err(error) => { stop.cancel(); return error.into() }
+                },
                 Err(error) => { stop.cancel(); return error.into() }
             },
             () = tokio::time::sleep_until(next_look) => {

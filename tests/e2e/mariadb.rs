@@ -77,7 +77,7 @@ fn contacts() -> Records {
 async fn rows_of_mariadb_are_loaded_followed_and_delivered() {
     let world = shop().await;
     let (_, said) = world.daemon.borrow().cli(&["check", "--online"]);
-    assert!(said.contains("source shop") && !said.contains("fault: "), "{said}");
+    assert!(said.contains("source erp") && !said.contains("fault: "), "{said}");
     world.start().await;
     world.settled().await;
     world.expect("Account", &accounts()).await;
