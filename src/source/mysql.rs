@@ -17,7 +17,7 @@ use passerelle_mysql::replication::Replication;
 use passerelle_mysql::stream::{self, Progress};
 use passerelle_mysql::value::ZeroDates;
 use passerelle_mysql::{Error, Flavor, LogPosition, Options, TlsMode, snapshot, sql};
-use passerelle_state::Load;
+use passerelle_state::{Load, SourceId, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ use super::database::{self, Refusal, Rows};
 use super::load::LoadTask;
 use super::setup::Table;
 use super::table::{ColumnFacts, Generated, TableFacts};
-use super::{Ended, Source};
+use super::{Ended, Source, chain};
 use crate::capture::Durable;
 use crate::config::model;
 use crate::control::model::SourceState;
@@ -48,6 +48,16 @@ pub(super) struct Opened {
     stream: stream::Stream,
     decoder: Decoder,
     progress: Arc<Progress>,
+    adoption: Option<Adoption>,
+}
+
+/// The log goes on, by its GTIDs, on another server than the checkpoint was written of. Its name is kept once a checkpoint
+/// lies on it: until then the file and the offset that are kept are the old one's.
+struct Adoption {
+    store: Arc<Store>,
+    source: SourceId,
+    history: String,
+    resumed: Option<Position>,
 }
 
 /// A transaction that sees one moment.
@@ -203,7 +213,19 @@ impl Mysql {
             }
             Start::Resume { from } => (from, source.load_wanted().await?),
         };
-        source.keep_history(&History::of(&facts))?;
+        let history = History::of(&facts);
+        let adoption = match &kept_history {
+            Some(kept) if *kept != history => Some(Adoption {
+                store: Arc::clone(&source.store),
+                source: source.id,
+                history: serde_json::to_string(&history).unwrap_or_default(),
+                resumed: resume,
+            }),
+            Some(_) | None => {
+                source.keep_history(&history)?;
+                None
+            }
+        };
         let replication = Replication::connect(&self.options).await?;
         self.server_id.store(replication.server_id(), Relaxed);
         let stream = replication.start(&from, self.readings).await?;
@@ -215,7 +237,7 @@ impl Mysql {
         let names_ignore_case = facts.server.names_ignore_case();
         let settings = decode::Settings { start: from, zero_dates: self.readings.zero_dates, names_ignore_case };
         let decoder = Decoder::new(wanted, self.catalog.known(), Arc::clone(&source.ids), settings);
-        Ok((Opened { stream, decoder, progress: Arc::clone(&self.progress) }, load))
+        Ok((Opened { stream, decoder, progress: Arc::clone(&self.progress), adoption }, load))
     }
 
     /// The first start: where the reader of all tables stands, the log is entered.
@@ -254,9 +276,11 @@ impl Opened {
         cancel: CancellationToken,
     ) -> Result<(), database::Error> {
         let (tell, told) = watch::channel(durable.borrow().acknowledged.clone());
+        let adopted = adopt(self.adoption, durable.clone());
         tokio::select! {
             ended = stream::run(self.stream, self.decoder, out, told, self.progress, cancel) => Ok(ended?),
             never = tell_of(durable, tell) => match never {},
+            never = adopted => match never {},
         }
     }
 }
@@ -294,6 +318,17 @@ fn refusal(refusal: &HistoryRefusal, source: &str) -> Refusal {
         next: refusal.next_command(source),
         may_pass: refusal.may_pass(),
     }
+}
+
+async fn adopt(adoption: Option<Adoption>, mut durable: watch::Receiver<Durable>) -> std::convert::Infallible {
+    if let Some(adoption) = adoption
+        && durable.wait_for(|durable| durable.position != adoption.resumed).await.is_ok()
+        && let Err(error) = adoption.store.set_history(adoption.source, &adoption.history)
+    {
+        // The next start compares by the GTIDs again.
+        tracing::warn!(error = %chain(&error), "the name of the server that the log goes on at can't be kept yet");
+    }
+    std::future::pending().await
 }
 
 /// Tells the stream what capture has made durable.
