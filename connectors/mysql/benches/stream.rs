@@ -29,18 +29,17 @@ fn main() {
         .sql(
             "",
             "create database shop; use shop;
-             create table t (id bigint unsigned primary key auto_increment, name varchar(80), email varchar(120),
+             create table t (id bigint unsigned primary key, name varchar(80), email varchar(120),
                              price decimal(12,2), quantity int, created_at datetime(6), updated_at timestamp null, note text);
              delimiter //
              create procedure fill(rounds int) begin
                  declare round int default 0;
                  while round < rounds do
-                     insert into t (name, email, price, quantity, created_at, updated_at, note)
-                     select concat('Customer number ', seq), concat('customer', seq, '@example.com'), seq * 0.37, seq % 100,
+                     insert into t select round * 100 + seq, concat('Customer number ', seq), concat('customer', seq, '@example.com'), seq * 0.37, seq % 100,
                             '2024-01-31 12:34:56.789012', '2024-02-01 01:02:03', 'some text that people write' from seq_1_to_100;
                      set round = round + 1;
                  end while; end//
-             create procedure change(rounds int) begin
+             create procedure write_on(rounds int) begin
                  declare round int default 0;
                  while round < rounds do
                      update t set quantity = quantity + 1 where id between 1 + round * 10 and 10 + round * 10;
@@ -52,7 +51,7 @@ fn main() {
         .unwrap();
     for (what, sql, rows) in [
         ("inserts in transactions of 100", format!("call fill({})", INSERTED / 100), INSERTED),
-        ("updates in transactions of 10", format!("call change({})", UPDATED / 10), UPDATED),
+        ("updates in transactions of 10", format!("call write_on({})", UPDATED / 10), UPDATED),
     ] {
         let status = server.sql("", "show master status").unwrap();
         let file = status.split('\t').next().unwrap().to_owned();

@@ -148,6 +148,7 @@ impl Reader {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(()),
+                () = out.closed() => return Ok(()),
                 changed = acknowledged.changed() => match changed {
                     Ok(()) => self.acknowledge(acknowledged),
                     Err(_) => return Ok(()),
