@@ -152,7 +152,7 @@ impl Reader {
             }
             let wake = tokio::time::Instant::from_std(self.ledger.wake_at(self.decoder.open_transaction().is_some()));
             // In this order: the end, then what lets the server free its log, then what is due, then room made by the
-            // receiver, then more to read. All of them are cancel-safe.
+            // receiver, or its end, then more to read. All of them are cancel-safe.
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(()),
@@ -165,7 +165,8 @@ impl Reader {
                     Ok(permit) => permit.send(self.take_batch()),
                     Err(_) => return Ok(()),
                 },
-                read = self.connection.read_some(GULP_BYTES), if has_room => self.gulp(read?)?,
+                () = out.closed() => return Ok(()),
+                read = self.connection.read_some(GULP_BYTES), if has_room => self.gulp(read?),
             }
         }
     }
@@ -214,18 +215,18 @@ impl Reader {
     }
 
     /// Something was read: takes what else is there, without waiting.
-    fn gulp(&mut self, first: usize) -> Result<(), Error> {
+    fn gulp(&mut self, first: usize) {
         let mut read = first;
         while read < GULP_BYTES {
             match self.connection.read_some(GULP_BYTES - read).now_or_never() {
-                Some(more) => read += more?,
-                None => break,
+                Some(Ok(more)) => read += more,
+                // What came before the end may say why: it is decoded first, and the end is met again.
+                Some(Err(_)) | None => break,
             }
         }
         self.rhythm.gulped(read);
         self.ledger.heard(Instant::now());
         self.progress.read(read, clock());
-        Ok(())
     }
 
     /// Decodes what is whole in the buffer, as far as the batch has room.

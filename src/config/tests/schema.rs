@@ -25,7 +25,7 @@ fn what_is_shipped_is_what_the_keys_give() {
 #[test]
 fn what_the_reader_takes_the_schema_takes() {
     let demo = include_str!("../../demo/passerelle.toml").replace("@crm_url@", "http://127.0.0.1:8080");
-    let demo = demo.replace("@shop_port@", "5432").replace("@per_second@", "20");
+    let demo = demo.replace("@shop_port@", "5432").replace("@webshop_port@", "3306").replace("@per_second@", "20");
     let mut texts = vec![
         ("every_key.toml".to_owned(), include_str!("../every_key.toml").to_owned()),
         ("the base of the tests".to_owned(), BASE.to_owned()),
