@@ -81,10 +81,10 @@ async fn customers_contacts_and_orders_of_erpnext() {
     let grant = world.crm().record("Account", "Erp_Id__c", "Grant Plastics Ltd.").unwrap().id;
     after(
         &world,
-        r#"update `tabCustomer` set name = 'Grant Polymers SA', customer_name = 'Grant Polymers SA' where name = 'Grant Plastics Ltd.';
+        "update `tabCustomer` set name = 'Grant Polymers SA', customer_name = 'Grant Polymers SA' where name = 'Grant Plastics Ltd.';
            update `tabSales Order` set customer = 'Grant Polymers SA' where customer = 'Grant Plastics Ltd.';
            update `tabContact` set name = 'Mark-Grant Polymers SA' where name = 'Mark-Grant Plastics Ltd.';
-           update `tabSales Order` set contact_person = 'Mark-Grant Polymers SA' where contact_person = 'Mark-Grant Plastics Ltd.'"#,
+           update `tabSales Order` set contact_person = 'Mark-Grant Polymers SA' where contact_person = 'Mark-Grant Plastics Ltd.'",
     )
     .await;
     let renamed = accounts.remove("Grant Plastics Ltd.").unwrap();
@@ -111,10 +111,10 @@ async fn customers_contacts_and_orders_of_erpnext() {
     // An order is submitted; the first one is cancelled and amended.
     after(
         &world,
-        r#"update `tabSales Order` set docstatus = 1, status = 'To Deliver' where name = 'SAL-ORD-2026-00002';
+        "update `tabSales Order` set docstatus = 1, status = 'To Deliver' where name = 'SAL-ORD-2026-00002';
            update `tabSales Order` set docstatus = 2, status = 'Cancelled' where name = 'SAL-ORD-2026-00001';
            insert into `tabSales Order` (name, customer, transaction_date, currency, grand_total, docstatus, contact_person, amended_from)
-               values ('SAL-ORD-2026-00001-1', 'Grant Polymers SA', '2026-02-10', 'EUR', 1000, 1, 'Zoé', 'SAL-ORD-2026-00001')"#,
+               values ('SAL-ORD-2026-00001-1', 'Grant Polymers SA', '2026-02-10', 'EUR', 1000, 1, 'Zoé', 'SAL-ORD-2026-00001')",
     )
     .await;
     set(&mut orders, "SAL-ORD-2026-00001", &[("Status", json!("Cancelled"))]);
@@ -147,10 +147,10 @@ async fn customers_contacts_and_orders_of_erpnext() {
     // A customer is disabled, another enabled, a contact leaves the newsletter, another is deleted.
     after(
         &world,
-        r#"update `tabCustomer` set disabled = 1 where name = 'CUST-2026-00001';
+        "update `tabCustomer` set disabled = 1 where name = 'CUST-2026-00001';
            update `tabCustomer` set disabled = 0 where name = 'West View Software Ltd.';
            update `tabContact` set unsubscribed = 1, email_id = '' where name = 'Mark-Grant Polymers SA';
-           delete from `tabContact` where name = 'accounts@grant.example'"#,
+           delete from `tabContact` where name = 'accounts@grant.example'",
     )
     .await;
     set(&mut accounts, "CUST-2026-00001", &[("Active__c", json!(false))]);

@@ -97,7 +97,7 @@ async fn customers_addresses_and_orders_of_shopware() {
     // The guest opens an account, and the address finds its contact. A login is nobody's business.
     after(
         &world,
-        r"update customer set guest = false, password = 'x' where id = x'0190a1b2c3d47e5f8091a2b3c4d5e6ff';
+        "update customer set guest = false, password = 'x' where id = x'0190a1b2c3d47e5f8091a2b3c4d5e6ff';
           update customer set last_login = now(), updated_at = now() where id = x'0190a1b2c3d47e5f8091a2b3c4d5e6f7'",
     )
     .await;
@@ -123,8 +123,8 @@ async fn customers_addresses_and_orders_of_shopware() {
     world.expect("Address__c", &addresses).await;
 
     // A customer goes, the addresses with it; an order, too.
-    after(&world, r"delete from customer where id = x'0190a1b2c3d47e5f8091a2b3c4000000'").await;
-    after(&world, r#"delete from `order`"#).await;
+    after(&world, "delete from customer where id = x'0190a1b2c3d47e5f8091a2b3c4000000'").await;
+    after(&world, "delete from `order`").await;
     contacts.remove(ERIKA);
     addresses.remove(OF_ERIKA);
     orders.clear();

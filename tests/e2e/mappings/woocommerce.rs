@@ -73,11 +73,11 @@ async fn users_and_orders_of_woocommerce() {
     // The guest opens an account with what he ordered; someone is renamed; one of ours was a customer before.
     after(
         &world,
-        r#"insert into wp_users (`ID`, user_login, user_email, user_registered, display_name)
+        "insert into wp_users (`ID`, user_login, user_email, user_registered, display_name)
                values (4, 'x', 'x@y.fr', '2026-03-03 10:00:00', 'X');
            update wp_wc_orders set customer_id = 4 where id = 101;
            update wp_users set display_name = 'Camille Durand-Roy', user_activation_key = 'k' where `ID` = 2;
-           update wp_users set user_email = 'imported@acme.example', display_name = 'One of us' where `ID` = 3"#,
+           update wp_users set user_email = 'imported@acme.example', display_name = 'One of us' where `ID` = 3",
     )
     .await;
     set(
@@ -103,7 +103,7 @@ async fn users_and_orders_of_woocommerce() {
     deals.insert("woo-100".to_owned(), back);
     set(&mut deals, "woo-100", &[("StageName", json!("Closed Won"))]);
     world.expect("Opportunity", &deals).await;
-    after(&world, r#"delete from wp_users where `ID` = 2"#).await;
+    after(&world, "delete from wp_users where `ID` = 2").await;
     contacts.remove("woo-2");
     set(&mut deals, "woo-100", &[("Customer__c", json!(null))]);
     world.expect("Contact", &contacts).await;
