@@ -35,7 +35,7 @@ use crate::source::{self, CompiledMapping, SetupFault, Source, chain};
 use crate::wanted::Wanted;
 
 /// Inputs between the connector and capture.
-const INPUTS: usize = 4;
+const INPUTS: usize = 2;
 /// How long a source that can't be reached waits before it is tried again.
 const SETUP_WAIT: Duration = Duration::from_secs(5);
 

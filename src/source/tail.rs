@@ -15,7 +15,7 @@ use crate::control::board::Board;
 use crate::control::model::SourceState;
 
 /// Batches between the connector and capture, of up to 1 MiB each.
-const BATCHES: usize = 4;
+const BATCHES: usize = 2;
 /// A load that failed is begun again this often; a table that is suspected again and again is read no oftener.
 const LOAD_AGAIN: Duration = Duration::from_secs(30);
 /// At the disk budget reading stops; below this share of it, it goes on.
