@@ -20,7 +20,7 @@ pub(super) async fn watch(options: Options, progress: &Progress) {
         if let Err(error) = look(&options, progress).await {
             tracing::debug!("where the server's log ends is not known: {error}");
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(AGAIN).await; // nothing announces that the user may ask by now
     }
 }
 
@@ -43,7 +43,7 @@ async fn look(options: &Options, progress: &Progress) -> Result<(), Error> {
             files = Some(connection.rows("SHOW BINARY LOGS").await?.iter().filter_map(file_size).collect());
         }
         progress.set_server(head, files);
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(LOOK_EVERY).await; // the server announces no end of its log to who is behind
     }
 }
 
