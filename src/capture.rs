@@ -1,7 +1,7 @@
 //! Capture: changes become durable here, and only then is the source told.
 //!
 //! One thread a source folds what the connector decoded into a write batch, while another syncs the batch before it:
-//! a batch closes when the last sync has returned, or at 4 MiB. So a lone change waits for nothing, and under load the
+//! a batch closes when the last sync has returned, or at 3 MiB. So a lone change waits for nothing, and under load the
 //! batches grow by themselves. Nothing here reads from disk for a plain change, and nothing awaits a CRM.
 //!
 //! A source's log is of final parts or of tentative ones ([`Parts`]). Final parts are folded as they come. Of a
@@ -45,7 +45,7 @@ struct Bounds {
     batches: u64,
 }
 
-const BOUNDS: Bounds = Bounds { batch_bytes: 4 << 20, held_bytes: 4 << 20, part_bytes: 1 << 20, batches: u64::MAX };
+const BOUNDS: Bounds = Bounds { batch_bytes: 3 << 20, held_bytes: 4 << 20, part_bytes: 1 << 20, batches: u64::MAX };
 
 /// What a source's log says of a transaction before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::store::{Durability, Family, Store};
 
 /// Room that a batch begins with, in bytes: more than most come to, so that none is copied as it grows. What is not used
 /// takes no memory.
-const CAPACITY: usize = 6 << 20;
+const CAPACITY: usize = 4 << 20;
 
 /// One batch of capture's: everything in it becomes durable at once, or nothing.
 pub struct CaptureBatch<'s> {
