@@ -49,6 +49,7 @@ pub mod crm;
 pub mod daemon;
 pub mod delivery;
 pub mod demo;
+pub mod drift;
 pub mod failpoint;
 pub mod logging;
 pub mod mapping;

@@ -121,12 +121,20 @@ pub(crate) fn facts(catalog: &Catalog) -> Vec<TableFacts> {
             catalog::Generated::Virtual => Generated::Virtual,
         },
         readable: column.readable,
+        number: 0,
+        default: None,
+        charset: None,
+        definition: None,
     };
     let table = |table: &catalog::TableFacts| TableFacts {
         name: table.name.clone(),
         columns: table.columns.iter().map(column).collect(),
         row_key: table.row_key().map(<[String]>::to_vec).map_err(|error| error.to_string()),
         estimated_rows: table.estimated_rows,
+        object: None,
+        storage: None,
+        replica_identity: None,
+        partitions: Vec::new(),
     };
     catalog.tables.iter().map(table).collect()
 }

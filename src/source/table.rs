@@ -1,9 +1,10 @@
 //! A table as its database's catalogue has it, in words that all kinds of database share.
 
 use passerelle_change::{TableName, Type};
+use serde::{Deserialize, Serialize};
 
 /// A table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableFacts {
     /// Its name.
     pub name: TableName,
@@ -13,10 +14,18 @@ pub struct TableFacts {
     pub row_key: Result<Vec<String>, String>,
     /// The server's idea of how many rows it has.
     pub estimated_rows: u64,
+    /// Which table it is, whatever it is called: PostgreSQL's oid. MySQL has none that lasts.
+    pub object: Option<u32>,
+    /// What holds its rows: another one when all of them were written anew (PostgreSQL's relfilenode).
+    pub storage: Option<u32>,
+    /// What the log carries of a row before its change, by PostgreSQL's word: `default`, `full`, `index`, `nothing`.
+    pub replica_identity: Option<String>,
+    /// Its partitions by name, at every level, sorted.
+    pub partitions: Vec<String>,
 }
 
 /// A column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnFacts {
     /// Its name.
     pub name: String,
@@ -30,10 +39,18 @@ pub struct ColumnFacts {
     pub generated: Generated,
     /// Whether our user may read it.
     pub readable: bool,
+    /// Its number: PostgreSQL's attnum, never used twice in a table; its place, from 1, in MySQL.
+    pub number: u32,
+    /// What a new row begins with, as the database prints it.
+    pub default: Option<String>,
+    /// The character set, where the column has one of its own (MySQL).
+    pub charset: Option<String>,
+    /// Another one whenever the column's definition was written anew (PostgreSQL's xmin of its entry).
+    pub definition: Option<u32>,
 }
 
 /// Whether a column is computed from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Generated {
     /// It is not.
     No,
