@@ -239,9 +239,12 @@ impl View<'_> {
         kind: Kind,
         table: TableId,
     ) -> Result<Option<T>, StateError> {
-        let key = Key::new(kind).u32(table.0).done();
-        let bytes = self.snapshot.get_pinned_cf(self.store.family(Family::Meta), &key)?;
-        bytes.map(|bytes: DBPinnableSlice<'_>| read(&key, &bytes)).transpose()
+        self.fact(&Key::new(kind).u32(table.0).done())
+    }
+
+    pub(crate) fn fact<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StateError> {
+        let bytes = self.snapshot.get_pinned_cf(self.store.family(Family::Meta), key)?;
+        bytes.map(|bytes: DBPinnableSlice<'_>| read(key, &bytes)).transpose()
     }
 
     /// The moves of a source after `after`, in order, at most `limit`.

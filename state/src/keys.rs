@@ -64,6 +64,9 @@ pub(crate) enum Kind {
     Suspected = 39,
     SuspectedRow = 40,
     LoadNumber = 41,
+    Fit = 42,
+    Strange = 43,
+    Decided = 44,
     // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.
 }
 

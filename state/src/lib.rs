@@ -5,6 +5,7 @@
 //! - [`capture`]: the one batch {rows, lanes, checkpoint}, synced before the source is told.
 //! - [`spool`]: changes that may still be taken back, until it is known what became of their transaction.
 //! - [`suspects`]: what has to be read again from the source, and which rows are there.
+//! - [`drift`]: which schema each mapping was accepted for, and what the log has shown since.
 //! - [`delivery`]: a view at a transaction's end; the one batch {accepted, parked, dead letters, entries done}.
 //! - [`facts`]: what the values hold. [`keys`]: how they are found. [`codec`]: how they are written.
 //!
@@ -13,6 +14,7 @@
 pub mod capture;
 pub mod codec;
 pub mod delivery;
+pub mod drift;
 pub mod error;
 pub mod facts;
 pub mod keys;
@@ -25,6 +27,7 @@ pub mod suspects;
 
 pub use capture::{CaptureBatch, SealedBatch};
 pub use delivery::{DeliveryBatch, ParkedRow, Queued, View};
+pub use drift::{Fit, Strange};
 pub use error::StateError;
 pub use facts::{
     AcceptedField, Checkpoint, Cursor, DeadLetter, Edits, Figures, Hold, Link, Load, LoadStage, Move, OpenTransaction,

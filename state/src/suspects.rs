@@ -119,7 +119,7 @@ impl View<'_> {
     }
 }
 
-fn table_key(table: TableId) -> Vec<u8> {
+pub(crate) fn table_key(table: TableId) -> Vec<u8> {
     Key::new(Kind::Suspected).u32(table.0).done()
 }
 
