@@ -53,6 +53,7 @@ fn run(parts: Parts, rows: u64, in_a_transaction: u64) -> Result<f64> {
         store,
         source,
         lanes: BTreeMap::from([(TABLE, vec![LANE])]),
+        fits: BTreeMap::new(),
         parts,
         input,
         durable: publish,

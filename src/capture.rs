@@ -20,7 +20,7 @@ mod reread;
 mod tentative;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use passerelle_change::{Batch, Micros, Position, Seq, TableId};
@@ -55,6 +55,18 @@ pub enum Parts {
     /// It may be taken back: by savepoints, by a rollback, by a server that crashed, by a distributed transaction that is
     /// not committed in the end (the binary log of MySQL and MariaDB).
     Tentative,
+}
+
+/// The schemas that a mapping may be delivered by. Another one that the log shows holds it, in the batch of the first row
+/// behind it (invariant 10).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fitting {
+    /// The mapping.
+    pub mapping: MappingId,
+    /// The columns that it depends on, by every name that they go by.
+    pub columns: BTreeSet<String>,
+    /// As [`drift::fingerprint`](passerelle_state::drift::fingerprint) has them.
+    pub known: Vec<u64>,
 }
 
 /// What comes to capture.
@@ -132,6 +144,8 @@ pub struct Capture {
     pub source: SourceId,
     /// The lanes of its mappings, by table.
     pub lanes: BTreeMap<TableId, Vec<MappingId>>,
+    /// The schemas that its mappings may be delivered by, by table.
+    pub fits: BTreeMap<TableId, Vec<Fitting>>,
     /// What its log says of a transaction before its end.
     pub parts: Parts,
     /// Who may add to which generation.
@@ -174,8 +188,8 @@ impl Capture {
         if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.open.is_some()) {
             self.gate.reopen_inside_transaction();
         }
-        let lanes = std::mem::take(&mut self.lanes);
-        let mut fold = Fold::new(&self.store, self.source, (self.parts, bounds), lanes, checkpoint)?;
+        let mappings = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.fits));
+        let mut fold = Fold::new(&self.store, self.source, (self.parts, bounds), mappings, checkpoint)?;
         let writer = Writer::start(&self.store, &self.gate, self.durable.clone(), bounds.batches);
         let result = self.batches(&mut fold, &writer).await;
         // What was handed over is written before we end, so that the next start finds it.

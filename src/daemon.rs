@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::{Capture, Durable, gate_for};
+use crate::capture::{Capture, Durable, Fitting, gate_for};
 use crate::config::{Faults, Files, Loaded, model};
 use crate::control::board::{Board, Entry};
 use crate::control::growth::Growth;
@@ -260,11 +260,15 @@ fn start(
     mappings: Vec<CompiledMapping>,
 ) -> Result<(ReadySource, SourcePipeline), SetupFault> {
     let store = Arc::clone(&shared.store);
-    tables.remember(id, &store)?;
+    tables.keep(id, &store, &mappings)?;
     let gate = Arc::new(gate_for(&store, mappings.iter().flat_map(lanes_of))?);
     let mut lanes: BTreeMap<_, Vec<MappingId>> = BTreeMap::new();
+    let mut fits: BTreeMap<_, Vec<Fitting>> = BTreeMap::new();
     for mapping in &mappings {
         lanes.entry(mapping.table).or_default().extend(lanes_of(mapping));
+        let known = store.fit(mapping.id)?.unwrap_or_default().known;
+        let fitting = Fitting { mapping: mapping.id, columns: mapping.names.clone(), known };
+        fits.entry(mapping.table).or_default().push(fitting);
     }
     let checkpoint = store.checkpoint(id)?;
     let known = checkpoint.map_or_else(Durable::default, |checkpoint| Durable {
@@ -280,6 +284,7 @@ fn start(
         store: Arc::clone(&store),
         source: id,
         lanes,
+        fits,
         parts: source::parts(&config),
         gate: Arc::clone(&gate),
         input: inbox,
@@ -291,6 +296,7 @@ fn start(
         config: config.clone(),
         id,
         tables,
+        mappings: mappings.clone().into(),
         ids: Arc::clone(&shared.ids),
         store,
         board: Arc::clone(&shared.board),

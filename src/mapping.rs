@@ -100,6 +100,11 @@ pub fn faults_without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
     compile::without_types(config, time_zone)
 }
 
+/// What [`Mapping::revision`] will be of a mapping, once it is compiled. `time_zone` is its source's.
+pub fn revision_of(config: &model::Mapping, time_zone: &str) -> u64 {
+    revision::of(config, time_zone)
+}
+
 /// What a mapping needs to know of the mapping that its reference names.
 #[derive(Clone, Debug)]
 pub struct ParentInfo {

@@ -4,7 +4,7 @@
 //! of database ([`database`], [`postgres`], [`mysql`]) checks the server's history, begins anew or goes on, and starts the stream;
 //! [`tail`] reads it, [`load`] reads tables beside it, and it is made again whenever the connection ends. What was handed to
 //! capture is durable before it connects again, so that nothing is folded twice and nothing older over something newer.
-//! [`fetch`] reads single rows that the log gave in part.
+//! [`fetch`] reads single rows that the log gave in part. [`watch`] sees when the schema of a table is not what it was.
 
 mod database;
 mod fetch;
@@ -15,6 +15,7 @@ mod publish;
 mod setup;
 pub mod table;
 mod tail;
+mod watch;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,12 +32,13 @@ use crate::capture::{Durable, Input};
 use crate::config::model;
 use crate::control::board::Board;
 use crate::control::model::{LastError, SourceState, TableState, TableStatus};
+use crate::drift::Stand;
 use crate::wanted::Wanted;
 use database::Refusal;
 
 pub use database::{Database, Error, address, has_passed, parts};
 pub use publish::refresh;
-pub use setup::{CompiledMapping, SetupFault, Table, Tables, prepare, prepare_remembered};
+pub use setup::{CompiledMapping, SetupFault, Table, Tables, prepare, prepare_remembered, written};
 
 /// The first wait after a connection that failed; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -52,6 +54,8 @@ pub struct Source {
     pub id: SourceId,
     /// Its tables, as the catalogue has them.
     pub tables: Arc<Tables>,
+    /// Its mappings, for what they need of the tables.
+    pub mappings: Arc<[CompiledMapping]>,
     /// Column ids, shared by all sources.
     pub ids: Arc<Mutex<ColumnIds>>,
     /// The state.
@@ -143,6 +147,8 @@ impl Source {
         let _stop_ticker = tokio_util::task::AbortOnDropHandle::new(ticker);
         let fetching = tokio::spawn(fetch::Fetching::of(&self).run());
         let _stop_fetching = tokio_util::task::AbortOnDropHandle::new(fetching);
+        let watching = tokio::spawn(watch::Watching::of(&self).run());
+        let _stop_watching = tokio_util::task::AbortOnDropHandle::new(watching);
         self.show_tables()?;
         loop {
             if self.is_paused()? {
@@ -190,6 +196,9 @@ impl Source {
 
     /// One connection, from its opening to its end.
     async fn connection(&self, failures: &mut u32) -> Ended {
+        if let Some(mapping) = self.mappings.iter().find(|mapping| matches!(mapping.footing.stand, Stand::Fails(_))) {
+            return Ended::Refused(failing(mapping));
+        }
         let resume = match self.settle().await {
             Ok(resume) => resume,
             Err(error) => return Ended::Fatal(error),
@@ -308,6 +317,21 @@ impl Source {
             source.reason = reason;
             source.next_command = next;
         });
+    }
+}
+
+/// A mapping whose `on_drift` is `fail`.
+fn failing(mapping: &CompiledMapping) -> Refusal {
+    let name = &mapping.config.name;
+    let text = match &mapping.footing.stand {
+        Stand::Fails(reason) | Stand::Held(reason) => reason.clone(),
+        Stand::Fits => String::new(),
+    };
+    Refusal {
+        text: format!("mapping {name} stops its source (on_drift = \"fail\"): {text}"),
+        code: "drift",
+        next: format!("passerelle drift show {name}"),
+        may_pass: false,
     }
 }
 

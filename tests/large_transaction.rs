@@ -31,6 +31,7 @@ fn x_11_a_transaction_of_a_million_updates_takes_little_memory() {
         store: Arc::clone(&store),
         source,
         lanes: BTreeMap::from([(TABLE, vec![LANE])]),
+        fits: BTreeMap::new(),
         parts: Parts::Tentative,
         gate: Arc::clone(&gate),
         input,

@@ -7,12 +7,12 @@ use passerelle_change::{
 };
 use passerelle_state::{
     CaptureBatch, Checkpoint, Gate, Generation, MappingId, Move, OpenTransaction, Row, RowBuf, SourceId, SpoolId,
-    StateError, Store, Suspected,
+    StateError, Store, Strange, Suspected, drift,
 };
 
 use super::group::Group;
 use super::writer::{Turn, Writer};
-use super::{Bounds, CaptureError, Durable, Input, Parts};
+use super::{Bounds, CaptureError, Durable, Fitting, Input, Parts};
 
 /// What capture knows between two events.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(super) struct Fold {
     parts: Parts,
     pub(super) bounds: Bounds,
     pub(super) lanes: BTreeMap<TableId, Vec<MappingId>>,
+    fits: BTreeMap<TableId, Vec<Fitting>>,
     known_columns: HashSet<(TableId, ColumnId)>,
     pub(super) seq: Seq,
     /// The end of the last transaction, and when it was committed.
@@ -60,7 +61,7 @@ impl Fold {
         store: &Store,
         source: SourceId,
         (parts, bounds): (Parts, Bounds),
-        lanes: BTreeMap<TableId, Vec<MappingId>>,
+        (lanes, fits): (BTreeMap<TableId, Vec<MappingId>>, BTreeMap<TableId, Vec<Fitting>>),
         checkpoint: Option<Checkpoint>,
     ) -> Result<Self, StateError> {
         let mut suspected = BTreeMap::new();
@@ -76,6 +77,7 @@ impl Fold {
             parts,
             bounds,
             lanes,
+            fits,
             known_columns: HashSet::new(),
             seq: Seq::ZERO,
             position: None,
@@ -295,7 +297,16 @@ impl Fold {
         Ok(CaptureBatch::begin(store, gate, self.between_transactions(), stamped))
     }
 
+    /// What the rows behind it are of. A mapping that was not accepted for it is held from them on.
     pub(super) fn schema(&mut self, into: &mut CaptureBatch<'_>, schema: &TableSchema) {
+        for fitting in self.fits.get(&schema.table).into_iter().flatten() {
+            let shown = drift::fingerprint(schema, &fitting.columns);
+            if !fitting.known.contains(&shown) {
+                let columns = schema.columns.iter().map(|column| column.id).collect();
+                let strange = Strange { schema: shown, columns, seq: self.seq, at: self.committed_at };
+                into.strange(fitting.mapping, &strange);
+            }
+        }
         for column in &schema.columns {
             if self.known_columns.insert((schema.table, column.id)) {
                 into.column(schema.table, column);

@@ -47,6 +47,7 @@ impl Running {
             store: Arc::clone(&store),
             source,
             lanes: BTreeMap::from([(TABLE, vec![LANE])]),
+            fits: BTreeMap::new(),
             parts,
             gate: Arc::clone(&gate),
             input: inbox,

@@ -93,6 +93,8 @@ pub struct SourceStatus {
     pub reconnects_total: u64,
     /// The last error, also when it has passed.
     pub last_error: Option<LastError>,
+    /// Why the catalogue can't be read, while it can't: changes of the schema show in the log only.
+    pub catalog_error: Option<String>,
     /// Log of the server that is not durable here.
     pub lag_bytes: Option<u64>,
     /// Age of the oldest commit that is not durable here, by the source's clock.

@@ -116,7 +116,7 @@ impl Engine<'_> {
         let mut looked = 0;
         let more = loop {
             let lane = &mut self.lanes[index];
-            let is_open = lane.held.is_none() && lane.loaded;
+            let is_open = !lane.is_held() && lane.loaded;
             let Some(ahead) = lane.ahead.as_mut().filter(|ahead| is_open && ahead.has_room()) else { break false };
             if looked >= LOOKS {
                 break true;
@@ -153,8 +153,8 @@ impl Engine<'_> {
         for index in 0..self.lanes.len() {
             let lane = &mut self.lanes[index];
             let Some(Some(view)) = views.get(lane.source_index) else { continue };
-            let Some(ahead) = lane.ahead.as_mut().filter(|_| lane.held.is_none()) else { continue };
-            let id = lane.id;
+            let (id, is_held) = (lane.id, lane.is_held());
+            let Some(ahead) = lane.ahead.as_mut().filter(|_| !is_held) else { continue };
             for entry in std::mem::take(&mut ahead.ready) {
                 match urgent(&self.world(view), index, &entry)? {
                     Verdict::Send(plan) => self.requests.stage(id, entry, *plan),

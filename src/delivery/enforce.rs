@@ -128,7 +128,7 @@ impl Engine<'_> {
         let now = Instant::now();
         let is_due = |lane: &&Lane| {
             let due = lane.enforced.as_ref().and_then(Enforced::due);
-            lane.held.is_none() && lane.loaded && due.is_some_and(|due| due <= now)
+            !lane.is_held() && lane.loaded && due.is_some_and(|due| due <= now)
         };
         let lane = self.lanes.iter().find(is_due)?;
         let enforced = lane.enforced.as_ref()?;

@@ -102,8 +102,10 @@ pub(super) struct Lane {
     pub swept: Swept,
     /// Why its table is read again before anything of it is delivered.
     pub suspected: Option<Suspicion>,
-    /// Why nothing of it is delivered.
+    /// Why nothing of it is delivered: by command, or after refusals.
     pub held: Option<String>,
+    /// Why nothing of it is delivered: its table is not what it was written for.
+    pub drift: Option<String>,
     /// Held by a person.
     pub paused: bool,
     /// Refusals with one code since the last acceptance.
@@ -171,6 +173,7 @@ impl Lane {
             swept: Swept::default(),
             suspected: None,
             held: None,
+            drift: None,
             paused: false,
             refusals: (String::new(), 0),
             last_delivered_at: None,
@@ -193,6 +196,11 @@ impl Lane {
         self.mapping.revision().wrapping_add(u64::from(self.load))
     }
 
+    /// Nothing of it is delivered, whatever waits.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some() || self.drift.is_some()
+    }
+
     /// A round begins: everything that was noted before is written.
     pub(super) fn begin_round(&mut self) {
         self.parked_taken = false;
@@ -200,7 +208,7 @@ impl Lane {
 
     /// Takes the next row to reconcile.
     pub(super) fn take(&mut self, store: &Store, view: &View<'_>, now: u64) -> Result<Option<Entry>, StateError> {
-        if self.held.is_some() || !self.loaded || self.in_hand_full() {
+        if self.is_held() || !self.loaded || self.in_hand_full() {
             return Ok(None);
         }
         if self.ready.is_empty() {

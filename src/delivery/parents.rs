@@ -137,7 +137,7 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
         let key_field = lane.config.key_field.to_string();
         return Ok(Parent::Ready { id, key_field, key: record.key, crm_id, is_moving });
     }
-    if lane.held.is_some() || lane.leaves_out(row_key) || world.store.dead_letter(*mapping, row_key)?.is_some() {
+    if lane.is_held() || lane.leaves_out(row_key) || world.store.dead_letter(*mapping, row_key)?.is_some() {
         return Ok(Parent::Missing);
     }
     let Some(row) = world.view.row(lane.table, row_key)? else { return Ok(Parent::Missing) };
@@ -184,7 +184,7 @@ fn is_circle(world: &World<'_>, child: &RowName, parent: &RowName) -> Result<boo
 /// A deletion goes after the writes of the rows that refer to the row: whether one of them still has its turn to come.
 pub(super) fn children_are_coming(world: &World<'_>, parent: (MappingId, &[u8])) -> Result<bool, StateError> {
     for (mapping, row_key) in world.store.children(parent, 100)? {
-        let Some(lane) = world.lane(mapping).filter(|lane| lane.held.is_none()) else { continue };
+        let Some(lane) = world.lane(mapping).filter(|lane| !lane.is_held()) else { continue };
         let (oldest, newest) = lane.queue.generations();
         if world.view.is_queued(mapping, oldest, newest, &row_key)? {
             return Ok(true);

@@ -52,7 +52,7 @@ impl Engine<'_> {
             lane.settled.note(now, (lane.figures.delivered + lane.figures.unchanged) as f64);
             let state = match () {
                 () if lane.paused => MappingState::Paused,
-                () if lane.held.is_some() => MappingState::Held,
+                () if lane.is_held() => MappingState::Held,
                 () if !lane.loaded || lane.is_scanning() => MappingState::Loading,
                 () if lane.next_run.is_some() => MappingState::Scheduled,
                 () => MappingState::Running,
@@ -64,7 +64,7 @@ impl Engine<'_> {
                 mapping.unchanged_total = lane.figures.unchanged;
                 mapping.last_delivered_at = lane.last_delivered_at.and_then(time);
                 let reread = lane.suspected.map(|why| format!("the table is read again before it is delivered: {why}"));
-                mapping.held_reason = lane.held.clone().or(reread);
+                mapping.held_reason = lane.drift.clone().or_else(|| lane.held.clone()).or(reread);
                 mapping.deletes_last_hour = Some(lane.guard.recent());
                 mapping.guard_tripped = lane.guard.is_tripped();
                 mapping.mode = lane.config.observe.then(|| "observe".to_owned());

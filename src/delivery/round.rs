@@ -180,6 +180,7 @@ impl Engine<'_> {
         let reached = [durable.position.as_ref(), durable.acknowledged.as_ref()];
         let passed = |high: &Position| reached.iter().flatten().any(|at| has_passed(at, high));
         let now = now_micros();
+        let mut newly_held = Vec::new();
         for lane in self.lanes.iter_mut().filter(|lane| lane.source_index == source) {
             if let Some(&closed) = closed.get(&lane.id) {
                 lane.queue.sees(closed);
@@ -190,6 +191,11 @@ impl Engine<'_> {
                 ahead.sees(closed);
             }
             lane.begin_run(now);
+            let was_held = lane.is_held();
+            lane.drift = view.drift(lane.id)?;
+            if lane.is_held() && !was_held {
+                newly_held.push(lane.id);
+            }
             lane.swept.truncated = view.truncated(lane.table)?;
             lane.suspected = view.suspected(lane.table)?.map(|suspected| suspected.why).filter(|why| why.holds());
             if lane.suspected.is_some() {
@@ -209,7 +215,7 @@ impl Engine<'_> {
                 lane.begin_scan(self.store, &load, durable.seq)?;
             }
         }
-        Ok(())
+        newly_held.into_iter().try_for_each(|mapping| self.release_waiting_for(mapping))
     }
 
     /// Lanes that have been taken empty ask for their next generation. True when a new view shows more.
@@ -382,7 +388,7 @@ impl Engine<'_> {
     fn next_wake(&self) -> Option<Instant> {
         let now = Instant::now();
         let linger = self.requests.linger_ends(self.linger);
-        let lanes = self.lanes.iter().filter(|lane| lane.held.is_none());
+        let lanes = self.lanes.iter().filter(|lane| !lane.is_held());
         let lines = lanes.flat_map(|lane| std::iter::once(lane.id).chain(lane.ahead.as_ref().map(Ahead::id)));
         let due = lines.filter_map(|line| {
             let at = self.store.next_due(line).ok().flatten()?;
@@ -392,7 +398,7 @@ impl Engine<'_> {
         let runs = self.lanes.iter().filter(|lane| lane.run_until.is_none()).filter_map(|lane| lane.next_run);
         // The clock may be set meanwhile: what is far off is looked at again before.
         let runs = runs.map(|at| now + Duration::from_micros(at.saturating_sub(now_micros())).min(LONGEST_WAIT));
-        let looks = self.lanes.iter().filter(|lane| lane.held.is_none() && lane.loaded);
+        let looks = self.lanes.iter().filter(|lane| !lane.is_held() && lane.loaded);
         let looks = looks.filter_map(|lane| lane.enforced.as_ref().and_then(Enforced::due));
         due.chain(linger).chain(runs).chain(looks).min()
     }

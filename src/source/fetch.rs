@@ -78,7 +78,7 @@ impl Fetching {
                 }
             };
             let tables = Arc::clone(&self.tables);
-            let Some(table) = tables.table(table) else { continue };
+            let Some(table) = tables.table(table).filter(|table| table.is_there) else { continue };
             match self.fetch(table, &keys).await {
                 Ok(rows) => {
                     tracing::debug!(source = %self.source, table = %table.facts.name, asked = keys.len(), rows, "fetched rows by their keys");
@@ -93,7 +93,7 @@ impl Fetching {
     }
 
     fn ask_for_suspects(&self) -> Result<(), StateError> {
-        for table in &self.tables.all {
+        for table in self.tables.there() {
             for row_key in self.store.suspected_rows(table.id, ROWS)? {
                 self.wanted.ask(table.id, &row_key);
             }

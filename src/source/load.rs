@@ -41,7 +41,7 @@ impl Source {
     /// The first start: capture begins at `position`, and every table is to be loaded.
     pub(super) async fn begin(&self, position: Position) -> Result<Vec<(&Table, Load)>, SourceError> {
         let mut loads = Vec::new();
-        for table in &self.tables.all {
+        for table in self.tables.there() {
             let load = self.next_load(table)?;
             self.store.set_load(table.id, &load)?;
             loads.push((table, load));
@@ -73,7 +73,7 @@ impl Source {
 
     /// A table is to be read again, and nobody does.
     pub(super) fn is_suspecting(&self) -> Result<bool, StateError> {
-        for table in &self.tables.all {
+        for table in self.tables.there() {
             if !self.tables.is_loading(table.id) && self.store.suspected(table.id)?.is_some() {
                 return Ok(true);
             }
@@ -83,7 +83,7 @@ impl Source {
 
     fn loads_wanted(&self) -> Result<Vec<(&Table, Load)>, StateError> {
         let mut wanted = Vec::new();
-        for table in &self.tables.all {
+        for table in self.tables.there() {
             if self.tables.is_loading(table.id) {
                 continue;
             }

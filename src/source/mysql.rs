@@ -237,9 +237,10 @@ impl Mysql {
         let replication = Replication::connect(&self.options).await?;
         self.server_id.store(replication.server_id(), Relaxed);
         let stream = replication.start(&from, self.readings).await?;
-        let wanted = source.tables.all.iter().map(|table| {
+        let wanted = source.tables.there().map(|table| {
             let facts = self.catalog.table(&table.facts.name)?;
-            facts.wanted(table.id, &table.mapped)
+            let wanted = facts.wanted(table.id, &table.mapped)?;
+            Ok(wanted)
         });
         let wanted = wanted.collect::<Result<Vec<_>, Error>>()?;
         let names_ignore_case = facts.server.names_ignore_case();

@@ -185,7 +185,7 @@ impl Postgres {
         };
         let refused = |why: HistoryRefusal| Ended::Refused(refusal(&why, &source.config.name));
         let start = history::verify(kept, &facts, &settings.slot, &options.application_name).map_err(refused)?;
-        let wanted = self.published(&source.tables.all, facts.version)?;
+        let wanted = self.published(source.tables.there(), facts.version)?;
         publication::ensure(&client, &settings.publication, &wanted, true).await?;
         let mut replication = Replication::connect(options).await?;
         let (from, load) = match start {
@@ -215,9 +215,10 @@ impl Postgres {
             let confirmed = slot.and_then(|slot| slot.confirmed_flush_lsn);
             history::no_gap(&settings.slot, confirmed, from, acknowledged).map_err(refused)?;
         }
-        let wanted = source.tables.all.iter().map(|table| {
+        let wanted = source.tables.there().map(|table| {
             let facts = self.catalog.table(&table.facts.name)?;
-            facts.wanted(table.id, &table.mapped)
+            let wanted = facts.wanted(table.id, &table.mapped)?;
+            Ok(wanted)
         });
         let wanted = wanted.collect::<Result<Vec<_>, Error>>()?;
         let decoder = Decoder::new(wanted, self.catalog.types.clone(), Arc::clone(&source.ids));
@@ -225,12 +226,16 @@ impl Postgres {
     }
 
     /// What is to be published.
-    fn published(&self, tables: &[Table], server_version: u32) -> Result<Vec<publication::Wanted>, Error> {
+    fn published<'t>(
+        &self,
+        tables: impl Iterator<Item = &'t Table>,
+        server_version: u32,
+    ) -> Result<Vec<publication::Wanted>, Error> {
         let wanted = |table: &Table| {
             let facts = self.catalog.table(&table.facts.name)?;
             publication::Wanted::new(facts, &table.mapped, server_version)
         };
-        tables.iter().map(wanted).collect()
+        tables.map(wanted).collect()
     }
 
     /// Ends a walsender of ours that has not noticed that we were gone (PG-12), and waits until the slot is free.

@@ -1,19 +1,31 @@
 //! From the configuration and the catalogue to what is captured and what is delivered.
 //!
+//! Three steps: how each mapping stands to its table as that is now ([`crate::drift::footing`]), which columns of each
+//! table are read for them (`names`), and the mappings compiled, each for the table that it was accepted for (`compile`).
+//! Nothing is written but numbers of tables and columns: [`Tables::keep`] writes the rest once it is to run.
+//!
 //! What was read of the catalogue is kept in the state: a daemon that starts while the database is away delivers what is
 //! pending by it. The first connection compares.
+
+mod compile;
+mod keep;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use passerelle_change::{ColumnIds, TableId, TableName, TableSchema};
 use passerelle_state::{MappingId, SourceId, StateError, Store};
 
 use super::database::{Database, Error};
 use super::table::TableFacts;
-use crate::config::model::{self, FieldSource};
+use crate::config::model;
+use crate::drift::{Footing, Hints, Kept, Look};
 use crate::mapping::{self, Mapping, MappingFault, ParentInfo};
+use compile::{Compiler, Standing};
+use names::Names;
 
 /// The tables of a source.
 #[derive(Debug)]
@@ -27,17 +39,23 @@ pub struct Tables {
     is_remembered: AtomicBool,
 }
 
-/// A captured table.
+/// A table that is captured, or that is to be again.
 #[derive(Debug)]
 pub struct Table {
     /// Its number in the state.
     pub id: TableId,
-    /// As the catalogue has it.
+    /// As the catalogue has it; where it is gone, as it was when it was accepted.
     pub facts: TableFacts,
-    /// Its mapped columns and its key, with their ids.
+    /// Its columns that are read and those of its key, with their ids.
     pub schema: TableSchema,
-    /// The mapped columns.
+    /// The columns that are read, of those that it has now.
     pub mapped: Vec<String>,
+    /// Columns that it does not have any more, and that the log may still have.
+    pub former: BTreeSet<String>,
+    /// Other names of its columns, by the names that they have now.
+    pub renamed: BTreeMap<String, BTreeSet<String>>,
+    /// It is there, and its rows can be told apart: it can be read.
+    pub is_there: bool,
 }
 
 /// A mapping that is ready to run.
@@ -57,6 +75,10 @@ pub struct CompiledMapping {
     pub parents: Vec<MappingId>,
     /// The lane of its urgent fields, if it has some.
     pub ahead: Option<MappingId>,
+    /// How it stands to its table.
+    pub footing: Arc<Footing>,
+    /// The columns that it depends on, by every name that they go by.
+    pub names: BTreeSet<String>,
 }
 
 /// Why a source can't be set up.
@@ -79,12 +101,17 @@ impl Tables {
         self.all.iter().find(|table| table.id == id)
     }
 
-    /// Keeps the catalogue for a start without the database.
-    pub fn remember(&self, source: SourceId, store: &Store) -> Result<(), StateError> {
-        if self.is_remembered.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        store.set_catalog(source, &self.database.catalog())
+    /// Those that can be read.
+    pub fn there(&self) -> impl Iterator<Item = &Table> {
+        self.all.iter().filter(|table| table.is_there)
+    }
+
+    /// What a mapping needs to know of another one that its reference names.
+    pub(super) fn parent(&self, mappings: &[CompiledMapping], name: &str) -> Option<ParentInfo> {
+        let mapping = mappings.iter().find(|mapping| *mapping.config.name == *name)?;
+        let key = self.table(mapping.table)?.facts.typed_key()?;
+        let key_field = Arc::clone(&mapping.config.key_field);
+        Some(ParentInfo { mapping: mapping.id.0 as usize, key, key_field })
     }
 
     /// The catalogue is what an earlier start read, and nobody has looked since.
@@ -119,12 +146,9 @@ pub async fn prepare(
     store: &Store,
     ids: &Mutex<ColumnIds>,
 ) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
-    let mapped = columns_by_table(mappings).map_err(SetupFault::Mappings)?;
-    let names: Vec<TableName> = mapped.keys().cloned().collect();
+    let names = tables_of(mappings);
     let database = Database::read(config, &names).await?;
-    let tables = tables(database, id, mapped, mappings, store, ids)?;
-    let compiled = compile(config, mappings, &tables, store)?;
-    Ok((tables, compiled))
+    Setup { config, id, mappings, store, ids }.by(database)
 }
 
 /// The same by the catalogue as it was read last; `None` where the mappings want more than was known then.
@@ -135,118 +159,131 @@ pub fn prepare_remembered(
     store: &Store,
     ids: &Mutex<ColumnIds>,
 ) -> Result<Option<(Tables, Vec<CompiledMapping>)>, StateError> {
-    let kept = store.catalog(id)?.and_then(|catalog| Database::remembered(config, &catalog));
-    let (Some(database), Ok(mapped)) = (kept, columns_by_table(mappings)) else { return Ok(None) };
-    let prepared = tables(database, id, mapped, mappings, store, ids).and_then(|tables| {
-        let compiled = compile(config, mappings, &tables, store)?;
-        Ok((Tables { is_remembered: true.into(), ..tables }, compiled))
-    });
-    match prepared {
-        Ok(prepared) => Ok(Some(prepared)),
+    let Some(catalog) = store.catalog(id)? else { return Ok(None) };
+    let Some(database) = Database::remembered(config, &catalog) else { return Ok(None) };
+    match (Setup { config, id, mappings, store, ids }).by(database) {
+        Ok((tables, compiled)) => Ok(Some((Tables { is_remembered: true.into(), ..tables }, compiled))),
         Err(SetupFault::State(error)) => Err(error),
         // Only the database as it is now can say whether that is right.
         Err(SetupFault::Mappings(_) | SetupFault::Database(_)) => Ok(None),
     }
 }
 
-fn columns_by_table(
-    mappings: &[Arc<model::Mapping>],
-) -> Result<BTreeMap<TableName, BTreeSet<String>>, Vec<MappingFault>> {
-    let (mut tables, mut faults) = (BTreeMap::<_, BTreeSet<String>>::new(), Vec::new());
-    for mapping in mappings {
-        match mapping::columns_of(mapping) {
-            Ok(columns) => tables.entry(mapping.table.clone()).or_default().extend(columns),
-            Err(more) => faults.extend(more),
-        }
-    }
-    if faults.is_empty() { Ok(tables) } else { Err(faults) }
+/// A mapping as it is written now, by its revision.
+pub fn written(mapping: &model::Mapping, source: &model::Source) -> u64 {
+    mapping::revision_of(mapping, &source.time_zone)
 }
 
-fn tables(
-    database: Database,
-    source: SourceId,
-    mapped: BTreeMap<TableName, BTreeSet<String>>,
-    mappings: &[Arc<model::Mapping>],
-    store: &Store,
-    ids: &Mutex<ColumnIds>,
-) -> Result<Tables, SetupFault> {
-    let (mut all, mut faults) = (Vec::new(), Vec::new());
-    let known = database.tables();
-    for (name, columns) in mapped {
-        let Some(facts) = known.iter().find(|table| table.name == name) else {
-            faults.extend(mappings.iter().filter(|mapping| mapping.table == name).map(|mapping| {
-                let message = format!("there is no table {name} in the database");
-                let hint = "`passerelle check --online` names the table that was probably meant";
-                MappingFault::of_setting(mapping, "table", message).with_hint(hint)
-            }));
-            continue;
+/// The tables that mappings name, each once.
+pub(super) fn tables_of(mappings: &[Arc<model::Mapping>]) -> Vec<TableName> {
+    let names: BTreeSet<&TableName> = mappings.iter().map(|mapping| &mapping.table).collect();
+    names.into_iter().cloned().collect()
+}
+
+/// One set-up.
+struct Setup<'a> {
+    config: &'a model::Source,
+    id: SourceId,
+    mappings: &'a [Arc<model::Mapping>],
+    store: &'a Store,
+    ids: &'a Mutex<ColumnIds>,
+}
+
+impl Setup<'_> {
+    fn by(&self, database: Database) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
+        let known = database.tables();
+        let mut numbers = HashMap::new();
+        for mapping in self.mappings {
+            numbers.insert(mapping.name.to_string(), self.store.mapping_id(&mapping.name)?);
+        }
+        let kept = self.kept(&numbers)?;
+        let parent = |name: &str| -> Option<ParentInfo> {
+            let mapping = self.mappings.iter().find(|mapping| *mapping.name == *name)?;
+            let is_there = |table: &&TableFacts| table.name == mapping.table && table.row_key.is_ok();
+            let accepted = || kept.get(name)?.accepted.as_ref().map(|accepted| &accepted.table);
+            let key = known.iter().find(is_there).or_else(accepted)?.typed_key()?;
+            let number = numbers.get(name)?.0 as usize;
+            Some(ParentInfo { mapping: number, key, key_field: Arc::clone(&mapping.key_field) })
         };
-        // Columns that are not there are faults of their expressions, found when these are compiled.
-        let there: Vec<String> = columns.into_iter().filter(|column| facts.column(column).is_some()).collect();
-        let id = store.table_id(source, &name)?;
-        let schema = {
-            let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
-            database.schema(&name, id, &there, &mut ids)?
+        let all = self.standings(&known, kept, &parent)?;
+        let tables = self.tables(database, &known, &all)?;
+        let compiler = Compiler {
+            store: self.store,
+            ids: self.ids,
+            time_zone: &self.config.time_zone,
+            numbers: &numbers,
+            parents: &parent,
         };
-        for column in &schema.columns {
-            store.set_column(id, column)?;
-        }
-        all.push(Table { id, facts: facts.clone(), schema, mapped: there });
+        let compiled = compiler.compile(all, &tables)?;
+        Ok((tables, compiled))
     }
-    if !faults.is_empty() {
-        return Err(SetupFault::Mappings(faults));
-    }
-    Ok(Tables { all, database, loading: Mutex::default(), is_remembered: false.into() })
-}
 
-fn compile(
-    config: &model::Source,
-    mappings: &[Arc<model::Mapping>],
-    tables: &Tables,
-    store: &Store,
-) -> Result<Vec<CompiledMapping>, SetupFault> {
-    let mut numbers = HashMap::new();
-    for mapping in mappings {
-        numbers.insert(mapping.name.to_string(), store.mapping_id(&mapping.name)?);
+    /// What the state has of each mapping.
+    fn kept(&self, numbers: &HashMap<String, MappingId>) -> Result<HashMap<String, Kept>, StateError> {
+        numbers.iter().map(|(name, number)| Ok((name.clone(), Kept::read(self.store, *number)?))).collect()
     }
-    let parent = |name: &str| -> Option<ParentInfo> {
-        let mapping = mappings.iter().find(|mapping| *mapping.name == *name)?;
-        let key = tables.all.iter().find(|table| table.facts.name == mapping.table)?.facts.typed_key()?;
-        let number = numbers.get(name)?.0 as usize;
-        Some(ParentInfo { mapping: number, key, key_field: Arc::clone(&mapping.key_field) })
-    };
-    let (mut compiled, mut faults) = (Vec::new(), Vec::new());
-    for mapping in mappings {
-        let Some(table) = tables.all.iter().find(|table| table.facts.name == mapping.table) else { continue };
-        // Cells of older types may still stand in the row store; those of today come last and win.
-        let mut columns = store.columns_of(table.id)?;
-        columns.retain(|column| !table.schema.columns.iter().any(|now| now.id == column.id));
-        columns.retain(|column| table.schema.columns.iter().any(|now| now.name == column.name));
-        columns.extend(table.schema.columns.iter().cloned());
-        let is_urgent = mapping.fields.iter().any(|field| field.urgent);
-        // No mapping has such a name.
-        let ahead = is_urgent.then(|| store.mapping_id(&format!("{}/urgent", mapping.name))).transpose()?;
-        let names: Vec<String> = table.facts.columns.iter().map(|column| column.name.clone()).collect();
-        match Mapping::compile_among(mapping, &columns, &names, &parent, &config.time_zone) {
-            Ok(ready) => compiled.push(CompiledMapping {
-                ahead,
-                id: numbers[&mapping.name.to_string()],
-                config: Arc::clone(mapping),
-                table: table.id,
-                columns: table.schema.columns.iter().map(|column| column.id.0).collect(),
-                mapping: Arc::new(ready),
-                parents: parents(mapping, &numbers),
-            }),
-            Err(more) => faults.extend(more),
-        }
-    }
-    if faults.is_empty() { Ok(compiled) } else { Err(SetupFault::Mappings(faults)) }
-}
 
-fn parents(mapping: &model::Mapping, numbers: &HashMap<String, MappingId>) -> Vec<MappingId> {
-    let names = mapping.fields.iter().filter_map(|field| match &field.value {
-        FieldSource::Reference { mapping, .. } => Some(mapping),
-        FieldSource::Value(_) | FieldSource::Const(_) => None,
-    });
-    names.filter_map(|name| numbers.get(name).copied()).collect()
+    /// How each mapping stands to its table.
+    fn standings(
+        &self,
+        known: &[TableFacts],
+        mut kept: HashMap<String, Kept>,
+        parents: &dyn Fn(&str) -> Option<ParentInfo>,
+    ) -> Result<Vec<Standing>, SetupFault> {
+        let (mut all, mut faults) = (Vec::new(), Vec::new());
+        for config in self.mappings {
+            let look = Look {
+                mapping: config,
+                written: written(config, self.config),
+                table: known.iter().find(|table| table.name == config.table),
+                hints: Hints::default(),
+                parents,
+                time_zone: &self.config.time_zone,
+                now: Timestamp::now(),
+            };
+            let footing = look.footing(kept.remove(&*config.name).unwrap_or_default());
+            let named = footing.and_then(|footing| Names::of(config, &footing).map(|names| (footing, names)));
+            match named {
+                Ok((footing, names)) => all.push(Standing { config: Arc::clone(config), footing, names }),
+                Err(more) => faults.extend(more),
+            }
+        }
+        if faults.is_empty() { Ok(all) } else { Err(SetupFault::Mappings(faults)) }
+    }
+
+    fn tables(&self, database: Database, known: &[TableFacts], all: &[Standing]) -> Result<Tables, SetupFault> {
+        let mut tables: BTreeMap<&TableName, (&TableFacts, Names)> = BTreeMap::new();
+        for Standing { config, footing, names } in all {
+            let facts = known.iter().find(|table| table.name == config.table);
+            let entry = tables.entry(&config.table).or_insert((facts.unwrap_or(&footing.accepted.table), Names::default()));
+            entry.1.and(names.clone());
+        }
+        let mut captured = Vec::new();
+        for (name, (facts, names)) in tables {
+            let id = self.store.table_id(self.id, name)?;
+            // One that was never accepted, and has no key, is refused below.
+            let is_new = || all.iter().all(|one| one.config.table != *name || one.footing.accepted.table.row_key.is_err());
+            let is_known = known.iter().any(|table| table.name == *name);
+            let is_there = is_known && (facts.row_key.is_ok() || is_new());
+            let is_now = |column: &String| is_there && facts.column(column).is_some();
+            let (mapped, former): (Vec<String>, BTreeSet<String>) = {
+                let (now, gone): (BTreeSet<_>, BTreeSet<_>) = names.all().into_iter().partition(is_now);
+                (now.into_iter().collect(), gone)
+            };
+            let schema = {
+                let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+                if is_there {
+                    database.schema(name, id, &mapped, &mut ids)?
+                } else {
+                    TableSchema { table: id, name: name.clone(), columns: Vec::new(), key: Vec::new() }
+                }
+            };
+            for column in &schema.columns {
+                self.store.set_column(id, column)?;
+            }
+            let renamed = names.renamed;
+            captured.push(Table { id, facts: facts.clone(), schema, mapped, former, renamed, is_there });
+        }
+        Ok(Tables { all: captured, database, loading: Mutex::default(), is_remembered: false.into() })
+    }
 }

@@ -1,6 +1,6 @@
 //! A table as its database's catalogue has it, in words that all kinds of database share.
 
-use passerelle_change::{TableName, Type};
+use passerelle_change::{Column, ColumnIds, TableId, TableName, Type};
 use serde::{Deserialize, Serialize};
 
 /// A table.
@@ -64,6 +64,19 @@ impl TableFacts {
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&ColumnFacts> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// A column with its number in the state.
+    pub fn numbered(&self, column: &ColumnFacts, table: TableId, ids: &mut ColumnIds) -> Column {
+        let is_key = self.row_key.as_ref().is_ok_and(|key| key.contains(&column.name));
+        Column {
+            id: ids.id(table, &column.name, &column.type_name),
+            name: column.name.clone(),
+            ty: column.ty.clone(),
+            type_name: column.type_name.clone(),
+            // All that the log can tell; the two are to be equal.
+            nullable: !is_key,
+        }
     }
 
     /// The columns of the row key with their types; `None` where there are none.

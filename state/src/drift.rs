@@ -41,7 +41,7 @@ pub struct Fit {
 pub struct Strange {
     /// As [`fingerprint`] has it.
     pub schema: u64,
-    /// The columns of the mapping that it had, each with its type's identity.
+    /// The columns that it had, of those that are read.
     pub columns: Vec<ColumnId>,
     /// The last change before it.
     pub seq: Seq,
@@ -63,16 +63,11 @@ impl Fit {
 /// restarts, for a column's id is.
 pub fn fingerprint(schema: &TableSchema, names: &BTreeSet<String>) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(0x7061_7373, 0x6472_6966);
-    for id in columns(schema, names) {
-        hasher.write_u32(id.0);
-    }
-    hasher.finish()
-}
-
-/// The named columns of a schema, and those of its key, by id.
-pub fn columns(schema: &TableSchema, names: &BTreeSet<String>) -> BTreeSet<ColumnId> {
     let is_ours = |name: &String| names.contains(name) || schema.key.contains(name);
-    schema.columns.iter().filter(|column| is_ours(&column.name)).map(|column| column.id).collect()
+    let ours: BTreeSet<ColumnId> =
+        schema.columns.iter().filter(|column| is_ours(&column.name)).map(|column| column.id).collect();
+    ours.iter().for_each(|id| hasher.write_u32(id.0));
+    hasher.finish()
 }
 
 impl CaptureBatch<'_> {
@@ -117,6 +112,24 @@ impl Store {
         let Some(mut load) = self.load(table)? else { return Ok(()) };
         if matches!(load.stage, LoadStage::Loaded { .. }) {
             load.columns.retain(|column| !columns.contains(&ColumnId(*column)));
+            self.set_load(table, &load)?;
+        }
+        Ok(())
+    }
+
+    /// What was loaded as one of the columns `former` is loaded as `now`: they are other names of one column. While no
+    /// capture runs.
+    pub fn loaded_as(
+        &self,
+        table: TableId,
+        former: &BTreeSet<ColumnId>,
+        now: &BTreeSet<ColumnId>,
+    ) -> Result<(), StateError> {
+        let Some(mut load) = self.load(table)? else { return Ok(()) };
+        if load.columns.iter().any(|column| former.contains(&ColumnId(*column))) {
+            load.columns.extend(now.iter().map(|column| column.0));
+            load.columns.sort_unstable();
+            load.columns.dedup();
             self.set_load(table, &load)?;
         }
         Ok(())

@@ -29,6 +29,8 @@ pub enum Suspicion {
     PartOfDocument,
     /// A distributed transaction was committed that had been prepared before anything was read (MY-28).
     NeverPrepared,
+    /// For a while the table lacked a column that it has again: what rows of that time hold in it is not in the log.
+    SchemaPassed,
 }
 
 impl Suspicion {
@@ -37,7 +39,12 @@ impl Suspicion {
     /// delivered before; only something is missing.
     pub fn holds(self) -> bool {
         match self {
-            Self::Replaced | Self::LogLost | Self::NoColumnNames | Self::CatalogBehind | Self::NoKeyColumn => true,
+            Self::Replaced
+            | Self::LogLost
+            | Self::NoColumnNames
+            | Self::CatalogBehind
+            | Self::NoKeyColumn
+            | Self::SchemaPassed => true,
             Self::LoggedAsText
             | Self::ForeignKey
             | Self::RolledBack
@@ -66,6 +73,7 @@ impl fmt::Display for Suspicion {
             Self::NoKeyColumn => "a column of the row key is not in the table",
             Self::NoKeyValue => "a row came without a value for its key",
             Self::PartOfDocument => "a JSON document changed in part, and the log does not have the rest",
+            Self::SchemaPassed => "for a while the table lacked a column that it has again",
             Self::NeverPrepared => "a distributed transaction was committed whose changes were never read",
         })
     }

@@ -1,0 +1,85 @@
+//! What people decide about changed schemas: checked against what is true now, and in force with the next set-up.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use passerelle_change::TableName;
+
+use super::Shared;
+use super::requests::Answer;
+use crate::config::model;
+use crate::control::request::{CommandError, CommandFault, Done};
+use crate::drift::{Decided, Decision, Hints, Kept, Look, decide};
+use crate::source::{self, CompiledMapping, Database, Tables, chain};
+
+/// A source as it was set up, for what its mappings need of it.
+pub(super) struct Known {
+    pub(super) config: model::Source,
+    pub(super) tables: Arc<Tables>,
+    pub(super) mappings: Arc<[CompiledMapping]>,
+}
+
+/// Decides about what holds a mapping.
+///
+/// # Errors
+/// `Conflict` where nothing is held, where the table is not any more as it was shown, or where the decision does not settle
+/// it, with what is true now; `Unavailable` where the catalogue can't be read. Nothing is changed then.
+pub(super) async fn accept(
+    shared: &Shared,
+    known: &Known,
+    mapping: &CompiledMapping,
+    decisions: &[Decision],
+) -> Answer<Done> {
+    let name = &mapping.config.name;
+    let conflict = |text: String| CommandError::new(CommandFault::Conflict, text);
+    let show = format!("passerelle drift show {name}");
+    let Kept { accepted: Some(accepted), pending: Some(pending), .. } = Kept::read(&shared.store, mapping.id)? else {
+        return Err(conflict(format!("nothing of {name} waits for a decision")).hint("passerelle drift list"));
+    };
+    let table = now(&known.config, &mapping.config.table).await?;
+    let parents = |name: &str| known.tables.parent(&known.mappings, name);
+    let look = Look {
+        mapping: &mapping.config,
+        written: source::written(&mapping.config, &known.config),
+        table: table.as_ref(),
+        hints: Hints::default(),
+        parents: &parents,
+        time_zone: &known.config.time_zone,
+        now: Timestamp::now(),
+    };
+    let weighed = look.weighed(&accepted.table, &accepted.patch);
+    if weighed != pending.weighed {
+        // What it is now is shown as soon as the source is set up for it.
+        shared.outdated.cancel();
+        return Err(conflict(format!("{} has changed again since it was shown", mapping.config.table)).hint(show));
+    }
+    let decided = decide(&weighed, table.as_ref(), &accepted.patch, decisions)
+        .map_err(|undecided| conflict(undecided.text).hint(undecided.hint))?;
+    let Some(table) = table else {
+        return Err(conflict(format!("{} is gone", mapping.config.table)).hint(show));
+    };
+    if let Err(faults) = look.compiled(&table, &decided.patch) {
+        let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let text = format!("{name} can't go on like that: {}", texts.join("; "));
+        return Err(conflict(text).hint("write the mapping anew, then `passerelle reload`"));
+    }
+    let columns = decided.reload.len() as u64;
+    let decided = Decided { patch: decided.patch, reload: decided.reload, table, written: look.written };
+    let text = serde_json::to_string(&decided).unwrap_or_default();
+    shared.store.set_decided(mapping.id, Some(&text))?;
+    tracing::info!(mapping = %name, decided = text, "a person has decided about a changed schema");
+    shared.outdated.cancel();
+    let again = if columns == 0 { String::new() } else { format!(", {columns} columns are read again") };
+    Ok(Done::new(format!("{name} goes on with its table as it is now{again}"), 1))
+}
+
+async fn now(
+    source: &model::Source,
+    table: &TableName,
+) -> Answer<Option<crate::source::table::TableFacts>> {
+    let database = Database::read(source, std::slice::from_ref(table)).await.map_err(|error| {
+        let text = format!("the catalogue of source {} can't be read: {}", source.name, chain(&error));
+        CommandError::new(CommandFault::Unavailable, text).hint("nothing was decided")
+    })?;
+    Ok(database.tables().into_iter().find(|found| found.name == *table))
+}

@@ -1,0 +1,278 @@
+//! How a mapping stands to its table when its source is set up: it fits, it goes on by what was decided, or it is held.
+//!
+//! The first set-up accepts the table as it is. Each later one compares it with what was accepted: what touches the
+//! mapping is weighed, and the mapping's policy says whether it goes on. Two things settle what is held: a decision
+//! ([`Decided`]), and a mapping that was written anew and compiles. Until then the mapping is compiled for the table as
+//! it was accepted, so that it can be shown and its rows are captured. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use passerelle_change::{ColumnIds, TableId};
+use passerelle_state::{MappingId, StateError, Store};
+use serde::{Deserialize, Serialize};
+
+use super::change::{Change, Patch};
+use super::compare::{Hints, compare};
+use super::policy::{Verdict, verdict};
+use super::weigh::{Weighed, weigh};
+use super::decide::patched;
+use crate::config::model;
+use crate::mapping::{Mapping, MappingFault, ParentInfo};
+use crate::source::table::TableFacts;
+
+/// What a mapping was accepted for. Kept in the state, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Its table as it was.
+    pub table: TableFacts,
+    /// The mapping as it was written then, by its revision.
+    pub written: u64,
+    /// What was decided since it was written.
+    pub patch: Patch,
+}
+
+/// What has changed since and is not settled. Kept in the state, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The changes, and what each does to the mapping.
+    pub weighed: Vec<Weighed>,
+    /// When it was first seen.
+    pub since: Timestamp,
+    /// The table as it is now; `None` where it is gone.
+    pub table: Option<TableFacts>,
+}
+
+/// What a person has decided, before it is in force. Kept in the state, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// By what the mapping goes on.
+    pub patch: Patch,
+    /// Columns whose values are read again.
+    pub reload: BTreeSet<String>,
+    /// The table that it was decided about.
+    pub table: TableFacts,
+    /// The mapping that it was decided about, by its revision.
+    pub written: u64,
+}
+
+/// Whether a mapping is delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stand {
+    /// It is.
+    Fits,
+    /// It waits for a person, for this reason.
+    Held(String),
+    /// The mapping's policy stops its source, for this reason.
+    Fails(String),
+}
+
+/// What is read again from the table, beyond columns that were never read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reread {
+    /// The values of these columns.
+    pub columns: BTreeSet<String>,
+    /// Former and new names of columns of which nothing is read again: what was read under the one is the other's.
+    pub renamed: Vec<(String, String)>,
+    /// All of it, for rows may have come.
+    pub rows: bool,
+    /// All of it before anything is delivered, for rows may have gone without a word.
+    pub replaced: bool,
+}
+
+/// How a mapping stands.
+#[derive(Clone, Debug)]
+pub struct Footing {
+    /// What it is compiled for.
+    pub accepted: Accepted,
+    /// What is not settled.
+    pub pending: Option<Pending>,
+    /// Whether it is delivered.
+    pub stand: Stand,
+    /// What is read again now that it is settled.
+    pub reread: Reread,
+}
+
+/// What is known of a mapping and its table.
+pub struct Look<'a> {
+    /// The mapping as it is written now.
+    pub mapping: &'a model::Mapping,
+    /// Its revision.
+    pub written: u64,
+    /// The table as it is now; `None` where it is gone.
+    pub table: Option<&'a TableFacts>,
+    /// What else is known of the change.
+    pub hints: Hints<'a>,
+    /// The mappings that references name.
+    pub parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
+    /// The source's.
+    pub time_zone: &'a str,
+    /// The clock.
+    pub now: Timestamp,
+}
+
+/// What the state has of a mapping.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// What it was accepted for; `None` before its first start.
+    pub accepted: Option<Accepted>,
+    /// What was not settled when it was looked at last.
+    pub pending: Option<Pending>,
+    /// What was decided since.
+    pub decided: Option<Decided>,
+}
+
+impl Kept {
+    /// Reads it.
+    pub fn read(store: &Store, mapping: MappingId) -> Result<Self, StateError> {
+        let fit = store.fit(mapping)?.unwrap_or_default();
+        Ok(Self {
+            accepted: serde_json::from_str(&fit.accepted).ok(),
+            pending: fit.drift.and_then(|text| serde_json::from_str(&text).ok()),
+            decided: store.decided(mapping)?.and_then(|text| serde_json::from_str(&text).ok()),
+        })
+    }
+}
+
+impl Look<'_> {
+    /// How the mapping stands.
+    ///
+    /// # Errors
+    /// Faults of a mapping that was never accepted, or that was written anew and fits neither the table as it is now nor as
+    /// it was.
+    pub fn footing(&self, kept: Kept) -> Result<Footing, Vec<MappingFault>> {
+        let Kept { accepted, pending, decided } = kept;
+        // Of another table there is nothing to compare with.
+        let accepted = accepted.filter(|accepted| accepted.table.name == self.mapping.table);
+        let Some(accepted) = accepted else {
+            let table = self.table.ok_or_else(|| self.no_table())?;
+            return Ok(self.settled(table, Patch::default(), Reread::default()));
+        };
+        if let (Some(decided), Some(table)) = (decided, self.table)
+            && decided.written == self.written
+            && self.weighed(&decided.table, &decided.patch).is_empty()
+        {
+            let mut reread = Reread::of(&self.weighed(&accepted.table, &accepted.patch));
+            reread.columns.extend(decided.reload);
+            return Ok(self.settled(table, decided.patch, reread));
+        }
+        let weighed = self.weighed(&accepted.table, &accepted.patch);
+        if accepted.written != self.written {
+            // A mapping that was written anew is the other way to decide.
+            let faults = match self.table {
+                Some(table) => match self.compiled(table, &Patch::default()) {
+                    Ok(()) => return Ok(self.settled(table, Patch::default(), Reread::of(&weighed))),
+                    Err(faults) => faults,
+                },
+                None => self.no_table(),
+            };
+            if self.compiled(&accepted.table, &accepted.patch).is_err() {
+                return Err(faults);
+            }
+        }
+        let verdict = verdict(None, &weighed);
+        match (verdict, self.table) {
+            (Verdict::Go { patch }, Some(table)) => {
+                Ok(self.settled(table, accepted.patch.and(&patch), Reread::of(&weighed)))
+            }
+            (verdict, table) => {
+                let reason = reason(self.mapping, &weighed);
+                let since = pending.filter(|kept| kept.weighed == weighed).map_or(self.now, |kept| kept.since);
+                let pending = Some(Pending { weighed, since, table: table.cloned() });
+                let stand = match verdict {
+                    Verdict::Fail => Stand::Fails(reason),
+                    Verdict::Go { .. } | Verdict::Hold => Stand::Held(reason),
+                };
+                Ok(Footing { accepted, pending, stand, reread: Reread::default() })
+            }
+        }
+    }
+
+    /// What touches the mapping between a table as it was and as it is now, in the names that the mapping uses.
+    pub fn weighed(&self, before: &TableFacts, patch: &Patch) -> Vec<Weighed> {
+        let before = by_the_mappings_names(before, patch);
+        let now = self.table.map(|table| by_the_mappings_names(table, patch));
+        let changes = compare(&before, now.as_ref(), &self.hints);
+        weigh(&changes, self.mapping, now.as_ref(), self.parents, self.time_zone)
+    }
+
+    fn settled(&self, table: &TableFacts, patch: Patch, reread: Reread) -> Footing {
+        let accepted = Accepted { table: table.clone(), written: self.written, patch };
+        Footing { accepted, pending: None, stand: Stand::Fits, reread }
+    }
+
+    /// Whether the mapping compiles for a table.
+    pub fn compiled(&self, table: &TableFacts, patch: &Patch) -> Result<(), Vec<MappingFault>> {
+        let config = patched(self.mapping, patch)?;
+        let table = by_the_mappings_names(table, patch);
+        let mut ids = ColumnIds::default();
+        let columns: Vec<_> =
+            table.columns.iter().map(|column| table.numbered(column, TableId(0), &mut ids)).collect();
+        Mapping::compile_among(&config, &columns, &[], self.parents, self.time_zone).map(drop)
+    }
+
+    fn no_table(&self) -> Vec<MappingFault> {
+        let message = format!("there is no table {} in the database", self.mapping.table);
+        let hint = "`passerelle check --online` names the table that was probably meant";
+        vec![MappingFault::of_setting(self.mapping, "table", message).with_hint(hint)]
+    }
+}
+
+impl Reread {
+    /// What changes leave behind that the log does not tell.
+    pub fn of(weighed: &[Weighed]) -> Self {
+        let mut reread = Self::default();
+        for Weighed { change, .. } in weighed {
+            match change {
+                Change::Rewritten { column } | Change::LabelRenamed { column, .. } => {
+                    reread.columns.insert(column.clone());
+                }
+                Change::ColumnRenamed { column, to, is_certain: true } => {
+                    reread.renamed.push((column.clone(), to.clone()));
+                }
+                Change::PartitionAttached { .. } => reread.rows = true,
+                Change::TableReplaced { by_swap: false }
+                | Change::Unpublished
+                | Change::PartitionDetached { .. }
+                | Change::KeyChanged { .. } => reread.replaced = true,
+                // What has another type, or was not read before, has another number, and is read for that.
+                Change::TableDropped
+                | Change::TableRenamed { .. }
+                | Change::TableReplaced { by_swap: true }
+                | Change::ColumnAdded { .. }
+                | Change::ColumnDropped { .. }
+                | Change::ColumnRenamed { is_certain: false, .. }
+                | Change::Retyped { .. }
+                | Change::NullAllowed { .. }
+                | Change::NullRefused { .. }
+                | Change::DefaultChanged { .. }
+                | Change::LabelAdded { .. }
+                | Change::LabelRemoved { .. }
+                | Change::CharsetChanged { .. }
+                | Change::GeneratedChanged { .. }
+                | Change::IdentityChanged { .. }
+                | Change::Unreadable { .. } => {}
+            }
+        }
+        reread
+    }
+}
+
+/// A table with its columns called as a mapping calls them.
+pub fn by_the_mappings_names(table: &TableFacts, patch: &Patch) -> TableFacts {
+    let called: BTreeMap<&str, &str> = patch.renamed.iter().map(|(name, now)| (now.as_str(), name.as_str())).collect();
+    let mut table = table.clone();
+    for name in table.columns.iter_mut().map(|column| &mut column.name).chain(table.row_key.iter_mut().flatten()) {
+        if let Some(mapped) = called.get(name.as_str()) {
+            *name = (*mapped).to_owned();
+        }
+    }
+    table
+}
+
+/// Why a mapping is held: the worst effect, and what to run.
+fn reason(mapping: &model::Mapping, weighed: &[Weighed]) -> String {
+    let effects = weighed.iter().flat_map(|weighed| &weighed.effects);
+    let worst = effects.max_by_key(|effect| effect.severity).map_or("its table has changed", |effect| &effect.text);
+    format!("{worst}: `passerelle drift show {}`", mapping.name)
+}

@@ -1,0 +1,95 @@
+//! Mappings compiled, each for its table as it was accepted.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use passerelle_change::{Column, ColumnIds, TableId};
+use passerelle_state::{MappingId, StateError, Store};
+
+use super::super::table::TableFacts;
+use super::names::Names;
+use super::{CompiledMapping, SetupFault, Tables};
+use crate::config::model::{self, FieldSource};
+use crate::drift::{Footing, by_the_mappings_names, columns_for, patched};
+use crate::mapping::{Mapping, MappingFault, ParentInfo};
+
+/// What compiling needs besides the mapping.
+pub(super) struct Compiler<'a> {
+    pub(super) store: &'a Store,
+    pub(super) ids: &'a Mutex<ColumnIds>,
+    pub(super) time_zone: &'a str,
+    pub(super) numbers: &'a HashMap<String, MappingId>,
+    pub(super) parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
+}
+
+/// A mapping, how it stands, and its columns.
+pub(super) struct Standing {
+    pub(super) config: Arc<model::Mapping>,
+    pub(super) footing: Footing,
+    pub(super) names: Names,
+}
+
+impl Compiler<'_> {
+    /// Compiles all of them; every fault comes out.
+    pub(super) fn compile(&self, all: Vec<Standing>, tables: &Tables) -> Result<Vec<CompiledMapping>, SetupFault> {
+        let (mut compiled, mut faults) = (Vec::new(), Vec::new());
+        for standing in all {
+            let Some(table) = tables.all.iter().find(|table| table.facts.name == standing.config.table) else { continue };
+            match self.mapping(&standing, table.id)? {
+                Ok(mapping) => {
+                    let Standing { config, footing, names } = standing;
+                    let is_urgent = config.fields.iter().any(|field| field.urgent);
+                    // No mapping has such a name.
+                    let ahead = is_urgent.then(|| self.store.mapping_id(&format!("{}/urgent", config.name))).transpose()?;
+                    compiled.push(CompiledMapping {
+                        ahead,
+                        id: self.numbers[&config.name.to_string()],
+                        table: table.id,
+                        columns: table.schema.columns.iter().map(|column| column.id.0).collect(),
+                        mapping: Arc::new(mapping),
+                        parents: parents(&config, self.numbers),
+                        names: names.all(),
+                        footing: Arc::new(footing),
+                        config,
+                    });
+                }
+                Err(more) => faults.extend(more),
+            }
+        }
+        if faults.is_empty() { Ok(compiled) } else { Err(SetupFault::Mappings(faults)) }
+    }
+
+    fn mapping(&self, standing: &Standing, table: TableId) -> Result<Result<Mapping, Vec<MappingFault>>, StateError> {
+        let Standing { config, footing, names } = standing;
+        let patch = &footing.accepted.patch;
+        let facts = &footing.accepted.table;
+        let columns = columns_for(patch, self.columns(table, facts, &names.all())?);
+        let others = by_the_mappings_names(facts, patch);
+        let others: Vec<String> = others.columns.into_iter().map(|column| column.name).collect();
+        Ok(patched(config, patch).and_then(|config| {
+            Mapping::compile_among(&config, &columns, &others, self.parents, self.time_zone)
+        }))
+    }
+
+    /// The columns by these names, of whatever type they ever were: cells of older types may still stand in the row store.
+    /// Those of the table as it was accepted come last, and win.
+    fn columns(&self, table: TableId, facts: &TableFacts, names: &BTreeSet<String>) -> Result<Vec<Column>, StateError> {
+        let ours: Vec<Column> = {
+            let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+            let ours = facts.columns.iter().filter(|column| names.contains(&column.name));
+            ours.map(|column| facts.numbered(column, table, &mut ids)).collect()
+        };
+        let mut columns = self.store.columns_of(table)?;
+        columns.retain(|column| names.contains(&column.name) && !ours.iter().any(|now| now.id == column.id));
+        columns.extend(ours);
+        Ok(columns)
+    }
+}
+
+fn parents(mapping: &model::Mapping, numbers: &HashMap<String, MappingId>) -> Vec<MappingId> {
+    let names = mapping.fields.iter().filter_map(|field| match &field.value {
+        FieldSource::Reference { mapping, .. } => Some(mapping),
+        FieldSource::Value(_) | FieldSource::Const(_) => None,
+    });
+    names.filter_map(|name| numbers.get(name).copied()).collect()
+}

@@ -1,0 +1,69 @@
+//! Which columns of a table are read for its mappings, and the names that they go by in the log.
+//!
+//! A mapping calls a column as it was called when the mapping was written; the table may call it otherwise by now, and the
+//! log calls it as the table did when the change was made. While a mapping is held for a column that it misses, whatever is
+//! new in its table is read too: it may be that column, which a person says later.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::drift::{Change, Footing, patched};
+use crate::config::model;
+use crate::mapping::{self, MappingFault};
+
+/// Columns of a table by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    /// Those that are wanted, as the table calls them now, or called them when it had them.
+    pub(super) wanted: BTreeSet<String>,
+    /// Other names of them, by the names that they have now: in older parts of the log.
+    pub(super) renamed: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Names {
+    /// The names of one mapping's columns.
+    pub(super) fn of(config: &model::Mapping, footing: &Footing) -> Result<Self, Vec<MappingFault>> {
+        let patch = &footing.accepted.patch;
+        let mut names = Self::default();
+        for used in mapping::columns_of(&patched(config, patch)?)? {
+            match patch.renamed.get(&used) {
+                _ if patch.nulls.contains(&used) => {}
+                Some(now) => names.rename(used, now.clone()),
+                None => drop(names.wanted.insert(used)),
+            }
+        }
+        let Some(pending) = &footing.pending else { return Ok(names) };
+        for weighed in &pending.weighed {
+            if let Change::ColumnRenamed { column, to, .. } = &weighed.change {
+                let called = patch.renamed.get(column).unwrap_or(column);
+                names.rename(called.clone(), to.clone());
+                names.wanted.insert(called.clone());
+            }
+        }
+        if let Some(now) = &pending.table
+            && names.wanted.iter().any(|name| now.column(name).is_none())
+        {
+            let is_new = |name: &&String| footing.accepted.table.column(name).is_none();
+            let new: Vec<String> = now.columns.iter().map(|column| &column.name).filter(is_new).cloned().collect();
+            names.wanted.extend(new);
+        }
+        Ok(names)
+    }
+
+    /// Adds those of another mapping of the same table.
+    pub(super) fn and(&mut self, other: Self) {
+        self.wanted.extend(other.wanted);
+        for (now, former) in other.renamed {
+            self.renamed.entry(now).or_default().extend(former);
+        }
+    }
+
+    /// All names, of whatever time.
+    pub(super) fn all(&self) -> BTreeSet<String> {
+        self.wanted.iter().chain(self.renamed.values().flatten()).cloned().collect()
+    }
+
+    fn rename(&mut self, former: String, now: String) {
+        self.renamed.entry(now.clone()).or_default().insert(former);
+        self.wanted.insert(now);
+    }
+}
