@@ -121,10 +121,11 @@ pub(crate) fn facts(catalog: &Catalog) -> Vec<TableFacts> {
             catalog::Generated::Virtual => Generated::Virtual,
         },
         readable: column.readable,
-        number: 0,
-        default: None,
-        charset: None,
+        number: column.number,
+        default: column.default.clone(),
+        charset: column.charset.clone(),
         definition: None,
+        label_ids: Vec::new(),
     };
     let table = |table: &catalog::TableFacts| TableFacts {
         name: table.name.clone(),
@@ -134,7 +135,7 @@ pub(crate) fn facts(catalog: &Catalog) -> Vec<TableFacts> {
         object: None,
         storage: None,
         replica_identity: None,
-        partitions: Vec::new(),
+        partitions: table.partitions.clone(),
     };
     catalog.tables.iter().map(table).collect()
 }

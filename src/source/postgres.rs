@@ -92,9 +92,10 @@ pub(crate) fn facts(catalog: &Catalog) -> Vec<TableFacts> {
         },
         readable: column.readable,
         number: u32::from(column.attnum.cast_unsigned()),
-        default: None,
+        default: column.default.clone(),
         charset: None,
-        definition: None,
+        definition: column.definition,
+        label_ids: column.label_ids.clone(),
     };
     let table = |table: &catalog::TableFacts| TableFacts {
         name: table.name.clone(),
@@ -102,9 +103,9 @@ pub(crate) fn facts(catalog: &Catalog) -> Vec<TableFacts> {
         row_key: table.row_key().map(<[String]>::to_vec).map_err(|error| error.to_string()),
         estimated_rows: table.estimated_rows,
         object: Some(table.oid),
-        storage: None,
-        replica_identity: None,
-        partitions: Vec::new(),
+        storage: table.storage,
+        replica_identity: Some(table.identity.word().to_owned()),
+        partitions: table.partitions.clone(),
     };
     catalog.tables.iter().map(table).collect()
 }

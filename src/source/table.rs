@@ -47,6 +47,10 @@ pub struct ColumnFacts {
     pub charset: Option<String>,
     /// Another one whenever the column's definition was written anew (PostgreSQL's xmin of its entry).
     pub definition: Option<u32>,
+    /// What each label of an enum is known by, in the order of the labels, however it is called: PostgreSQL's `pg_enum.oid`.
+    /// Empty where the database has no such thing.
+    #[serde(default)]
+    pub label_ids: Vec<u32>,
 }
 
 /// Whether a column is computed from others.

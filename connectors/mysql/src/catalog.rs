@@ -65,6 +65,9 @@ pub struct TableFacts {
     /// Our user has a right on the table, not on some columns alone: else the server tells neither the other columns, nor
     /// which of them are JSON, nor foreign keys.
     pub seen_whole: bool,
+    /// Its partitions and their parts by name, sorted.
+    #[serde(default)]
+    pub partitions: Vec<String>,
     /// How many rows the engine believes it has.
     pub estimated_rows: u64,
 }
@@ -118,6 +121,12 @@ pub struct ColumnFacts {
     pub readable: bool,
     /// What the log does not say of its type.
     pub special: Special,
+    /// Its place in the table, from 1; those that the catalogue does not have come last.
+    #[serde(default)]
+    pub number: u32,
+    /// What a new row begins with, as the server prints it; none of a column that is computed.
+    #[serde(default)]
+    pub default: Option<String>,
 }
 
 /// Whether a column is computed from others.
@@ -138,9 +147,16 @@ impl Catalog {
         found.ok_or_else(|| Error::TableMissing { table: name.clone() })
     }
 
-    /// Whether it says the same of tables as another that was read earlier or later. Estimates differ.
+    /// Whether a source is set up by it as by another that was read earlier or later: estimates, partitions and defaults do
+    /// not count.
     pub fn agrees_with(&self, other: &Self) -> bool {
-        let facts = |table: &TableFacts| TableFacts { estimated_rows: 0, ..table.clone() };
+        let column = |column: &ColumnFacts| ColumnFacts { number: 0, default: None, ..column.clone() };
+        let facts = |table: &TableFacts| TableFacts {
+            estimated_rows: 0,
+            partitions: Vec::new(),
+            columns: table.columns.iter().map(column).collect(),
+            ..table.clone()
+        };
         self.tables.iter().map(facts).eq(other.tables.iter().map(facts))
     }
 

@@ -45,6 +45,12 @@ pub struct TableFacts {
     pub identity_columns: Vec<String>,
     /// Its columns in order.
     pub columns: Vec<ColumnFacts>,
+    /// Its partitions at every level, sorted, with their schema where that is another one.
+    #[serde(default)]
+    pub partitions: Vec<String>,
+    /// `pg_class.relfilenode`: another one when all rows were written anew. Of a table that has no rows of its own, none.
+    #[serde(default)]
+    pub storage: Option<u32>,
     /// The replica identity of one of its partitions is FULL.
     pub whole_partitions: bool,
     /// The planner's idea of how many rows it has.
@@ -72,6 +78,16 @@ pub struct ColumnFacts {
     pub generated: Generated,
     /// Whether our user may read it.
     pub readable: bool,
+    /// What a new row begins with, as the server prints it.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// `xmin` of its entry in `pg_attribute`: another one whenever its definition was written anew, as by `ALTER … TYPE …
+    /// USING` of the same type; by a `GRANT` on it, too.
+    #[serde(default)]
+    pub definition: Option<u32>,
+    /// `pg_enum.oid` of each label of an enum, in the order of the labels: it outlasts `ALTER TYPE … RENAME VALUE`.
+    #[serde(default)]
+    pub label_ids: Vec<u32>,
 }
 
 /// What goes by a table's name.
@@ -119,6 +135,18 @@ pub enum ReplicaIdentity {
     DroppedIndex,
 }
 
+impl ReplicaIdentity {
+    /// As it is spelled in SQL, lower-case; an index that is gone is an index still.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Full => "full",
+            Self::Nothing => "nothing",
+            Self::Index | Self::DroppedIndex => "index",
+        }
+    }
+}
+
 /// Whether a column is computed from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Generated {
@@ -148,9 +176,22 @@ impl Catalog {
         found.ok_or_else(|| Error::TableMissing { table: name.clone() })
     }
 
-    /// Whether it says the same of tables and types as another that was read earlier or later. Estimates differ.
+    /// Whether a source is set up by it as by another that was read earlier or later: estimates, partitions, defaults and
+    /// what was written anew do not count.
     pub fn agrees_with(&self, other: &Self) -> bool {
-        let facts = |table: &TableFacts| TableFacts { estimated_rows: 0, ..table.clone() };
+        let column = |column: &ColumnFacts| ColumnFacts {
+            default: None,
+            definition: None,
+            label_ids: Vec::new(),
+            ..column.clone()
+        };
+        let facts = |table: &TableFacts| TableFacts {
+            estimated_rows: 0,
+            storage: None,
+            partitions: Vec::new(),
+            columns: table.columns.iter().map(column).collect(),
+            ..table.clone()
+        };
         self.types == other.types && self.tables.iter().map(facts).eq(other.tables.iter().map(facts))
     }
 }

@@ -20,8 +20,11 @@ pub struct DynamicType {
 pub enum DynamicKind {
     /// `CREATE TYPE … AS ENUM`.
     Enum {
-        /// Labels in order.
+        /// Labels in the enum's own order.
         labels: Vec<String>,
+        /// The oid of each in `pg_enum`: it stays when the label is renamed. Empty where nobody asked.
+        #[serde(default)]
+        label_ids: Vec<u32>,
     },
     /// `CREATE DOMAIN`.
     Domain {
@@ -41,6 +44,22 @@ pub enum DynamicKind {
     },
     /// Composite, range, base types of extensions, and what is only known by name.
     Other,
+}
+
+impl DynamicType {
+    /// The oids of an enum's labels, in their order; those of the enum that a domain is of or an array is made of. Empty of
+    /// anything else.
+    pub fn label_ids(&self) -> &[u32] {
+        match &self.kind {
+            DynamicKind::Enum { label_ids, .. } => label_ids,
+            DynamicKind::Domain { dynamic: Some(inner), .. } | DynamicKind::Array { dynamic: Some(inner), .. } => {
+                inner.label_ids()
+            }
+            DynamicKind::Domain { dynamic: None, .. }
+            | DynamicKind::Array { dynamic: None, .. }
+            | DynamicKind::Other => &[],
+        }
+    }
 }
 
 /// The first oid that is not fixed at the server's making (`FirstGenbkiObjectId` of the server's source): from here on
@@ -69,7 +88,7 @@ pub fn is_built_in(oid: u32) -> bool {
 fn describe_dynamic(typmod: i32, dynamic: &DynamicType) -> (Type, String) {
     let name = format!("{}.{}", quoted(&dynamic.schema), quoted(&dynamic.name));
     match &dynamic.kind {
-        DynamicKind::Enum { labels } => (Type::Enum { labels: labels.clone() }, name),
+        DynamicKind::Enum { labels, .. } => (Type::Enum { labels: labels.clone() }, name),
         DynamicKind::Domain { base, typmod, dynamic } => (describe(*base, *typmod, dynamic.as_deref()).0, name),
         DynamicKind::Array { element, dynamic } => array(describe(*element, typmod, dynamic.as_deref())),
         // The one extension type that is text and nothing else.
@@ -310,7 +329,7 @@ mod tests {
         let mood = DynamicType {
             schema: "public".into(),
             name: "mood".into(),
-            kind: DynamicKind::Enum { labels: vec!["sad".into(), "ok".into()] },
+            kind: DynamicKind::Enum { labels: vec!["sad".into(), "ok".into()], label_ids: vec![7, 9] },
         };
         let labels = Type::Enum { labels: vec!["sad".into(), "ok".into()] };
         assert_eq!(describe(16_385, -1, Some(&mood)), (labels.clone(), "public.mood".into()));
@@ -319,6 +338,7 @@ mod tests {
             name: "_mood".into(),
             kind: DynamicKind::Array { element: 16_385, dynamic: Some(Box::new(mood)) },
         };
+        assert_eq!(list.label_ids(), [7, 9]);
         assert_eq!(describe(16_384, -1, Some(&list)), (Type::Array(Box::new(labels)), "public.mood[]".into()));
         let price = DynamicType {
             schema: "My Shop".into(),

@@ -64,7 +64,7 @@ fn table() -> String {
         section(&mut out, name, *oid, *typmod, None, value);
     }
     let labels = ["draft", "2024-01-01", "sale"].map(str::to_owned).to_vec();
-    let mood = dynamic("mood", DynamicKind::Enum { labels });
+    let mood = dynamic("mood", DynamicKind::Enum { labels, label_ids: Vec::new() });
     section(&mut out, "an enum", 20_000, -1, Some(&mood), "sale");
     let domain = dynamic("amount", DynamicKind::Domain { base: 1700, typmod: (10 << 16 | 2) + 4, dynamic: None });
     section(&mut out, "a domain over numeric(10,2)", 20_001, -1, Some(&domain), "7.50");

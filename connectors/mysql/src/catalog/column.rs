@@ -19,6 +19,10 @@ pub(super) struct Raw<'r> {
     /// `GENERATION_EXPRESSION`.
     pub(super) expression: Option<&'r str>,
     pub(super) readable: bool,
+    /// `ORDINAL_POSITION`.
+    pub(super) number: u32,
+    /// `COLUMN_DEFAULT`.
+    pub(super) default: Option<&'r str>,
     /// A check says that it is JSON.
     pub(super) json: bool,
 }
@@ -68,6 +72,13 @@ impl ColumnFacts {
             hidden: extra.contains("INVISIBLE"),
             readable: raw.readable,
             special,
+            number: raw.number,
+            default: match (raw.default, generated) {
+                // MariaDB prints an expression, and this one where there is none: a text has quotes around it.
+                (Some("NULL"), Generated::No) if flavor == Flavor::Mariadb => None,
+                (default, Generated::No) => default.map(str::to_owned),
+                (_, Generated::Stored | Generated::Virtual) => None,
+            },
         }
     }
 

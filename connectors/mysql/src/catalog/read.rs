@@ -1,6 +1,8 @@
 //! The queries on the catalogue, a table at a time: MariaDB looks up a table that is named and no other, where it would
 //! open every table of the server to answer a list.
 
+use std::collections::BTreeSet;
+
 use passerelle_change::TableName;
 
 use super::column::Raw;
@@ -56,6 +58,7 @@ struct Found {
     ignores_case: bool,
     kind: TableKind,
     engine: Option<String>,
+    is_partitioned: bool,
     estimated_rows: u64,
 }
 
@@ -71,7 +74,7 @@ async fn logs_cascades(connection: &mut Connection) -> Result<bool, Error> {
 async fn find(connection: &mut Connection, name: &TableName) -> Result<Option<Found>, Error> {
     let rows = connection
         .rows(&format!(
-            "SELECT table_schema, table_name, table_type, engine, table_rows FROM information_schema.tables WHERE {}",
+            "SELECT table_schema, table_name, table_type, engine, table_rows, create_options FROM information_schema.tables WHERE {}",
             of("table_schema", "table_name", name)
         ))
         .await?;
@@ -91,6 +94,7 @@ async fn find(connection: &mut Connection, name: &TableName) -> Result<Option<Fo
             Some(_) | None => TableKind::Other,
         },
         engine: row.text(3).map(str::to_owned),
+        is_partitioned: row.text(5).is_some_and(|options| options.to_ascii_lowercase().contains("partitioned")),
         estimated_rows: row.number(4).unwrap_or(0),
     }))
 }
@@ -120,6 +124,7 @@ async fn table(
         unique_keys: others.iter().map(|key| of_rows_that_are(key)).collect(),
         cascades: made::cascades(statement),
         seen_whole: made.is_some(),
+        partitions: if found.is_partitioned { partitions(connection, found).await? } else { Vec::new() },
         columns,
         estimated_rows: found.estimated_rows,
     })
@@ -135,7 +140,7 @@ async fn columns(
     let rows = connection
         .rows(&format!(
             "SELECT column_name, column_type, character_set_name, is_nullable, extra, generation_expression, privileges, \
-             table_schema, table_name FROM information_schema.columns WHERE {} ORDER BY ordinal_position",
+             table_schema, table_name, ordinal_position, column_default FROM information_schema.columns WHERE {} ORDER BY ordinal_position",
             of("table_schema", "table_name", &found.name)
         ))
         .await?;
@@ -151,10 +156,24 @@ async fn columns(
             expression: row.text(5),
             readable: privileges.split(',').any(|right| right.trim().eq_ignore_ascii_case("select")),
             json: json.iter().any(|json| json == name),
+            number: row.number(9).unwrap_or(0),
+            default: row.text(10),
         };
         Some(ColumnFacts::new(&raw, flavor, readings))
     };
     Ok(rows.iter().filter(|row| found.has(row, 7)).filter_map(column).collect())
+}
+
+async fn partitions(connection: &mut Connection, found: &Found) -> Result<Vec<String>, Error> {
+    let rows = connection
+        .rows(&format!(
+            "SELECT partition_name, subpartition_name, table_schema, table_name FROM information_schema.partitions WHERE {}",
+            of("table_schema", "table_name", &found.name)
+        ))
+        .await?;
+    let names = |row: &Row| [row.text(0).map(str::to_owned), row.text(1).map(str::to_owned)];
+    let names: BTreeSet<String> = rows.iter().filter(|row| found.has(row, 2)).flat_map(names).flatten().collect();
+    Ok(names.into_iter().collect())
 }
 
 /// A unique key.
@@ -209,7 +228,8 @@ fn add_hidden(columns: &mut Vec<ColumnFacts>, found: &Found, keys: &[Key], flavo
     let is_readable = !columns.is_empty() && columns.iter().all(|column| column.readable);
     let names_a_period = columns.iter().any(|column| column.special == Special::RowEnd);
     let mut add = |name: &str, column_type: &str, nullable, readable, special| {
-        let raw = Raw { name, column_type, nullable, readable, extra: "INVISIBLE", ..Raw::default() };
+        let number = columns.last().map_or(1, |last| last.number + 1);
+        let raw = Raw { name, column_type, nullable, readable, extra: "INVISIBLE", number, ..Raw::default() };
         columns.push(ColumnFacts { special, ..ColumnFacts::new(&raw, flavor, readings) });
     };
     if found.kind == TableKind::SystemVersioned && !names_a_period {

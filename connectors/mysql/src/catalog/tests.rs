@@ -104,6 +104,7 @@ fn table(kind: TableKind, primary: &[&str], unique: &[&[&str]]) -> TableFacts {
         unique_keys: unique.iter().map(|key| names(key)).collect(),
         cascades: Vec::new(),
         seen_whole: true,
+        partitions: Vec::new(),
         estimated_rows: 7,
     }
 }
@@ -134,6 +135,8 @@ fn catalogues_agree_whatever_is_estimated() {
     let catalog = Catalog { tables: vec![table(TableKind::Base, &["a"], &[])] };
     let mut other = catalog.clone();
     other.tables[0].estimated_rows = 1_000_000;
+    other.tables[0].partitions = vec!["p0".into()];
+    other.tables[0].columns[1].default = Some("7".into());
     assert!(catalog.agrees_with(&other));
     other.tables[0].columns[1].nullable = true;
     assert!(!catalog.agrees_with(&other));

@@ -127,6 +127,46 @@ async fn tables_are_what_they_are() {
 }
 
 #[tokio::test]
+async fn my_42_what_a_change_without_traffic_shows_in_the_catalogue() {
+    let server = MariadbServer::start().unwrap();
+    server
+        .sql(
+            "",
+            "create database shop; use shop; create table t (id int primary key, a varchar(9) default 'it''s', n int, \
+             d int not null, q varchar(4) default 'NULL', g int as (id + 1) virtual, at timestamp default current_timestamp) \
+             character set utf8mb4 partition by range (id) subpartition by hash (id) subpartitions 2 \
+             (partition low values less than (10), partition rest values less than maxvalue)",
+        )
+        .unwrap();
+    let found = read(&server, &["t"], &Readings::default()).await;
+    let facts = found.table(&table("t")).unwrap();
+    let of = |name: &str| facts.column(name).unwrap().clone();
+    let defaults = ["id", "a", "n", "d", "q", "g", "at"].map(|name| of(name).default);
+    let want = [None, Some("'it''s'"), None, None, Some("'NULL'"), None, Some("current_timestamp()")];
+    assert_eq!(defaults.each_ref().map(Option::as_deref), want);
+    assert_eq!(facts.columns.iter().map(|column| column.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!((of("a").charset.as_deref(), of("n").charset), (Some("utf8mb4"), None));
+    assert_eq!(facts.partitions, ["low", "lowsp0", "lowsp1", "rest", "restsp0", "restsp1"]);
+
+    // What an older version kept has none of it, and says the same.
+    let mut kept = serde_json::to_value(&found).unwrap();
+    let old = kept["tables"][0].as_object_mut().unwrap();
+    assert!(old.remove("partitions").is_some());
+    for column in old["columns"].as_array_mut().unwrap() {
+        let column = column.as_object_mut().unwrap();
+        assert!(column.remove("number").is_some() && column.remove("default").is_some());
+    }
+    let kept: Catalog = serde_json::from_value(kept).unwrap();
+    assert!(kept != found && kept.agrees_with(&found));
+    server.sql("shop", "alter table t alter n set default 5, drop partition low").unwrap_err();
+    server.sql("shop", "alter table t alter n set default 5; alter table t drop partition low").unwrap();
+    let later = read(&server, &["t"], &Readings::default()).await;
+    assert!(kept.agrees_with(&later));
+    let later = later.table(&table("t")).unwrap();
+    assert_eq!((later.column("n").unwrap().default.as_deref(), later.partitions.len()), (Some("5"), 3));
+}
+
+#[tokio::test]
 async fn my_79_names_are_compared_as_the_server_does() {
     let server = MariadbServer::start().unwrap();
     server.sql("", TABLES).unwrap();

@@ -12,9 +12,22 @@ use crate::{Error, OLDEST_VERSION};
 /// A domain over a domain over …: deeper than this nobody nests, and a catalogue that says so is damaged.
 const MAX_TYPE_DEPTH: u32 = 32;
 
-/// Reads what is known of these tables, whatever they are. Those that are not there are left out. [`Error::TooOld`] where
-/// the server is.
+/// The queries are to see one moment: what is put together of two is no table that ever was.
+const ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Reads what is known of these tables, whatever they are, in a transaction of its own. Those that are not there are left
+/// out. [`Error::TooOld`] where the server is.
 pub async fn read(client: &Client, names: &[TableName]) -> Result<Catalog, Error> {
+    client.batch_execute(ONE_MOMENT).await?;
+    let read = read_here(client, names).await;
+    // Whatever became of it, the transaction ends: it is not to be waited for by whoever cleans the catalogue up.
+    let ended = client.batch_execute("ROLLBACK").await;
+    let catalog = read?;
+    ended?;
+    Ok(catalog)
+}
+
+async fn read_here(client: &Client, names: &[TableName]) -> Result<Catalog, Error> {
     let version = server_version(client).await?;
     if version < OLDEST_VERSION {
         return Err(Error::TooOld { version });
@@ -75,7 +88,15 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relispartitio
            WITH RECURSIVE tree(oid) AS (
                SELECT c.oid UNION ALL SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
            ) SELECT FROM tree JOIN pg_class leaf ON leaf.oid = tree.oid
-             WHERE leaf.relkind = 'r' AND leaf.relreplident = 'f')
+             WHERE leaf.relkind = 'r' AND leaf.relreplident = 'f'),
+       nullif(c.relfilenode, 0),
+       CASE WHEN c.relkind = 'p' THEN ARRAY(
+           WITH RECURSIVE tree(oid) AS (
+               SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = c.oid
+               UNION ALL SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
+           ) SELECT CASE WHEN leaf.relnamespace = c.relnamespace THEN '' ELSE of_leaf.nspname || '.' END || leaf.relname
+             FROM tree JOIN pg_class leaf ON leaf.oid = tree.oid JOIN pg_namespace of_leaf ON of_leaf.oid = leaf.relnamespace)
+       END::text[]
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(schema, name, at)
 JOIN pg_namespace n ON n.nspname = w.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
@@ -100,18 +121,24 @@ WITH RECURSIVE needed(oid) AS (
     WHERE part.oid IS NOT NULL
 )
 SELECT t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typbasetype, t.typtypmod, e.oid,
-       ARRAY(SELECT l.enumlabel::text FROM pg_enum l WHERE l.enumtypid = t.oid ORDER BY l.enumsortorder)
+       ARRAY(SELECT l.enumlabel::text FROM pg_enum l WHERE l.enumtypid = t.oid ORDER BY l.enumsortorder),
+       ARRAY(SELECT l.oid FROM pg_enum l WHERE l.enumtypid = t.oid ORDER BY l.enumsortorder)
 FROM needed JOIN pg_type t ON t.oid = needed.oid
 JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_type e ON e.typarray = t.oid";
 
-/// Generated columns came with version 12.
+/// Generated columns came with version 12. No default names another column, so that it can be printed without the table,
+/// which newer servers would lock: an `ALTER TABLE` that takes an hour is not to be waited for. The privilege is asked of
+/// the catalogue as it is now: null is the answer where the column is gone since.
 fn columns_query(version: u32) -> String {
     let generated = if version >= 120_000 { "a.attgenerated::text" } else { "''::text" };
     format!(
         "SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid, a.atttypmod, NOT a.attnotnull, {generated}, \
-         has_column_privilege(a.attrelid, a.attnum, 'SELECT') \
-         FROM pg_attribute a WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped \
+         coalesce(has_column_privilege(a.attrelid, a.attnum, 'SELECT'), false), \
+         pg_get_expr(d.adbin, 0), a.xmin::text::int8 \
+         FROM pg_attribute a \
+         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND {generated} = '' \
+         WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped \
          ORDER BY a.attrelid, a.attnum"
     )
 }
@@ -143,6 +170,8 @@ fn table(
         ReplicaIdentity::Index => index,
         ReplicaIdentity::Nothing | ReplicaIdentity::DroppedIndex => Vec::new(),
     };
+    let mut partitions = row.try_get::<_, Option<Vec<String>>>(10)?.unwrap_or_default();
+    partitions.sort_unstable();
     Ok(TableFacts {
         oid,
         name: TableName { schema: row.try_get(1)?, name: row.try_get(2)? },
@@ -156,6 +185,8 @@ fn table(
         primary_key,
         identity_columns,
         columns,
+        partitions,
+        storage: row.try_get(9)?,
         whole_partitions: row.try_get(8)?,
         estimated_rows: row.try_get::<_, i64>(7)?.cast_unsigned(),
     })
@@ -175,7 +206,8 @@ fn kind(relkind: &str, is_partition: bool) -> TableKind {
 
 fn column(row: &Row, types: &HashMap<u32, DynamicType>) -> Result<ColumnFacts, tokio_postgres::Error> {
     let (type_oid, typmod) = (row.try_get(3)?, row.try_get(4)?);
-    let (ty, type_name) = describe(type_oid, typmod, types.get(&type_oid));
+    let dynamic = types.get(&type_oid);
+    let (ty, type_name) = describe(type_oid, typmod, dynamic);
     Ok(ColumnFacts {
         name: row.try_get(1)?,
         attnum: row.try_get(2)?,
@@ -190,6 +222,9 @@ fn column(row: &Row, types: &HashMap<u32, DynamicType>) -> Result<ColumnFacts, t
             _ => Generated::No,
         },
         readable: row.try_get(7)?,
+        default: row.try_get(8)?,
+        definition: u32::try_from(row.try_get::<_, i64>(9)?).ok(),
+        label_ids: dynamic.map(DynamicType::label_ids).unwrap_or_default().to_vec(),
     })
 }
 
@@ -202,6 +237,7 @@ struct Raw {
     typmod: i32,
     element: Option<u32>,
     labels: Vec<String>,
+    label_ids: Vec<u32>,
 }
 
 impl Raw {
@@ -214,6 +250,7 @@ impl Raw {
             typmod: row.try_get(5)?,
             element: row.try_get(6)?,
             labels: row.try_get(7)?,
+            label_ids: row.try_get(8)?,
         };
         Ok((row.try_get(0)?, raw))
     }
@@ -227,7 +264,7 @@ fn resolve(oid: u32, types: &HashMap<u32, Raw>, depth: u32) -> Option<DynamicTyp
     let raw = types.get(&oid)?;
     let within = |oid| resolve(oid, types, depth + 1).map(Box::new);
     let kind = match (raw.typtype.as_str(), raw.element) {
-        ("e", _) => DynamicKind::Enum { labels: raw.labels.clone() },
+        ("e", _) => DynamicKind::Enum { labels: raw.labels.clone(), label_ids: raw.label_ids.clone() },
         ("d", _) => DynamicKind::Domain { base: raw.base, typmod: raw.typmod, dynamic: within(raw.base) },
         (_, Some(element)) => DynamicKind::Array { element, dynamic: within(element) },
         (_, None) => DynamicKind::Other,
