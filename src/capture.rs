@@ -59,7 +59,7 @@ pub enum Parts {
 
 /// The schemas that a mapping may be delivered by. Another one that the log shows holds it, in the batch of the first row
 /// behind it (invariant 10).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fitting {
     /// The mapping.
     pub mapping: MappingId,

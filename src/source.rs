@@ -4,7 +4,7 @@
 //! of database ([`database`], [`postgres`], [`mysql`]) checks the server's history, begins anew or goes on, and starts the stream;
 //! [`tail`] reads it, [`load`] reads tables beside it, and it is made again whenever the connection ends. What was handed to
 //! capture is durable before it connects again, so that nothing is folded twice and nothing older over something newer.
-//! [`fetch`] reads single rows that the log gave in part. [`watch`] sees when the schema of a table is not what it was.
+//! [`fetch`] reads single rows that the log gave in part. [`watching`] sees when the schema of a table is not what it was.
 
 mod database;
 mod fetch;
@@ -15,7 +15,7 @@ mod publish;
 mod setup;
 pub mod table;
 mod tail;
-mod watch;
+mod watching;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -147,7 +147,7 @@ impl Source {
         let _stop_ticker = tokio_util::task::AbortOnDropHandle::new(ticker);
         let fetching = tokio::spawn(fetch::Fetching::of(&self).run());
         let _stop_fetching = tokio_util::task::AbortOnDropHandle::new(fetching);
-        let watching = tokio::spawn(watch::Watching::of(&self).run());
+        let watching = tokio::spawn(watching::Watching::of(&self).run());
         let _stop_watching = tokio_util::task::AbortOnDropHandle::new(watching);
         self.show_tables()?;
         loop {

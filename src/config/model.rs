@@ -93,6 +93,18 @@ pub struct Postgres {
     pub slot: String,
     /// Publication. Default `passerelle_<source>`.
     pub publication: String,
+    /// Which columns the publication has. Default all of them.
+    pub publish_columns: PublishColumns,
+}
+
+/// Which columns of the mapped tables PostgreSQL publishes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublishColumns {
+    /// All: what nobody maps is passed over here.
+    #[default]
+    All,
+    /// The mapped ones, from version 15 on. The server refuses to drop them or to change their types then.
+    Mapped,
 }
 
 /// Settings of MySQL and MariaDB.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::keys::{Cases, Form, Key, Keys, PATH, TEXT, Words, text};
-use super::model::{Flavor, Mysql, Postgres, Source, SourceKind, Tinyint1, Tls, ZeroDates};
+use super::model::{Flavor, Mysql, Postgres, PublishColumns, Source, SourceKind, Tinyint1, Tls, ZeroDates};
 use super::nearest::nearest;
 use super::secret;
 use super::section::{Found, Section};
@@ -32,6 +32,8 @@ static KINDS: Words<Kind> = Words {
 const POSTGRES: &[&str] = &["postgres"];
 const MYSQL: &[&str] = &["mysql", "mariadb"];
 
+static PUBLISH_COLUMNS: Words<PublishColumns> =
+    Words::new(&[("all", PublishColumns::All), ("mapped", PublishColumns::Mapped)]);
 static ZERO_DATES: Words<ZeroDates> =
     Words::new(&[("null", ZeroDates::Null), ("text", ZeroDates::Text), ("dead_letter", ZeroDates::DeadLetter)]);
 
@@ -109,6 +111,13 @@ const KEYS_OF_ALL_KINDS: &[Key] = &[
     )
     .without("`passerelle_NAME`")
     .with(POSTGRES),
+    Key::or(
+        "publish_columns",
+        Form::Words(&PUBLISH_COLUMNS),
+        r#""all""#,
+        "which columns of the mapped tables leave the server: all, and what nobody maps is passed over here; or `\"mapped\"`, from version 15 on, at a price: PostgreSQL then refuses the application to drop a mapped column or to change its type",
+    )
+    .with(POSTGRES),
     Key::maybe(
         "server_id",
         Form::Whole { least: 1, most: u32::MAX as i128 },
@@ -158,6 +167,7 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
     let [tls_ca, tls_cert, tls_key] = ["tls_ca", "tls_cert", "tls_key"].map(|key| section.maybe(key, pem_file));
     let slot = section.maybe("slot", slot);
     let publication = section.maybe("publication", publication);
+    let publish_columns = section.or("publish_columns", |found| found.word(&PUBLISH_COLUMNS));
     let server_id = section.maybe("server_id", |found| found.int());
     let zero_dates = section.or("zero_dates", |found| found.word(&ZERO_DATES));
     let tinyint1 = section.or("tinyint1", |found| found.word(&TINYINT1));
@@ -179,6 +189,7 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
             let settings = Postgres {
                 slot: slot?.unwrap_or_else(|| default_name(name)),
                 publication: publication?.unwrap_or_else(|| default_name(name)),
+                publish_columns: publish_columns?,
             };
             (SourceKind::Postgres(settings), 5432)
         }
@@ -212,7 +223,7 @@ pub(super) fn read(name: &str, mut section: Section<'_>) -> Option<Source> {
 /// What to do about a key that belongs to another kind of database.
 fn of_another_kind(key: &str) -> Option<&'static str> {
     match key {
-        "slot" | "publication" => {
+        "slot" | "publication" | "publish_columns" => {
             Some("leave it out: these servers know neither slots nor publications, and know us by `server_id`")
         }
         "server_id" => Some("leave it out: PostgreSQL knows us by `slot`"),

@@ -211,7 +211,7 @@ impl<'t> Pairs<'t> {
             Some(Match::Same { now, is_certain }) => {
                 if now.name != was.name {
                     let (to, is_certain) = (now.name.clone(), *is_certain);
-                    changes.push(Change::ColumnRenamed { column, to, is_certain });
+                    changes.push(Change::ColumnRenamed { column: column.clone(), to, is_certain });
                 }
                 (now, rewriting)
             }

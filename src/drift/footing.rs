@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Patch};
 use super::compare::{Hints, compare};
+use super::decide::patched;
 use super::policy::{Verdict, verdict};
 use super::weigh::{Weighed, weigh};
-use super::decide::patched;
 use crate::config::model;
 use crate::mapping::{Mapping, MappingFault, ParentInfo};
 use crate::source::table::TableFacts;
@@ -206,8 +206,7 @@ impl Look<'_> {
         let config = patched(self.mapping, patch)?;
         let table = by_the_mappings_names(table, patch);
         let mut ids = ColumnIds::default();
-        let columns: Vec<_> =
-            table.columns.iter().map(|column| table.numbered(column, TableId(0), &mut ids)).collect();
+        let columns: Vec<_> = table.columns.iter().map(|column| table.numbered(column, TableId(0), &mut ids)).collect();
         Mapping::compile_among(&config, &columns, &[], self.parents, self.time_zone).map(drop)
     }
 

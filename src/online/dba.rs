@@ -158,7 +158,7 @@ fn comment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::{Postgres, Tinyint1, ZeroDates};
+    use crate::config::model::{Postgres, PublishColumns, Tinyint1, ZeroDates};
 
     fn finding(code: &'static str, severity: Severity, remedy: &str) -> Finding {
         let (title, detail) = ("what is so".to_owned(), "what follows".to_owned());
@@ -166,7 +166,11 @@ mod tests {
     }
 
     fn postgres() -> SourceKind {
-        SourceKind::Postgres(Postgres { slot: "erp".into(), publication: "erp".into() })
+        SourceKind::Postgres(Postgres {
+            slot: "erp".into(),
+            publication: "erp".into(),
+            publish_columns: PublishColumns::All,
+        })
     }
 
     fn mariadb() -> SourceKind {

@@ -78,6 +78,14 @@ pub(crate) fn options(config: &model::Source, application_name: &str) -> Options
     }
 }
 
+/// Which columns the publication has.
+pub(crate) fn published(settings: &model::Postgres) -> publication::Columns {
+    match settings.publish_columns {
+        model::PublishColumns::All => publication::Columns::All,
+        model::PublishColumns::Mapped => publication::Columns::Mapped,
+    }
+}
+
 /// A catalogue in the words that all kinds share.
 pub(crate) fn facts(catalog: &Catalog) -> Vec<TableFacts> {
     let column = |column: &catalog::ColumnFacts| ColumnFacts {
@@ -234,7 +242,7 @@ impl Postgres {
     ) -> Result<Vec<publication::Wanted>, Error> {
         let wanted = |table: &Table| {
             let facts = self.catalog.table(&table.facts.name)?;
-            publication::Wanted::new(facts, &table.mapped, server_version)
+            publication::Wanted::new(facts, &table.mapped, published(&self.settings), server_version)
         };
         tables.map(wanted).collect()
     }

@@ -205,7 +205,7 @@ impl Setup<'_> {
             let number = numbers.get(name)?.0 as usize;
             Some(ParentInfo { mapping: number, key, key_field: Arc::clone(&mapping.key_field) })
         };
-        let all = self.standings(&known, kept, &parent)?;
+        let all = self.standings(&known, &kept, &parent)?;
         let tables = self.tables(database, &known, &all)?;
         let compiler = Compiler {
             store: self.store,
@@ -227,7 +227,7 @@ impl Setup<'_> {
     fn standings(
         &self,
         known: &[TableFacts],
-        mut kept: HashMap<String, Kept>,
+        kept: &HashMap<String, Kept>,
         parents: &dyn Fn(&str) -> Option<ParentInfo>,
     ) -> Result<Vec<Standing>, SetupFault> {
         let (mut all, mut faults) = (Vec::new(), Vec::new());
@@ -241,7 +241,7 @@ impl Setup<'_> {
                 time_zone: &self.config.time_zone,
                 now: Timestamp::now(),
             };
-            let footing = look.footing(kept.remove(&*config.name).unwrap_or_default());
+            let footing = look.footing(kept.get(&*config.name).cloned().unwrap_or_default());
             let named = footing.and_then(|footing| Names::of(config, &footing).map(|names| (footing, names)));
             match named {
                 Ok((footing, names)) => all.push(Standing { config: Arc::clone(config), footing, names }),
@@ -255,14 +255,16 @@ impl Setup<'_> {
         let mut tables: BTreeMap<&TableName, (&TableFacts, Names)> = BTreeMap::new();
         for Standing { config, footing, names } in all {
             let facts = known.iter().find(|table| table.name == config.table);
-            let entry = tables.entry(&config.table).or_insert((facts.unwrap_or(&footing.accepted.table), Names::default()));
+            let entry =
+                tables.entry(&config.table).or_insert((facts.unwrap_or(&footing.accepted.table), Names::default()));
             entry.1.and(names.clone());
         }
         let mut captured = Vec::new();
         for (name, (facts, names)) in tables {
             let id = self.store.table_id(self.id, name)?;
             // One that was never accepted, and has no key, is refused below.
-            let is_new = || all.iter().all(|one| one.config.table != *name || one.footing.accepted.table.row_key.is_err());
+            let is_new =
+                || all.iter().all(|one| one.config.table != *name || one.footing.accepted.table.row_key.is_err());
             let is_known = known.iter().any(|table| table.name == *name);
             let is_there = is_known && (facts.row_key.is_ok() || is_new());
             let is_now = |column: &String| is_there && facts.column(column).is_some();

@@ -10,6 +10,7 @@ mod chaos;
 mod daemon;
 mod database;
 mod doubts;
+mod drift;
 mod enforce;
 mod lookups;
 mod machine_stops;

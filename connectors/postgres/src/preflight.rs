@@ -10,7 +10,7 @@ mod tables;
 
 use passerelle_change::{Finding, TableName};
 
-use crate::{Error, Options, sql};
+use crate::{Error, Options, publication, sql};
 use observed::Observed;
 
 /// What is to be followed.
@@ -20,6 +20,8 @@ pub struct Request<'a> {
     pub slot: &'a str,
     /// The publication, there or to be made.
     pub publication: &'a str,
+    /// Which columns it is to have.
+    pub columns: publication::Columns,
     /// Each mapped table with its mapped columns.
     pub tables: &'a [(TableName, Vec<String>)],
 }

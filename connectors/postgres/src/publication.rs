@@ -1,4 +1,6 @@
-//! The publication: only the mapped tables, and only the mapped columns where the server can (15 and later).
+//! The publication: only the mapped tables; and where that is asked for and the server can (15 and later), only the mapped
+//! columns. A server that publishes a list of columns refuses to drop them or to change their types, which holds up the
+//! application: so a list is not made unasked.
 //!
 //! [`plan`] is pure: from what is there to what is wanted, as statements. [`ensure`] runs them in one transaction, or
 //! hands them to the DBA where our user may not. It is made before the slot (PG-13).
@@ -21,6 +23,17 @@ pub const COLUMN_LISTS: u32 = 150_000;
 pub const VIA_ROOT: u32 = 130_000;
 /// Stored generated columns can be published from 18 on.
 pub const GENERATED_COLUMNS: u32 = 180_000;
+
+/// Which columns of a mapped table are published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Columns {
+    /// All, and what nobody maps is passed over here.
+    #[default]
+    All,
+    /// Those that are mapped, and those that the server demands. It refuses to drop them, or to change their types, as long
+    /// as they are listed.
+    Mapped,
+}
 
 /// A publication as it is.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the catalogue")]
@@ -72,11 +85,11 @@ pub struct Changes {
 }
 
 impl Wanted {
-    /// The mapped columns of a table with those that the server demands: the row key and the replica identity. Under
-    /// REPLICA IDENTITY FULL, of the table or of one of its partitions, it demands all.
+    /// A table with all its columns, or with the mapped ones and those that the server demands: the row key and the replica
+    /// identity. Under REPLICA IDENTITY FULL, of the table or of one of its partitions, it demands all.
     ///
     /// What a server of this version cannot publish, or only so that it refuses updates to the application, is an error.
-    pub fn new(facts: &TableFacts, mapped: &[String], server_version: u32) -> Result<Self, Error> {
+    pub fn new(facts: &TableFacts, mapped: &[String], columns: Columns, server_version: u32) -> Result<Self, Error> {
         let needed = facts.needed(mapped)?;
         if let Some((why, remedy)) = obstacle(facts, server_version)? {
             return Err(Error::NotPublishable { table: facts.name.clone(), why, remedy });
@@ -84,13 +97,14 @@ impl Wanted {
         let streamed: Vec<_> =
             needed.iter().filter(|column| column.generated.is_streamed(server_version)).copied().collect();
         let names = streamed.iter().map(|column| column.name.clone()).chain(facts.identity_columns.iter().cloned());
-        let columns = (server_version >= COLUMN_LISTS && !is_whole(facts)).then(|| names.collect());
+        let is_listed = columns == Columns::Mapped && server_version >= COLUMN_LISTS && !is_whole(facts);
+        let columns = is_listed.then(|| names.collect());
         let is_stored = |generated| server_version >= GENERATED_COLUMNS && generated == Generated::Stored;
         Ok(Self {
             table: facts.name.clone(),
             only: matches!(facts.kind, TableKind::Ordinary),
             generated: streamed.iter().any(|column| is_stored(column.generated))
-                || (columns.is_none() && facts.columns.iter().any(|column| is_stored(column.generated))),
+                || (is_whole(facts) && facts.columns.iter().any(|column| is_stored(column.generated))),
             columns,
         })
     }

@@ -34,13 +34,16 @@ impl Compiler<'_> {
     pub(super) fn compile(&self, all: Vec<Standing>, tables: &Tables) -> Result<Vec<CompiledMapping>, SetupFault> {
         let (mut compiled, mut faults) = (Vec::new(), Vec::new());
         for standing in all {
-            let Some(table) = tables.all.iter().find(|table| table.facts.name == standing.config.table) else { continue };
+            let Some(table) = tables.all.iter().find(|table| table.facts.name == standing.config.table) else {
+                continue;
+            };
             match self.mapping(&standing, table.id)? {
                 Ok(mapping) => {
                     let Standing { config, footing, names } = standing;
                     let is_urgent = config.fields.iter().any(|field| field.urgent);
                     // No mapping has such a name.
-                    let ahead = is_urgent.then(|| self.store.mapping_id(&format!("{}/urgent", config.name))).transpose()?;
+                    let ahead =
+                        is_urgent.then(|| self.store.mapping_id(&format!("{}/urgent", config.name))).transpose()?;
                     compiled.push(CompiledMapping {
                         ahead,
                         id: self.numbers[&config.name.to_string()],
@@ -66,9 +69,8 @@ impl Compiler<'_> {
         let columns = columns_for(patch, self.columns(table, facts, &names.all())?);
         let others = by_the_mappings_names(facts, patch);
         let others: Vec<String> = others.columns.into_iter().map(|column| column.name).collect();
-        Ok(patched(config, patch).and_then(|config| {
-            Mapping::compile_among(&config, &columns, &others, self.parents, self.time_zone)
-        }))
+        Ok(patched(config, patch)
+            .and_then(|config| Mapping::compile_among(&config, &columns, &others, self.parents, self.time_zone)))
     }
 
     /// The columns by these names, of whatever type they ever were: cells of older types may still stand in the row store.

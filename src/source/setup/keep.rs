@@ -49,9 +49,11 @@ fn json<T: serde::Serialize>(fact: &T) -> String {
 
 fn reread(store: &Store, table: &Table, reread: &Reread, checkpoint: Option<&Checkpoint>) -> Result<(), StateError> {
     let known = store.columns_of(table.id)?;
-    let ids = |name: &str| known.iter().filter(move |column| column.name == name).map(|column| column.id);
+    let ids = |name: &str| -> BTreeSet<ColumnId> {
+        known.iter().filter(|column| column.name == name).map(|column| column.id).collect()
+    };
     for (former, now) in &reread.renamed {
-        store.loaded_as(table.id, &ids(former).collect(), &ids(now).collect())?;
+        store.loaded_as(table.id, &ids(former), &ids(now))?;
     }
     let again: BTreeSet<ColumnId> = if reread.rows {
         known.iter().map(|column| column.id).collect()
@@ -81,7 +83,9 @@ fn passed(
     };
     let known = store.columns_of(table.id)?;
     let had = |name: &str| known.iter().any(|column| column.name == name && strange.columns.contains(&column.id));
-    let had_any = |name: &String| had(name) || table.renamed.get(name).is_some_and(|others| others.iter().any(|other| had(other)));
+    let had_any = |name: &String| {
+        had(name) || table.renamed.get(name).is_some_and(|others| others.iter().any(|other| had(other)))
+    };
     let is_lacking = table.mapped.iter().filter(|name| mapping.names.contains(*name)).any(|name| !had_any(name));
     if let Some(checkpoint) = checkpoint.filter(|_| is_lacking) {
         store.suspect(table.id, checkpoint.seq, Suspicion::SchemaPassed, checkpoint.committed_at)?;

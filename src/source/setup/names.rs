@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::drift::{Change, Footing, patched};
 use crate::config::model;
+use crate::drift::{Change, Footing, patched};
 use crate::mapping::{self, MappingFault};
 
 /// Columns of a table by name.

@@ -34,7 +34,7 @@ pub(super) fn findings(observed: &Observed, options: &Options, request: &Request
         let rights = observed.rights.get(&facts.oid).cloned().unwrap_or_default();
         findings.extend(leaves(facts, &rights));
         findings.extend(reading(facts, mapped, &rights, options));
-        match Wanted::new(facts, mapped, observed.server.version) {
+        match Wanted::new(facts, mapped, request.columns, observed.server.version) {
             Ok(table) => wanted.push(table),
             Err(Error::NotPublishable { why, remedy, .. }) => {
                 let title = format!("{} cannot be published", facts.name);

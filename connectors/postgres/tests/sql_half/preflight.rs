@@ -14,7 +14,8 @@ fn mapped(tables: &[(&str, &[&str])]) -> Vec<(TableName, Vec<String>)> {
 
 async fn check(options: &Options, tables: &[(&str, &[&str])]) -> Vec<Finding> {
     let tables = mapped(tables);
-    preflight::check(options, &Request { slot: "erp", publication: "p", tables: &tables }).await
+    preflight::check(options, &Request { slot: "erp", publication: "p", columns: Columns::Mapped, tables: &tables })
+        .await
 }
 
 fn codes(findings: &[Finding], severity: Severity) -> Vec<&'static str> {

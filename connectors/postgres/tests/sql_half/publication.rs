@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use passerelle_change::Class;
 use passerelle_postgres::Error;
-use passerelle_postgres::publication::{Wanted, current, ensure};
+use passerelle_postgres::publication::{Columns, Wanted, current, ensure};
 
 use crate::rig::{Rig, name, strings};
 
@@ -17,7 +17,8 @@ async fn wanted(rig: &Rig, tables: &[(&str, &[&str])]) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     for (table, columns) in tables {
         let facts = rig.facts(table).await;
-        wanted.push(Wanted::new(&facts, &strings(columns), version(rig)).expect("it can be published"));
+        wanted
+            .push(Wanted::new(&facts, &strings(columns), Columns::Mapped, version(rig)).expect("it can be published"));
     }
     wanted
 }
@@ -55,7 +56,7 @@ async fn it_is_made_once_and_left_alone_then() {
     if rig.major() >= 13 {
         assert_eq!(columns("root"), set(&["at", "id", "x"]));
     } else {
-        let refused = Wanted::new(&rig.facts("root").await, &strings(&["x"]), version(&rig));
+        let refused = Wanted::new(&rig.facts("root").await, &strings(&["x"]), Columns::Mapped, version(&rig));
         assert!(matches!(refused, Err(Error::NotPublishable { .. })), "{refused:?}");
     }
 }
@@ -183,12 +184,12 @@ async fn pg_59_what_would_stop_the_application_is_refused() {
         return; // there are none
     }
     rig.sql("create table computed (a int, code int generated always as (a * 2) stored primary key)");
-    let made = Wanted::new(&rig.facts("computed").await, &strings(&["a"]), version(&rig));
+    let made = Wanted::new(&rig.facts("computed").await, &strings(&["a"]), Columns::Mapped, version(&rig));
     assert_eq!(made.is_ok(), rig.major() >= 18, "{made:?}");
     if rig.major() >= 18 {
         rig.sql("alter table whole add twice int generated always as (1) virtual");
         let Err(Error::NotPublishable { remedy, .. }) =
-            Wanted::new(&rig.facts("whole").await, &strings(&["x"]), version(&rig))
+            Wanted::new(&rig.facts("whole").await, &strings(&["x"]), Columns::Mapped, version(&rig))
         else {
             panic!("it is refused")
         };

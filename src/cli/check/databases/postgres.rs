@@ -12,7 +12,12 @@ use crate::source::postgres as source;
 /// Asks whether it can be followed, and for the mapped tables: each with the columns that its mappings name.
 pub(super) async fn ask(config: &Source, settings: &Postgres, mapped: &[(TableName, Vec<String>)]) -> Told {
     let options = source::options(config, NAME);
-    let request = preflight::Request { slot: &settings.slot, publication: &settings.publication, tables: mapped };
+    let request = preflight::Request {
+        slot: &settings.slot,
+        publication: &settings.publication,
+        columns: source::published(settings),
+        tables: mapped,
+    };
     let findings = preflight::check(&options, &request).await;
     let Ok((catalog, publication)) = read(&options, settings, mapped).await else {
         return Told { findings, tables: None, closed: Vec::new() };

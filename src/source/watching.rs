@@ -56,7 +56,9 @@ impl Watching {
             match self.glance() {
                 Ok(None) => {}
                 Ok(Some(mapping)) => return self.changed(mapping, "the log has rows of another schema"),
-                Err(error) => tracing::warn!(source, error = %chain(&error), "the state can't be asked for changed schemas"),
+                Err(error) => {
+                    tracing::warn!(source, error = %chain(&error), "the state can't be asked for changed schemas")
+                }
             }
             if tokio::time::Instant::now() >= look_at {
                 let looked = tokio::time::timeout(PATIENCE, self.look()).await;

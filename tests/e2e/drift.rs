@@ -1,0 +1,59 @@
+//! Changed schemas: what touches a mapping is seen, holds it and no other, and comes out right once it is settled
+//! (invariant 10).
+
+use serde_json::Value;
+
+use crate::database::Database;
+use crate::world::World;
+
+/// A table that changes, and one beside it that does not.
+pub(crate) const TABLES: &str =
+    "create table customer (id int primary key, name varchar(80) not null, phone varchar(40), city varchar(60));
+    create table product (id int primary key, name varchar(80));
+    insert into customer values (1, 'Ada', '+331', 'Paris'), (2, 'Bob', '+332', 'Lyon'), (3, 'Cyd', '+333', 'Nice')";
+
+/// Their mappings; `more` are further keys of the first.
+pub(crate) fn mappings(more: &str) -> String {
+    format!(
+        "[mapping.customers]\nsource = \"erp\"\ntable = \"public.customer\"\ncrm = \"sales\"\nobject = \"Account\"\n\
+         key = {{ field = \"Erp_Id__c\", value = \"id\" }}\n{more}\n\
+         [mapping.customers.fields]\nName = \"name\"\nPhone = \"phone\"\nBillingCity = \"city\"\n\
+         [mapping.products]\nsource = \"erp\"\ntable = \"public.product\"\ncrm = \"sales\"\nobject = \"Lead\"\n\
+         key = {{ field = \"Erp_Id__c\", value = \"id\" }}\n\
+         [mapping.products.fields]\nLastName = \"name\"\n"
+    )
+}
+
+impl<S: Database> World<S> {
+    /// Waits until a mapping is held for a changed schema; gives what `/v1/drift` says of it.
+    pub(crate) async fn drifted(&self, mapping: &str) -> Vec<Value> {
+        self.until(&format!("{mapping} to be held"), async || {
+            let held = self.status_of("mappings", mapping).await?;
+            let list = self.get("/v1/drift").await?;
+            let list = list["drift"].as_array()?.iter().filter(|drift| drift["mapping"] == mapping).cloned();
+            let list: Vec<Value> = list.collect();
+            (held["state"] == "held" && !list.is_empty()).then_some(list)
+        })
+        .await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_column_holds_its_mapping_and_no_other() {
+    let world = World::running(TABLES, &mappings("")).await;
+    world.sql("alter table customer drop column phone; update customer set city = 'Brest' where id = 1");
+    world.sql("insert into product values (1, 'Chair')");
+    let drift = world.drifted("customers").await;
+    assert_eq!(drift[0]["kind"], "column_dropped", "{drift:?}");
+    world.captured().await;
+    world.until("the other mapping to go on", async || world.crm().record("Lead", "Erp_Id__c", "1")).await;
+    assert_eq!(world.writes(), ["created Lead 1 LastName=\"Chair\""]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pg_20_a_widened_column_holds_nothing() {
+    let world = World::running(TABLES, &mappings("")).await;
+    world.sql("alter table customer alter column name type text; update customer set name = 'Adah' where id = 1");
+    world.expect_writes(&["updated Account 1 Name=\"Adah\""]).await;
+    assert_eq!(world.get("/v1/drift").await.unwrap()["drift"], serde_json::json!([]));
+}
