@@ -1,5 +1,6 @@
 use passerelle_change::{Finding, Severity, TableName};
 use passerelle_postgres::preflight::{self, Request};
+use passerelle_postgres::publication::Columns;
 use passerelle_postgres::{Options, TlsMode};
 use passerelle_test_servers::PgServer;
 use secrecy::SecretString;
