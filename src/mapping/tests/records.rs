@@ -65,6 +65,7 @@ fn mapping(fields: Vec<Field>) -> model::Mapping {
         on_gone: OnGone::Recreate,
         on_key_change: OnKeyChange::Rename,
         on_collision: OnCollision::Reject,
+        on_drift: None,
         guard: Guard { share: 0.01, count: 50, within: Duration::from_hours(1) },
         delivery: Delivery::Realtime,
         freshness: Duration::from_mins(1),
