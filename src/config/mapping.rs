@@ -10,8 +10,8 @@ use super::Fault;
 use super::field;
 use super::keys::{API_NAME, API_NAMES, Cases, EXPRESSION, Form, Key, Keys, NAME, TEXT, Words, text};
 use super::model::{
-    Canary, Delivery, Departure, Expr, Guard, Mapping, OnCollision, OnGone, OnKeyChange, OnTruncate, Place, Source,
-    SourceKind, Standard,
+    Canary, Delivery, Departure, Expr, Guard, Mapping, OnCollision, OnDrift, OnGone, OnKeyChange, OnTruncate, Place,
+    Source, SourceKind, Standard,
 };
 use super::schedule;
 use super::section::{Found, Section};
@@ -75,6 +75,13 @@ pub(super) static KEYS: Keys = Keys::all(&[
         r#""reject""#,
         "two rows that write one field: the second is a dead letter, or the newest wins",
     ),
+    Key::maybe(
+        "on_drift",
+        Form::Words(&ON_DRIFT),
+        r#""hold""#,
+        "the table's schema changes under the mapping: hold it until a person decides, go on with what is left, or stop the source; see [drift.md](drift.md#what-is-held)",
+    )
+    .without("by the kind of change"),
     Key::or(
         "guard",
         Form::Table(&GUARD),
@@ -117,7 +124,6 @@ pub(super) static KEYS: Keys = Keys::all(&[
         "keep the related value in a column of this table, or leave the field out (a view cannot be tailed)",
     ),
     Key::later("associations", "leave it out; a `reference` field sets a parent record"),
-    Key::later("on_drift", "leave it out"),
     Key::later("record", "give `crm`, `object` and `key` instead"),
     Key::later("value_key", "give `key = { field = \"…\", value = \"…\" }` instead"),
     Key::later("identity", "leave it out"),
@@ -150,6 +156,9 @@ static ON_KEY_CHANGE: Words<OnKeyChange> =
 
 static ON_COLLISION: Words<OnCollision> =
     Words::new(&[("reject", OnCollision::Reject), ("newest", OnCollision::Newest)]);
+
+static ON_DRIFT: Words<OnDrift> =
+    Words::new(&[("hold", OnDrift::Hold), ("continue", OnDrift::Continue), ("fail", OnDrift::Fail)]);
 
 static GUARD: Keys = Keys::all(&[Key::need(
     "deletes",
@@ -203,6 +212,7 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
     let on_truncate = section.or("on_truncate", |found| found.word(&ON_TRUNCATE));
     let on_gone = section.or("on_gone", |found| found.word(&ON_GONE));
     let on_collision = section.or("on_collision", |found| found.word(&ON_COLLISION));
+    let on_drift = section.maybe("on_drift", |found| found.word(&ON_DRIFT));
     let guard = section.or("guard", guard);
     let zone = known.map_or("UTC", |source| &source.time_zone);
     let delivery = section.or("delivery", |found| delivery(found, zone));
@@ -249,6 +259,7 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
         on_gone: on_gone?,
         on_key_change: on_key_change?,
         on_collision: on_collision?,
+        on_drift: on_drift?,
         guard: guard?,
         delivery: delivery?,
         freshness: freshness?,

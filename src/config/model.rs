@@ -304,6 +304,8 @@ pub struct Mapping {
     pub on_key_change: OnKeyChange,
     /// Two members that write one field. Default `reject`.
     pub on_collision: OnCollision,
+    /// What a change of the table's schema does. By its class where nothing is said.
+    pub on_drift: Option<OnDrift>,
     /// The guard on deletions.
     pub guard: Guard,
     /// When it is delivered.
@@ -518,6 +520,17 @@ pub enum OnCollision {
     Reject,
     /// The newest change wins.
     Newest,
+}
+
+/// `on_drift`: what a change of the table's schema does that touches the mapping. Additions never do anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDrift {
+    /// Holds it, whatever the change does to it.
+    Hold,
+    /// Goes on with what is left of it.
+    Continue,
+    /// Stops its source.
+    Fail,
 }
 
 /// `guard = { deletes = "1% or 50 in 1h" }`: at most the larger of a share of the mapping's records and a number, in

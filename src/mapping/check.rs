@@ -3,6 +3,7 @@
 mod words;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
@@ -26,6 +27,8 @@ pub(super) struct Checker<'c> {
     columns: &'c [Column],
     /// Names of the table's other columns, to offer them.
     others: &'c [String],
+    /// Names of columns that are null in every row, whether they are there or not.
+    nulls: BTreeSet<String>,
     /// The columns are not known: each that is named is taken to be there, of any type.
     untyped: bool,
     /// All columns were named in a fault: once is enough.
@@ -49,8 +52,16 @@ pub(super) type KeyPart = (Kind, Range<usize>);
 
 impl<'c> Checker<'c> {
     pub(super) fn new(columns: &'c [Column], zone: TimeZone) -> Self {
-        let (others, slots) = (&[][..], Vec::new());
-        Self { columns, others, untyped: false, named_all: false, zone, slots, standard: Standard::default() }
+        Self {
+            columns,
+            others: &[],
+            nulls: BTreeSet::new(),
+            untyped: false,
+            named_all: false,
+            zone,
+            slots: Vec::new(),
+            standard: Standard::default(),
+        }
     }
 
     /// Without a catalogue: everything but the columns and their types is checked. What it compiles cannot be run.
@@ -61,6 +72,11 @@ impl<'c> Checker<'c> {
     /// The same with the names of all columns that the table has.
     pub(super) fn with_names(self, others: &'c [String]) -> Self {
         Self { others, ..self }
+    }
+
+    /// The same with columns that are null in every row.
+    pub(super) fn with_nulls(self, nulls: &BTreeSet<String>) -> Self {
+        Self { nulls: nulls.clone(), ..self }
     }
 
     /// The same with `[standard]`.
@@ -103,7 +119,8 @@ impl<'c> Checker<'c> {
         if let Some(known) = self.slots.iter().position(|slot| slot.name == name) {
             return Some(known);
         }
-        let slot = Slot::find(name, self.columns)?;
+        let slot =
+            if self.nulls.contains(name) { Slot::null(name, self.columns) } else { Slot::find(name, self.columns)? };
         self.slots.push(if self.standard.empty_is_null { slot.with_blank_as_null() } else { slot });
         Some(self.slots.len() - 1)
     }
@@ -199,7 +216,7 @@ impl Pass<'_, '_> {
         if !self.needs.contains(&slot) {
             self.needs.push(slot);
         }
-        Some((Node::Slot(slot), Kind::of_type(self.checker.slots[slot].ty())))
+        Some((Node::Slot(slot), self.checker.slots[slot].kind()))
     }
 
     fn list(&mut self, items: &[Expr]) -> Option<(Node, Kind)> {

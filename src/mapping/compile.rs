@@ -1,6 +1,6 @@
 //! From the configuration to a compiled mapping, or to everything that is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -135,8 +135,22 @@ impl Mapping {
         parents: &dyn Fn(&str) -> Option<ParentInfo>,
         time_zone: &str,
     ) -> Result<Self, Vec<MappingFault>> {
+        Self::compile_with_nulls(config, columns, names, &BTreeSet::new(), parents, time_zone)
+    }
+
+    /// The same with the names of columns that are null in every row, whatever their cells hold and though there may be no
+    /// such column: each is of the type that it had when it was last of use.
+    pub fn compile_with_nulls(
+        config: &model::Mapping,
+        columns: &[Column],
+        names: &[String],
+        nulls: &BTreeSet<String>,
+        parents: &dyn Fn(&str) -> Option<ParentInfo>,
+        time_zone: &str,
+    ) -> Result<Self, Vec<MappingFault>> {
         let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-        let checker = Checker::new(columns, zone.clone()).with_names(names).with_standard(&config.standard);
+        let checker = Checker::new(columns, zone.clone()).with_names(names).with_nulls(nulls);
+        let checker = checker.with_standard(&config.standard);
         let mut work = Work { checker, faults: Vec::new() };
         if TimeZone::get(time_zone).is_err() {
             work.faults
@@ -157,7 +171,7 @@ impl Mapping {
                 key,
                 fields,
                 zone,
-                revision: revision::of(config, time_zone),
+                revision: revision::of(config, nulls, time_zone),
             }),
             _ => Err(faults),
         }

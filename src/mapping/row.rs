@@ -17,6 +17,8 @@ pub(super) struct Slot {
     blank_is_null: bool,
     /// It is true or false here, and 1 or 0 to its database.
     is_flag: bool,
+    /// Null in every row, whatever stands in its cells; its kind is all that there is of it.
+    null_of: Option<Kind>,
 }
 
 impl Slot {
@@ -30,7 +32,18 @@ impl Slot {
             .collect();
         let newest = columns.iter().rev().find(|column| column.name == name)?;
         let is_flag = newest.ty == Type::Bool && newest.type_name.to_lowercase().starts_with("tinyint(1)");
-        Some(Self { name: name.to_owned(), versions, blank_is_null: false, is_flag })
+        Some(Self { name: name.to_owned(), versions, blank_is_null: false, is_flag, null_of: None })
+    }
+
+    /// A column that is null in every row, of the kind that it had when it was last of use: where its newest version is of
+    /// another kind than the one before, it is taken to be null because of that.
+    pub(super) fn null(name: &str, columns: &[Column]) -> Self {
+        let mut kinds =
+            columns.iter().rev().filter(|column| column.name == name).map(|column| Kind::of_type(&column.ty));
+        let newest = kinds.next();
+        let before = newest.as_ref().and_then(|newest| kinds.find(|kind| kind != newest));
+        let null_of = before.or(newest).or(Some(Kind::Any));
+        Self { name: name.to_owned(), versions: Vec::new(), blank_is_null: false, is_flag: false, null_of }
     }
 
     pub(super) fn with_blank_as_null(self) -> Self {
@@ -42,13 +55,14 @@ impl Slot {
         self.is_flag
     }
 
-    pub(super) fn ty(&self) -> &Type {
+    /// What it is to an expression.
+    pub(super) fn kind(&self) -> Kind {
         // `find` makes no slot without a version.
-        &self.versions[0].1
+        self.null_of.clone().unwrap_or_else(|| Kind::of_type(&self.versions[0].1))
     }
 }
 
-/// Which slot a column id belongs to.
+/// Which slots a column id belongs to.
 #[derive(Debug, Default)]
 pub(super) struct SlotIndex(Vec<(ColumnId, u32, u32)>);
 
@@ -62,6 +76,13 @@ impl SlotIndex {
         }
         index.sort_unstable();
         Self(index)
+    }
+
+    /// The slots of a column: one, or several where the mapping has several names for it.
+    fn of(&self, id: ColumnId) -> &[(ColumnId, u32, u32)] {
+        let rest = self.0.get(self.0.partition_point(|entry| entry.0 < id)..).unwrap_or_default();
+        let count = rest.iter().take_while(|entry| entry.0 == id).count();
+        rest.get(..count).unwrap_or_default()
     }
 }
 
@@ -78,24 +99,27 @@ impl<'r> Row<'r> {
     pub(super) fn new(slots: &'r [Slot], index: &SlotIndex, cells: Cells<'r>) -> Self {
         let mut found = vec![None; slots.len()];
         for (id, cell) in cells.iter().map_while(Result::ok) {
-            let Ok(at) = index.0.binary_search_by_key(&id, |entry| entry.0) else { continue };
-            let (_, slot, rank) = index.0[at];
-            let place: &mut Option<(u32, Cell<'r>)> = &mut found[slot as usize];
-            if place.is_none_or(|(other, _)| rank < other) {
-                *place = Some((rank, cell));
+            for &(_, slot, rank) in index.of(id) {
+                let place: &mut Option<(u32, Cell<'r>)> = &mut found[slot as usize];
+                if place.is_none_or(|(other, _)| rank < other) {
+                    *place = Some((rank, cell));
+                }
             }
         }
         Self { slots, cells: found }
     }
 
     pub(super) fn is_absent(&self, slot: usize) -> bool {
-        self.cells[slot].is_none()
+        self.cells[slot].is_none() && self.slots[slot].null_of.is_none()
     }
 
     /// The slot's value, as the newest type has it.
     pub(super) fn value(&self, slot: usize) -> Yield<'r> {
+        let Slot { versions, blank_is_null, null_of, .. } = &self.slots[slot];
+        if null_of.is_some() {
+            return Ok(Value::Null);
+        }
         let Some((rank, cell)) = self.cells[slot] else { return Ok(Value::Absent) };
-        let Slot { versions, blank_is_null, .. } = &self.slots[slot];
         let written = &versions[rank as usize].1;
         let value = Value::parse(written, cell).map_err(|bad| Bad(bad.reason))?;
         if *blank_is_null && matches!(&value, Value::Text(text) if text.trim().is_empty()) {

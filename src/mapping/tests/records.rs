@@ -1,9 +1,10 @@
 //! Rows to records.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use passerelle_change::{Column, FieldValue, TableName, Type, key};
+use passerelle_change::{Column, ColumnId, FieldValue, TableName, Type, key};
 
 use super::super::{Desired, Mapping, MappingFault, ParentInfo, Record, Target};
 use super::{columns, packed};
@@ -64,6 +65,7 @@ fn mapping(fields: Vec<Field>) -> model::Mapping {
         on_gone: OnGone::Recreate,
         on_key_change: OnKeyChange::Rename,
         on_collision: OnCollision::Reject,
+        on_drift: None,
         guard: Guard { share: 0.01, count: 50, within: Duration::from_hours(1) },
         delivery: Delivery::Realtime,
         freshness: Duration::from_mins(1),
@@ -304,6 +306,61 @@ fn every_fault_is_found_at_once_and_in_its_place() {
             "105..109 the parent's key `day` is a date, and this is text",
         ]
     );
+}
+
+#[test]
+fn a_column_that_is_null_in_every_row_need_not_be_there() {
+    let nulls = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<String>>();
+    let with_nulls = |config: &model::Mapping, columns: &[Column], names: &[&str]| {
+        Mapping::compile_with_nulls(config, columns, &[], &nulls(names), &parents, "UTC")
+    };
+    let config = mapping(vec![
+        value("Fax", "fax"),
+        value("Phone", "phone | default('?')"),
+        value("Name", "'Ms ' ~ name"),
+        value("Due", "amount * 2"),
+    ]);
+    let columns = columns();
+    assert!(compile(&config).is_err(), "there is no column fax");
+    let mapping = with_nulls(&config, &columns, &["fax", "phone", "amount"]).unwrap();
+    let targets = |cells: &[(&str, Option<&str>)]| match mapping.evaluate(packed(&columns, cells).as_cells()) {
+        Desired::Present(record) => record.fields.into_iter().map(|field| field.target).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    // What stands in its cell counts for nothing, and a row without it lacks nothing.
+    let row = [("id", Some("1")), ("name", Some("Ada")), ("phone", Some("12"))];
+    assert_eq!(targets(&row), [NULL, text("?"), text("Ms Ada"), NULL]);
+    assert_eq!(targets(&row[..2]), [NULL, text("?"), text("Ms Ada"), NULL]);
+    let revision = |names: &[&str]| {
+        let config = super::records::mapping(vec![value("Name", "name")]);
+        with_nulls(&config, &columns, names).unwrap().revision()
+    };
+    assert_ne!(revision(&[]), revision(&["name"]));
+}
+
+#[test]
+fn a_column_that_is_null_is_of_the_type_that_it_had() {
+    let number = Column { id: ColumnId(90), type_name: "integer".into(), ty: Type::Int, ..columns()[1].clone() };
+    let columns = [columns(), vec![number]].concat();
+    let config = mapping(vec![value("Name", "name | upper")]);
+    let compile = |nulls: &[&str]| {
+        let nulls = nulls.iter().map(ToString::to_string).collect();
+        Mapping::compile_with_nulls(&config, &columns, &[], &nulls, &parents, "UTC").map(|_| ())
+    };
+    assert!(compile(&[]).is_err(), "a number has no upper case");
+    assert_eq!(compile(&["name"]), Ok(()));
+}
+
+#[test]
+fn one_column_may_have_two_names() {
+    let config = mapping(vec![value("Phone", "phone"), value("Mobile", "mobile")]);
+    let alias = Column { name: "mobile".into(), ..columns()[3].clone() };
+    let columns = [columns(), vec![alias]].concat();
+    let mapping = Mapping::compile(&config, &columns, &parents, "UTC").unwrap();
+    match mapping.evaluate(packed(&columns, &[("id", Some("1")), ("phone", Some("12"))]).as_cells()) {
+        Desired::Present(record) => assert!(record.fields.iter().all(|field| field.target == text("12")), "{record:?}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
