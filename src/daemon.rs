@@ -4,6 +4,7 @@
 //! begins them again: the one way from a configuration to what runs. A source that can't be reached keeps its own pipeline waiting and no other;
 //! a CRM's delivery begins when the mappings of all its sources are known.
 
+mod drift;
 mod reload;
 mod requests;
 

@@ -102,7 +102,7 @@ pub fn faults_without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
 
 /// What [`Mapping::revision`] will be of a mapping, once it is compiled. `time_zone` is its source's.
 pub fn revision_of(config: &model::Mapping, time_zone: &str) -> u64 {
-    revision::of(config, time_zone)
+    revision::of(config, &BTreeSet::new(), time_zone)
 }
 
 /// What a mapping needs to know of the mapping that its reference names.

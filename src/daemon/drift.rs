@@ -9,7 +9,7 @@ use super::Shared;
 use super::requests::Answer;
 use crate::config::model;
 use crate::control::request::{CommandError, CommandFault, Done};
-use crate::drift::{Decided, Decision, Hints, Kept, Look, decide};
+use crate::drift::{Child, Decision, Hints, InForce, Kept, Look, decide};
 use crate::source::{self, CompiledMapping, Database, Tables, chain};
 
 /// A source as it was set up, for what its mappings need of it.
@@ -38,11 +38,13 @@ pub(super) async fn accept(
     };
     let table = now(&known.config, &mapping.config.table).await?;
     let parents = |name: &str| known.tables.parent(&known.mappings, name);
+    let children = Child::of(name, known.mappings.iter().map(|other| &*other.config));
     let look = Look {
         mapping: &mapping.config,
         written: source::written(&mapping.config, &known.config),
         table: table.as_ref(),
-        hints: Hints::default(),
+        hints: &Hints::default(),
+        children: &children,
         parents: &parents,
         time_zone: &known.config.time_zone,
         now: Timestamp::now(),
@@ -53,18 +55,19 @@ pub(super) async fn accept(
         shared.outdated.cancel();
         return Err(conflict(format!("{} has changed again since it was shown", mapping.config.table)).hint(show));
     }
-    let decided = decide(&weighed, table.as_ref(), &accepted.patch, decisions)
-        .map_err(|undecided| conflict(undecided.text).hint(undecided.hint))?;
-    let Some(table) = table else {
+    let subject = look.subject(&accepted.table, &accepted.patch);
+    let decided = decide(&weighed, &subject, table.as_ref(), decisions)
+        .map_err(|undecided| conflict(undecided.text).hint(undecided.hint.unwrap_or(show.clone())))?;
+    let Some(table) = look.table else {
         return Err(conflict(format!("{} is gone", mapping.config.table)).hint(show));
     };
-    if let Err(faults) = look.compiled(&table, &decided.patch) {
-        let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    if let Err(faults) = look.compiled(table, &decided.patch) {
+        let texts: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
         let text = format!("{name} can't go on like that: {}", texts.join("; "));
         return Err(conflict(text).hint("write the mapping anew, then `passerelle reload`"));
     }
     let columns = decided.reload.len() as u64;
-    let decided = Decided { patch: decided.patch, reload: decided.reload, table, written: look.written };
+    let decided = InForce { patch: decided.patch, reload: decided.reload, table: table.clone(), written: look.written };
     let text = serde_json::to_string(&decided).unwrap_or_default();
     shared.store.set_decided(mapping.id, Some(&text))?;
     tracing::info!(mapping = %name, decided = text, "a person has decided about a changed schema");
@@ -73,10 +76,7 @@ pub(super) async fn accept(
     Ok(Done::new(format!("{name} goes on with its table as it is now{again}"), 1))
 }
 
-async fn now(
-    source: &model::Source,
-    table: &TableName,
-) -> Answer<Option<crate::source::table::TableFacts>> {
+async fn now(source: &model::Source, table: &TableName) -> Answer<Option<crate::source::table::TableFacts>> {
     let database = Database::read(source, std::slice::from_ref(table)).await.map_err(|error| {
         let text = format!("the catalogue of source {} can't be read: {}", source.name, chain(&error));
         CommandError::new(CommandFault::Unavailable, text).hint("nothing was decided")

@@ -54,7 +54,7 @@ pub(super) struct Desk<'r> {
     reckon_after: Option<Instant>,
 }
 
-type Answer<T> = Result<T, CommandError>;
+pub(super) type Answer<T> = Result<T, CommandError>;
 
 impl From<StateError> for CommandError {
     fn from(error: StateError) -> Self {

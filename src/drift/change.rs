@@ -383,21 +383,3 @@ impl fmt::Display for Part {
         }
     }
 }
-
-impl Patch {
-    /// Both, where `later` was decided after this one: what it says of a column goes before.
-    #[must_use]
-    pub fn and(&self, later: &Self) -> Self {
-        let mut both = self.clone();
-        for column in later.renamed.keys().chain(&later.dropped).chain(&later.nulls) {
-            both.renamed.remove(column);
-            both.dropped.remove(column);
-            both.nulls.remove(column);
-        }
-        both.formerly.extend(later.formerly.clone());
-        both.renamed.extend(later.renamed.clone());
-        both.dropped.extend(later.dropped.iter().cloned());
-        both.nulls.extend(later.nulls.iter().cloned());
-        both
-    }
-}

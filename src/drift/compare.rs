@@ -211,24 +211,23 @@ impl<'t> Pairs<'t> {
             Some(Match::Same { now, is_certain }) => {
                 if now.name != was.name {
                     let (to, is_certain) = (now.name.clone(), *is_certain);
-                    changes.push(Change::ColumnRenamed { column: column.clone(), to, is_certain });
+                    changes.push(Change::ColumnRenamed { column, to, is_certain });
                 }
                 (now, rewriting)
             }
             Some(Match::Remade(now)) => {
                 changes.extend(retyped(was, now));
                 changes.push(Change::Rewritten { column });
-                changes.extend(other_changes(was, now));
                 changes.extend(label_changes(was, now, false));
+                changes.extend(other_changes(was, now));
                 return;
             }
         };
         let retyped = retyped(was, now);
-        if is_rewritten(was, now, retyped.as_ref(), rewriting) {
-            changes.extend(retyped);
-            changes.push(Change::Rewritten { column });
-        } else {
-            changes.extend(retyped);
+        let is_rewritten = is_rewritten(was, now, retyped.as_ref(), rewriting);
+        changes.extend(retyped);
+        if is_rewritten {
+            changes.push(Change::Rewritten { column: was.name.clone() });
         }
         changes.extend(label_changes(was, now, self.old.object.is_some()));
         changes.extend(other_changes(was, now));

@@ -5,7 +5,7 @@
 //! ([`Decided`]), and a mapping that was written anew and compiles. Until then the mapping is compiled for the table as
 //! it was accepted, so that it can be shown and its rows are captured. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use passerelle_change::{ColumnIds, TableId};
@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Patch};
 use super::compare::{Hints, compare};
-use super::decide::patched;
+use super::patch::{columns_for, patched};
 use super::policy::{Verdict, verdict};
+use super::subject::{Child, Subject};
 use super::weigh::{Weighed, weigh};
 use crate::config::model;
 use crate::mapping::{Mapping, MappingFault, ParentInfo};
@@ -43,9 +44,9 @@ pub struct Pending {
     pub table: Option<TableFacts>,
 }
 
-/// What a person has decided, before it is in force. Kept in the state, as JSON.
+/// What a person has decided and the next set-up puts in force. Kept in the state, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decided {
+pub struct InForce {
     /// By what the mapping goes on.
     pub patch: Patch,
     /// Columns whose values are read again.
@@ -70,7 +71,7 @@ pub enum Stand {
 /// What is read again from the table, beyond columns that were never read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reread {
-    /// The values of these columns.
+    /// The values of these columns, by their names now.
     pub columns: BTreeSet<String>,
     /// Former and new names of columns of which nothing is read again: what was read under the one is the other's.
     pub renamed: Vec<(String, String)>,
@@ -102,7 +103,9 @@ pub struct Look<'a> {
     /// The table as it is now; `None` where it is gone.
     pub table: Option<&'a TableFacts>,
     /// What else is known of the change.
-    pub hints: Hints<'a>,
+    pub hints: &'a Hints<'a>,
+    /// Fields of other mappings that lead to its rows.
+    pub children: &'a [Child],
     /// The mappings that references name.
     pub parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
     /// The source's.
@@ -119,7 +122,7 @@ pub struct Kept {
     /// What was not settled when it was looked at last.
     pub pending: Option<Pending>,
     /// What was decided since.
-    pub decided: Option<Decided>,
+    pub decided: Option<InForce>,
 }
 
 impl Kept {
@@ -148,20 +151,22 @@ impl Look<'_> {
             let table = self.table.ok_or_else(|| self.no_table())?;
             return Ok(self.settled(table, Patch::default(), Reread::default()));
         };
+        let changes = compare(&accepted.table, self.table, self.hints);
         if let (Some(decided), Some(table)) = (decided, self.table)
             && decided.written == self.written
             && self.weighed(&decided.table, &decided.patch).is_empty()
         {
-            let mut reread = Reread::of(&self.weighed(&accepted.table, &accepted.patch));
-            reread.columns.extend(decided.reload);
+            let reread = Reread::of(&changes, decided.reload);
             return Ok(self.settled(table, decided.patch, reread));
         }
-        let weighed = self.weighed(&accepted.table, &accepted.patch);
         if accepted.written != self.written {
             // A mapping that was written anew is the other way to decide.
             let faults = match self.table {
                 Some(table) => match self.compiled(table, &Patch::default()) {
-                    Ok(()) => return Ok(self.settled(table, Patch::default(), Reread::of(&weighed))),
+                    Ok(()) => {
+                        let reread = Reread::of(&changes, BTreeSet::new());
+                        return Ok(self.settled(table, Patch::default(), reread));
+                    }
                     Err(faults) => faults,
                 },
                 None => self.no_table(),
@@ -170,10 +175,11 @@ impl Look<'_> {
                 return Err(faults);
             }
         }
-        let verdict = verdict(None, &weighed);
-        match (verdict, self.table) {
-            (Verdict::Go { patch }, Some(table)) => {
-                Ok(self.settled(table, accepted.patch.and(&patch), Reread::of(&weighed)))
+        let subject = self.subject(&accepted.table, &accepted.patch);
+        let weighed = weigh(&changes, &subject);
+        match (verdict(self.mapping.on_drift, &weighed, &subject), self.table) {
+            (Verdict::Go { patch, reload }, Some(table)) => {
+                Ok(self.settled(table, patch, Reread::of(&changes, reload)))
             }
             (verdict, table) => {
                 let reason = reason(self.mapping, &weighed);
@@ -188,12 +194,21 @@ impl Look<'_> {
         }
     }
 
-    /// What touches the mapping between a table as it was and as it is now, in the names that the mapping uses.
+    /// What touches the mapping between a table as it was, when it fitted with `patch`, and as it is now.
     pub fn weighed(&self, before: &TableFacts, patch: &Patch) -> Vec<Weighed> {
-        let before = by_the_mappings_names(before, patch);
-        let now = self.table.map(|table| by_the_mappings_names(table, patch));
-        let changes = compare(&before, now.as_ref(), &self.hints);
-        weigh(&changes, self.mapping, now.as_ref(), self.parents, self.time_zone)
+        weigh(&compare(before, self.table, self.hints), &self.subject(before, patch))
+    }
+
+    /// The mapping as changes of `before` are weighed for it.
+    pub fn subject<'s>(&'s self, before: &'s TableFacts, patch: &'s Patch) -> Subject<'s> {
+        Subject {
+            mapping: self.mapping,
+            patch,
+            table: before,
+            parents: self.parents,
+            children: self.children,
+            time_zone: self.time_zone,
+        }
     }
 
     fn settled(&self, table: &TableFacts, patch: Patch, reread: Reread) -> Footing {
@@ -203,11 +218,12 @@ impl Look<'_> {
 
     /// Whether the mapping compiles for a table.
     pub fn compiled(&self, table: &TableFacts, patch: &Patch) -> Result<(), Vec<MappingFault>> {
-        let config = patched(self.mapping, patch)?;
-        let table = by_the_mappings_names(table, patch);
+        let config = patched(self.mapping, patch)
+            .map_err(|needed| vec![MappingFault::of_setting(self.mapping, "table", needed.to_string())])?;
         let mut ids = ColumnIds::default();
-        let columns: Vec<_> = table.columns.iter().map(|column| table.numbered(column, TableId(0), &mut ids)).collect();
-        Mapping::compile_among(&config, &columns, &[], self.parents, self.time_zone).map(drop)
+        let columns = table.columns.iter().map(|column| table.numbered(column, TableId(0), &mut ids)).collect();
+        let columns = columns_for(patch, columns);
+        Mapping::compile_with_nulls(&config, &columns, &[], &patch.nulls, self.parents, self.time_zone).map(drop)
     }
 
     fn no_table(&self) -> Vec<MappingFault> {
@@ -218,38 +234,36 @@ impl Look<'_> {
 }
 
 impl Reread {
-    /// What changes leave behind that the log does not tell.
-    pub fn of(weighed: &[Weighed]) -> Self {
-        let mut reread = Self::default();
-        for Weighed { change, .. } in weighed {
+    /// What changes leave behind that the log does not tell, besides the columns that are to be read again anyway.
+    fn of(changes: &[Change], columns: BTreeSet<String>) -> Self {
+        let mut reread = Self { columns, ..Self::default() };
+        for change in changes {
             match change {
-                Change::Rewritten { column } | Change::LabelRenamed { column, .. } => {
-                    reread.columns.insert(column.clone());
-                }
                 Change::ColumnRenamed { column, to, is_certain: true } => {
                     reread.renamed.push((column.clone(), to.clone()));
                 }
+                Change::TableReplaced { by_swap: false } | Change::KeyChanged { .. } => reread.replaced = true,
                 Change::PartitionAttached { .. } => reread.rows = true,
-                Change::TableReplaced { by_swap: false }
-                | Change::Unpublished
-                | Change::PartitionDetached { .. }
-                | Change::KeyChanged { .. } => reread.replaced = true,
                 // What has another type, or was not read before, has another number, and is read for that.
                 Change::TableDropped
                 | Change::TableRenamed { .. }
                 | Change::TableReplaced { by_swap: true }
+                | Change::Unpublished
                 | Change::ColumnAdded { .. }
                 | Change::ColumnDropped { .. }
                 | Change::ColumnRenamed { is_certain: false, .. }
                 | Change::Retyped { .. }
+                | Change::Rewritten { .. }
                 | Change::NullAllowed { .. }
                 | Change::NullRefused { .. }
                 | Change::DefaultChanged { .. }
                 | Change::LabelAdded { .. }
                 | Change::LabelRemoved { .. }
+                | Change::LabelRenamed { .. }
                 | Change::CharsetChanged { .. }
                 | Change::GeneratedChanged { .. }
                 | Change::IdentityChanged { .. }
+                | Change::PartitionDetached { .. }
                 | Change::Unreadable { .. } => {}
             }
         }
@@ -257,21 +271,10 @@ impl Reread {
     }
 }
 
-/// A table with its columns called as a mapping calls them.
-pub fn by_the_mappings_names(table: &TableFacts, patch: &Patch) -> TableFacts {
-    let called: BTreeMap<&str, &str> = patch.renamed.iter().map(|(name, now)| (now.as_str(), name.as_str())).collect();
-    let mut table = table.clone();
-    for name in table.columns.iter_mut().map(|column| &mut column.name).chain(table.row_key.iter_mut().flatten()) {
-        if let Some(mapped) = called.get(name.as_str()) {
-            *name = (*mapped).to_owned();
-        }
-    }
-    table
-}
-
-/// Why a mapping is held: the worst effect, and what to run.
+/// Why a mapping is held: the worst change.
 fn reason(mapping: &model::Mapping, weighed: &[Weighed]) -> String {
-    let effects = weighed.iter().flat_map(|weighed| &weighed.effects);
-    let worst = effects.max_by_key(|effect| effect.severity).map_or("its table has changed", |effect| &effect.text);
-    format!("{worst}: `passerelle drift show {}`", mapping.name)
+    let worst = weighed.iter().max_by_key(|weighed| weighed.severity());
+    let why = worst
+        .map_or_else(|| "it has changed".to_owned(), |weighed| format!("{}; {}", weighed.change, weighed.sentence()));
+    format!("{}: {why}", mapping.table)
 }

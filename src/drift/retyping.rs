@@ -24,7 +24,7 @@ pub fn retyping(from: Spelled<'_>, to: Spelled<'_>) -> Option<Retyping> {
 
 /// Whether values that stay what they are may yet be printed otherwise: `5` as `5.00`, the `0.1` of four bytes as
 /// `0.10000000149011612`.
-pub fn prints_otherwise(from: Spelled<'_>, to: Spelled<'_>) -> bool {
+pub(super) fn prints_otherwise(from: Spelled<'_>, to: Spelled<'_>) -> bool {
     matches!((from.ty, to.ty), (Type::Float, Type::Float) | (Type::Decimal { .. }, Type::Decimal { .. }))
         || std::mem::discriminant(from.ty) != std::mem::discriminant(to.ty)
 }

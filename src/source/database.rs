@@ -157,7 +157,7 @@ impl From<passerelle_mysql::Error> for Error {
 
 impl Database {
     /// Asks the server for its catalogue of these tables.
-    pub(super) async fn read(config: &model::Source, tables: &[TableName]) -> Result<Self, Error> {
+    pub(crate) async fn read(config: &model::Source, tables: &[TableName]) -> Result<Self, Error> {
         match &config.kind {
             SourceKind::Postgres(settings) => Postgres::read(config, settings, tables).await.map(Self::Postgres),
             SourceKind::Mysql(settings) => Mysql::read(config, settings, tables).await.map(Self::Mysql),
@@ -181,7 +181,7 @@ impl Database {
     }
 
     /// The tables of the catalogue.
-    pub(super) fn tables(&self) -> Vec<TableFacts> {
+    pub(crate) fn tables(&self) -> Vec<TableFacts> {
         match self {
             Self::Postgres(postgres) => postgres.tables(),
             Self::Mysql(mysql) => mysql.tables(),

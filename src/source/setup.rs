@@ -22,7 +22,7 @@ use passerelle_state::{MappingId, SourceId, StateError, Store};
 use super::database::{Database, Error};
 use super::table::TableFacts;
 use crate::config::model;
-use crate::drift::{Footing, Hints, Kept, Look};
+use crate::drift::{Child, Footing, Hints, Kept, Look};
 use crate::mapping::{self, Mapping, MappingFault, ParentInfo};
 use compile::{Compiler, Standing};
 use names::Names;
@@ -107,7 +107,7 @@ impl Tables {
     }
 
     /// What a mapping needs to know of another one that its reference names.
-    pub(super) fn parent(&self, mappings: &[CompiledMapping], name: &str) -> Option<ParentInfo> {
+    pub(crate) fn parent(&self, mappings: &[CompiledMapping], name: &str) -> Option<ParentInfo> {
         let mapping = mappings.iter().find(|mapping| *mapping.config.name == *name)?;
         let key = self.table(mapping.table)?.facts.typed_key()?;
         let key_field = Arc::clone(&mapping.config.key_field);
@@ -231,12 +231,15 @@ impl Setup<'_> {
         parents: &dyn Fn(&str) -> Option<ParentInfo>,
     ) -> Result<Vec<Standing>, SetupFault> {
         let (mut all, mut faults) = (Vec::new(), Vec::new());
+        let hints = Hints::default();
         for config in self.mappings {
+            let children = Child::of(&config.name, self.mappings.iter().map(|mapping| &**mapping));
             let look = Look {
                 mapping: config,
                 written: written(config, self.config),
                 table: known.iter().find(|table| table.name == config.table),
-                hints: Hints::default(),
+                hints: &hints,
+                children: &children,
                 parents,
                 time_zone: &self.config.time_zone,
                 now: Timestamp::now(),

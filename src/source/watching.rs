@@ -18,7 +18,7 @@ use super::table::TableFacts;
 use super::{Source, chain};
 use crate::config::model;
 use crate::control::board::Board;
-use crate::drift::{Look, Stand};
+use crate::drift::{Child, Hints, Look, Stand};
 
 /// What the log has shown is looked for this often.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -101,11 +101,13 @@ impl Watching {
         let (before, now) = (of(before).map(|at| &before[at]), of(now).map(|at| &now[at]));
         let Some(before) = before else { return now.is_some() };
         let parents = |name: &str| self.tables.parent(&self.mappings, name);
+        let children = Child::of(&mapping.config.name, self.mappings.iter().map(|other| &*other.config));
         let look = Look {
             mapping: &mapping.config,
             written: mapping.footing.accepted.written,
             table: now,
-            hints: crate::drift::Hints::default(),
+            hints: &Hints::default(),
+            children: &children,
             parents: &parents,
             time_zone: &self.config.time_zone,
             now: Timestamp::now(),

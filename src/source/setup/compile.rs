@@ -10,7 +10,7 @@ use super::super::table::TableFacts;
 use super::names::Names;
 use super::{CompiledMapping, SetupFault, Tables};
 use crate::config::model::{self, FieldSource};
-use crate::drift::{Footing, by_the_mappings_names, columns_for, patched};
+use crate::drift::{Footing, columns_for, patched};
 use crate::mapping::{Mapping, MappingFault, ParentInfo};
 
 /// What compiling needs besides the mapping.
@@ -67,10 +67,13 @@ impl Compiler<'_> {
         let patch = &footing.accepted.patch;
         let facts = &footing.accepted.table;
         let columns = columns_for(patch, self.columns(table, facts, &names.all())?);
-        let others = by_the_mappings_names(facts, patch);
-        let others: Vec<String> = others.columns.into_iter().map(|column| column.name).collect();
-        Ok(patched(config, patch)
-            .and_then(|config| Mapping::compile_among(&config, &columns, &others, self.parents, self.time_zone)))
+        let others: Vec<String> = facts.columns.iter().map(|column| column.name.clone()).collect();
+        let ready = match patched(config, patch) {
+            Ok(ready) => ready,
+            Err(needed) => return Ok(Err(vec![MappingFault::of_setting(config, "table", needed.to_string())])),
+        };
+        let (parents, zone) = (self.parents, self.time_zone);
+        Ok(Mapping::compile_with_nulls(&ready, &columns, &others, &patch.nulls, parents, zone))
     }
 
     /// The columns by these names, of whatever type they ever were: cells of older types may still stand in the row store.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::model;
-use crate::drift::{Change, Footing, patched};
+use crate::drift::{Change, Footing};
 use crate::mapping::{self, MappingFault};
 
 /// Columns of a table by name.
@@ -24,19 +24,16 @@ impl Names {
     pub(super) fn of(config: &model::Mapping, footing: &Footing) -> Result<Self, Vec<MappingFault>> {
         let patch = &footing.accepted.patch;
         let mut names = Self::default();
-        for used in mapping::columns_of(&patched(config, patch)?)? {
-            match patch.renamed.get(&used) {
-                _ if patch.nulls.contains(&used) => {}
-                Some(now) => names.rename(used, now.clone()),
-                None => drop(names.wanted.insert(used)),
+        for used in mapping::columns_of(config)? {
+            if !patch.dropped.contains(&used) && !patch.nulls.contains(&used) {
+                names.want(patch.name_now(&used), patch.names_of(&used));
             }
         }
         let Some(pending) = &footing.pending else { return Ok(names) };
         for weighed in &pending.weighed {
             if let Change::ColumnRenamed { column, to, .. } = &weighed.change {
-                let called = patch.renamed.get(column).unwrap_or(column);
-                names.rename(called.clone(), to.clone());
-                names.wanted.insert(called.clone());
+                names.wanted.insert(column.clone());
+                names.want(to, vec![column]);
             }
         }
         if let Some(now) = &pending.table
@@ -62,8 +59,11 @@ impl Names {
         self.wanted.iter().chain(self.renamed.values().flatten()).cloned().collect()
     }
 
-    fn rename(&mut self, former: String, now: String) {
-        self.renamed.entry(now.clone()).or_default().insert(former);
-        self.wanted.insert(now);
+    fn want(&mut self, now: &str, others: Vec<&str>) {
+        self.wanted.insert(now.to_owned());
+        let others: BTreeSet<String> = others.into_iter().filter(|other| *other != now).map(str::to_owned).collect();
+        if !others.is_empty() {
+            self.renamed.entry(now.to_owned()).or_default().extend(others);
+        }
     }
 }
