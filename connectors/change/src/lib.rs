@@ -19,6 +19,7 @@ pub mod schema;
 pub mod suspicion;
 pub mod trouble;
 pub mod value;
+pub mod wanted;
 
 pub use batch::{Batch, Event, Op, RowChange, Span};
 pub use cells::{Cell, Cells, CellsBuf, DamagedCells};
@@ -29,3 +30,4 @@ pub use schema::{Column, ColumnId, ColumnIds, TableId, TableName, TableSchema, T
 pub use suspicion::Suspicion;
 pub use trouble::{Class, Finding, Severity};
 pub use value::{BadValue, Value};
+pub use wanted::{KnownName, WantedTable};

@@ -62,12 +62,9 @@ fn best(mut run: impl FnMut() -> usize) -> (Duration, usize) {
 }
 
 fn ours(log: &[u8]) -> usize {
-    let wanted = WantedTable {
-        table: TableId(1),
-        name: TableName { schema: "shop".into(), name: "t".into() },
-        columns: COLUMNS.map(str::to_owned).into_iter().collect::<BTreeSet<_>>(),
-        key: vec!["id".into()],
-    };
+    let name = TableName { schema: "shop".into(), name: "t".into() };
+    let columns = COLUMNS.map(str::to_owned).into_iter().collect::<BTreeSet<_>>();
+    let wanted = WantedTable::new(TableId(1), name, columns, vec!["id".into()]);
     let mut decoder = Decoder::new(vec![wanted], KnownTables::new(), Arc::default(), Settings::default());
     let (mut batch, mut rows) = (Batch::with_capacity(2 << 20), 0);
     for event in file_events(log) {

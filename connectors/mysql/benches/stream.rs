@@ -104,12 +104,9 @@ fn ours(server: &MariadbServer, file: &str, rows: usize) -> Duration {
         application_name: "bench".into(),
     };
     let start = LogPosition { file: file.to_owned(), offset: 4, ..LogPosition::default() };
-    let wanted = WantedTable {
-        table: TableId(1),
-        name: TableName { schema: "shop".into(), name: "t".into() },
-        columns: COLUMNS.map(str::to_owned).into_iter().collect::<BTreeSet<_>>(),
-        key: vec!["id".into()],
-    };
+    let name = TableName { schema: "shop".into(), name: "t".into() };
+    let columns = COLUMNS.map(str::to_owned).into_iter().collect::<BTreeSet<_>>();
+    let wanted = WantedTable::new(TableId(1), name, columns, vec!["id".into()]);
     let settings = Settings { start: start.clone(), ..Settings::default() };
     let decoder = Decoder::new(vec![wanted], KnownTables::new(), Arc::default(), settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

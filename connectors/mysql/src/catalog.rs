@@ -9,10 +9,9 @@ mod known;
 mod made;
 mod read;
 
-use passerelle_change::{Column, ColumnIds, TableId, TableName, TableSchema, Type};
+use passerelle_change::{Column, ColumnIds, KnownName, TableId, TableName, TableSchema, Type, WantedTable};
 use serde::{Deserialize, Serialize};
 
-use crate::decode::WantedTable;
 use crate::value::ZeroDates;
 use crate::{Error, sql};
 
@@ -203,7 +202,16 @@ impl TableFacts {
     /// What the decoder of the stream is to look for.
     pub fn wanted(&self, table: TableId, mapped: &[String]) -> Result<WantedTable, Error> {
         let columns = self.needed(mapped)?.into_iter().map(|column| column.name.clone()).collect();
-        Ok(WantedTable { table, name: self.name.clone(), columns, key: self.row_key()?.to_vec() })
+        Ok(WantedTable {
+            known: self.known_names(),
+            ..WantedTable::new(table, self.name.clone(), columns, self.row_key()?.to_vec())
+        })
+    }
+
+    /// Its columns, as [`WantedTable::known`] has them.
+    pub fn known_names(&self) -> Vec<KnownName> {
+        let known = |facts: &ColumnFacts| KnownName { name: facts.name.clone(), type_name: facts.type_name.clone() };
+        self.columns.iter().map(known).collect()
     }
 
     /// The schema of the mapped columns and those of the key, for the core; new columns get an id.

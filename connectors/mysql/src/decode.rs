@@ -19,7 +19,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use passerelle_change::{Batch, ColumnIds, Event, Micros, Suspicion, TableId, TableName, TableSchema};
+use passerelle_change::{Batch, ColumnIds, Event, Micros, Suspicion, TableName, TableSchema};
 
 use crate::Error;
 use crate::catalog::{KnownTable, KnownTables};
@@ -29,22 +29,10 @@ use crate::value::ZeroDates;
 use crate::wire::{self, Alter, Body, Framing, Header, Malformed, NO_TABLE, PayloadEvents, Rows, TableMap, kind_name};
 pub use everything::read_everything;
 use group::{Group, number_of};
+pub use passerelle_change::WantedTable;
 use row::Scratch;
 use statement::xid_name;
 use table::{Knowledge, Table};
-
-/// A table that is captured.
-#[derive(Clone, Debug)]
-pub struct WantedTable {
-    /// Its number in the state.
-    pub table: TableId,
-    /// Its name; the schema is the database.
-    pub name: TableName,
-    /// The mapped columns.
-    pub columns: BTreeSet<String>,
-    /// The columns of the row key in order.
-    pub key: Vec<String>,
-}
 
 /// What a decoder starts from.
 #[derive(Clone, Debug, Default)]

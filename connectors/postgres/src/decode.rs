@@ -9,28 +9,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use passerelle_change::cells::push_cell;
-use passerelle_change::{
-    Batch, ColumnIds, Event, KeyBuf, Micros, Op, RowChange, Span, TableId, TableName, TableSchema,
-};
+use passerelle_change::{Batch, ColumnIds, Event, KeyBuf, Micros, Op, RowChange, Span, Suspicion, TableSchema};
 
 use crate::types::{DynamicKind, DynamicType, is_built_in};
 use crate::wire::{self, Field, Malformed, Message, Old, Tuple};
 use crate::{Error, Lsn};
-use table::Table;
+use table::{Relation, Table};
 
-/// A table that is captured.
-#[derive(Clone, Debug)]
-pub struct WantedTable {
-    /// Its number in the state.
-    pub table: TableId,
-    /// Its name. With `publish_via_partition_root`, the root's.
-    pub name: TableName,
-    /// The mapped columns.
-    pub columns: BTreeSet<String>,
-    /// The columns of the row key in order, by the catalogue: `R` flags every column under REPLICA IDENTITY FULL
-    /// (PG-19).
-    pub key: Vec<String>,
-}
+pub use passerelle_change::WantedTable;
 
 /// Turns messages into events, in their order. Holds the state of one connection: a new connection has a new decoder.
 #[derive(Debug)]
@@ -41,11 +27,13 @@ pub struct Decoder {
     types: HashMap<u32, DynamicType>,
     ids: Arc<Mutex<ColumnIds>>,
     relations: HashMap<u32, usize>,
-    /// The tables of the relations; those that nobody wants are `None`.
-    tables: Vec<Option<Table>>,
+    /// The relations; those of tables that nobody wants are `None`.
+    tables: Vec<Option<Relation>>,
     /// The relation of the last row: most rows are of the same table.
     last: Option<(u32, usize)>,
     transaction: Option<Transaction>,
+    /// Wanted tables that were said to be suspect in the open transaction.
+    suspected: BTreeSet<usize>,
     /// When the last transaction was committed.
     committed_at: Option<Micros>,
     /// The end of the last transaction that had something for us.
@@ -79,6 +67,7 @@ impl Decoder {
             tables: Vec::new(),
             last: None,
             transaction: None,
+            suspected: BTreeSet::new(),
             committed_at: None,
             ended: Lsn::ZERO,
             quiet: None,
@@ -132,6 +121,7 @@ impl Decoder {
             return Err(Malformed("a transaction inside a transaction").into());
         }
         self.transaction = Some(Transaction { number, committed_at, told: false });
+        self.suspected.clear();
         Ok(())
     }
 
@@ -154,7 +144,7 @@ impl Decoder {
             self.tables.len() - 1
         });
         let Some(slot) = self.tables.get_mut(at) else { return Ok(()) };
-        if slot.as_ref().is_some_and(|table| table.is_of(raw)) {
+        if slot.as_ref().is_some_and(|relation| *relation.raw == *raw) {
             return Ok(());
         }
         let is_it = |wanted: &WantedTable| {
@@ -165,13 +155,19 @@ impl Decoder {
             return Ok(());
         };
         let (Some(wanted), Some(told)) = (self.wanted.get(index), self.told.get_mut(index)) else { return Ok(()) };
-        let (table, schema) = Table::resolve(wanted, raw, relation, &self.types, &self.ids)?;
-        *slot = Some(table);
-        if told.as_ref() != Some(&schema) {
-            *told = Some(schema.clone());
-            tell(&mut self.transaction, batch)?;
-            batch.push(Event::Schema(schema));
-        }
+        let resolved = Table::resolve(wanted, relation, &self.types, &self.ids)?;
+        let table = match resolved {
+            Ok((table, schema)) => {
+                if told.as_ref() != Some(&schema) {
+                    *told = Some(schema.clone());
+                    tell(&mut self.transaction, batch)?;
+                    batch.push(Event::Schema(schema));
+                }
+                Ok(table)
+            }
+            Err(why) => Err(why),
+        };
+        *slot = Some(Relation { wanted: index, id: wanted.table, table, raw: raw.into() });
         Ok(())
     }
 
@@ -189,9 +185,9 @@ impl Decoder {
 
     fn truncate(&mut self, oid: u32, batch: &mut Batch) -> Result<(), Error> {
         let at = self.find(oid)?;
-        if let Some(Some(table)) = self.tables.get(at) {
+        if let Some(Some(relation)) = self.tables.get(at) {
             tell(&mut self.transaction, batch)?;
-            batch.push(Event::Truncate(table.id));
+            batch.push(Event::Truncate(relation.id));
         }
         Ok(())
     }
@@ -216,7 +212,16 @@ impl Decoder {
         batch: &mut Batch,
     ) -> Result<(), Error> {
         let at = self.find(oid)?;
-        let Some(Some(table)) = self.tables.get(at) else { return Ok(()) };
+        let Some(Some(relation)) = self.tables.get(at) else { return Ok(()) };
+        let table = match &relation.table {
+            Ok(table) => table,
+            // Its rows cannot be told apart: whoever holds it holds it until it was read again, and nothing else.
+            Err(why) => {
+                tell(&mut self.transaction, batch)?;
+                suspect(&mut self.suspected, relation, *why, batch);
+                return Ok(());
+            }
+        };
         let (old_tuple, old_is_full) = match old {
             Some(Old::Key(tuple)) => (Some(tuple), false),
             Some(Old::Full(tuple)) => (Some(tuple), true),
@@ -226,14 +231,20 @@ impl Decoder {
         let new = read(new, &mut self.new, table.width)?;
         tell(&mut self.transaction, batch)?;
         let change = match (new, old) {
-            (Some(new), old) => upsert(table, new, old, old_is_full, batch)?,
-            (None, Some(old)) => {
-                let key = pack_key(table, old, None, batch)?;
-                RowChange { table: table.id, op: Op::Gone, key, old_key: None, cells: Span::default() }
-            }
+            (Some(new), old) => upsert(table, new, old, old_is_full, batch),
+            (None, Some(old)) => pack_key(table, old, None, batch).map(|key| RowChange {
+                table: table.id,
+                op: Op::Gone,
+                key,
+                old_key: None,
+                cells: Span::default(),
+            }),
             (None, None) => return Err(Malformed("a change without a row").into()),
         };
-        batch.push(Event::Row(change));
+        match change {
+            Some(change) => batch.push(Event::Row(change)),
+            None => suspect(&mut self.suspected, relation, Suspicion::NoKeyValue, batch),
+        }
         Ok(())
     }
 }
@@ -265,6 +276,13 @@ fn read<'a>(tuple: Option<Tuple<'a>>, fields: &'a mut Vec<Field>, width: usize) 
     Ok(Some(Row { tuple, fields }))
 }
 
+/// Says once a transaction that a table can't be trusted.
+fn suspect(suspected: &mut BTreeSet<usize>, relation: &Relation, why: Suspicion, batch: &mut Batch) {
+    if suspected.insert(relation.wanted) {
+        batch.push(Event::Suspect { table: relation.id, key: None, why });
+    }
+}
+
 /// Pushes the open transaction's `Begin` before its first event.
 fn tell(transaction: &mut Option<Transaction>, batch: &mut Batch) -> Result<(), Malformed> {
     let open = transaction.as_mut().ok_or(Malformed("a change outside a transaction"))?;
@@ -276,14 +294,14 @@ fn tell(transaction: &mut Option<Transaction>, batch: &mut Batch) -> Result<(), 
 }
 
 /// An insert or update: what is not sent (PG-15) is taken from the row before where that is whole (PG-16), else the
-/// change is partial, as it is where the table on the wire lacks a wanted column.
+/// change is partial, as it is where the table on the wire lacks a wanted column. None without a value for the key.
 fn upsert(
     table: &Table,
     new: Row<'_>,
     old: Option<Row<'_>>,
     old_is_full: bool,
     batch: &mut Batch,
-) -> Result<RowChange, Error> {
+) -> Option<RowChange> {
     let whole = old.filter(|_| old_is_full);
     let mut op = if table.is_whole { Op::Full } else { Op::Partial };
     let cells = batch.pack(|out| {
@@ -302,7 +320,7 @@ fn upsert(
         Some(old) if moved(table, new, old) => Some(pack_key(table, old, None, batch)?),
         _ => None,
     };
-    Ok(RowChange { table: table.id, op, key, old_key, cells })
+    Some(RowChange { table: table.id, op, key, old_key, cells })
 }
 
 /// Whether the key of the row changed. A part that is not sent did not (PG-14 is about the other columns).
@@ -311,7 +329,7 @@ fn moved(table: &Table, new: Row<'_>, old: Row<'_>) -> bool {
 }
 
 /// Packs the key of `row`; parts that are TOASTed and unchanged are in the row before it.
-fn pack_key(table: &Table, row: Row<'_>, before: Option<Row<'_>>, batch: &mut Batch) -> Result<Span, Error> {
+fn pack_key(table: &Table, row: Row<'_>, before: Option<Row<'_>>, batch: &mut Batch) -> Option<Span> {
     let mut whole = true;
     let span = batch.pack(|out| {
         for part in &table.key {
@@ -324,7 +342,7 @@ fn pack_key(table: &Table, row: Row<'_>, before: Option<Row<'_>>, batch: &mut Ba
             }
         }
     });
-    if whole { Ok(span) } else { Err(Error::RowWithoutKey { table: table.name.clone() }) }
+    whole.then_some(span)
 }
 
 #[cfg(test)]

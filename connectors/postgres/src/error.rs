@@ -153,23 +153,7 @@ pub enum Error {
     /// Bytes that are not the protocol.
     #[error("the server sent what is not the protocol: {0}")]
     Malformed(#[from] Malformed),
-    /// A column of the row key is not in the table any more, or not in what is published.
-    #[error("column \"{column}\" of the key of {table} is not in what the server publishes")]
-    KeyColumnMissing {
-        /// The table.
-        table: TableName,
-        /// The column.
-        column: String,
-    },
-    /// The replica identity does not carry the row key, so that deletes could not be told.
-    #[error("column \"{column}\" of the key of {table} is not part of its replica identity")]
-    KeyNotInIdentity {
-        /// The table.
-        table: TableName,
-        /// The column.
-        column: String,
-    },
-    /// A row came without a value for its key.
+    /// A row that is loaded came without a value for its key.
     #[error("a row of {table} came without a value for its key")]
     RowWithoutKey {
         /// The table.
@@ -297,12 +281,6 @@ impl Error {
             Self::AheadOfServer { .. } => {
                 operator("the server was restored from a backup or is another one: run `passerelle recover SOURCE`")
             }
-            Self::KeyColumnMissing { .. } => operator("bring the column back, or map the table by another key"),
-            Self::KeyNotInIdentity { table, .. } => operator(&format!(
-                "ALTER TABLE \"{}\".\"{}\" REPLICA IDENTITY DEFAULT",
-                table.schema.replace('"', "\"\""),
-                table.name.replace('"', "\"\"")
-            )),
             Self::RowWithoutKey { .. } => operator("make the columns of the key NOT NULL"),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use passerelle_change::{Batch, TableId, TableName};
+use passerelle_change::{Batch, KnownName, TableId, TableName};
 
 use super::{Decoded, Decoder, Settings, WantedTable};
 use crate::catalog::{KnownColumn, KnownTable, KnownTables, Special};
@@ -15,11 +15,13 @@ pub fn read_everything(bytes: &[u8]) -> usize {
     let columns = ["id", "a", "b", "c", "d", "e"];
     let name = TableName { schema: "shop".into(), name: "t".into() };
     let known = KnownTable { columns: columns.iter().map(|name| column(name)).collect(), cascades: true };
+    // A column that nobody has heard of may be one that has another name now.
+    let known_name = |name: &&str| KnownName { name: (*name).to_owned(), type_name: "int".into() };
+    let names = columns.iter().map(ToString::to_string).collect();
     let wanted = WantedTable {
-        table: TableId(1),
-        name: name.clone(),
-        columns: columns.iter().map(ToString::to_string).collect(),
-        key: vec!["id".into()],
+        renamed: [("a".to_owned(), ["aa".to_owned()].into())].into(),
+        known: columns.iter().map(known_name).collect(),
+        ..WantedTable::new(TableId(1), name.clone(), names, vec!["id".into()])
     };
     let settings = Settings { zero_dates: ZeroDates::Text, names_ignore_case: true, ..Settings::default() };
     let mut decoder = Decoder::new(vec![wanted], KnownTables::from([(name, known)]), Arc::default(), settings);

@@ -44,7 +44,7 @@ pub(super) fn push_all(
         };
         match change {
             Some(change) => {
-                if kind == RowsKind::Write && change.row.op == Op::Partial {
+                if kind == RowsKind::Write && change.is_partial_image {
                     // What an insert does not name has its default, which the log leaves out (MY-55): it is not as it was in
                     // a row of this key that went without a word.
                     batch.push(Event::Row(RowChange { op: Op::Gone, cells: Span::default(), ..change.row }));
@@ -109,6 +109,8 @@ impl<'r> Row<'r> {
 struct Change {
     row: RowChange,
     fetch: Option<Suspicion>,
+    /// The image has not all that the table has.
+    is_partial_image: bool,
 }
 
 struct Writer<'w> {
@@ -121,16 +123,16 @@ impl Writer<'_> {
     fn delete(&mut self, before: Row<'_>, batch: &mut Batch) -> Option<Change> {
         let key = self.key(before, before, batch)?;
         let row = RowChange { table: self.table.id, op: Op::Gone, key, old_key: None, cells: Span::default() };
-        Some(Change { row, fetch: None })
+        Some(Change { row, fetch: None, is_partial_image: false })
     }
 
     /// An insert or update. What is not in the image after did not change (MY-55, MY-56): it is as before, where that
-    /// is there, and else it is absent.
+    /// is there, and else it is absent, as is a wanted column that the table does not have.
     fn upsert(&mut self, before: Row<'_>, after: Row<'_>, batch: &mut Batch) -> Option<Change> {
         let key = self.key(after, before, batch)?;
         let old_key = if before.fields.is_empty() { None } else { self.key(before, after, batch) };
         let old_key = old_key.filter(|&old| batch.bytes(old) != batch.bytes(key));
-        let (mut op, mut fetch) = (Op::Full, None);
+        let (mut is_partial_image, mut fetch) = (false, None);
         let cells = batch.pack(|out| {
             for cell in &self.table.cells {
                 let (row, field) = match after.field(cell.at) {
@@ -152,20 +154,21 @@ impl Writer<'_> {
                         }
                         // Without what it changed it says nothing (MY-57).
                         Field::Absent | Field::Null | Field::Diff { .. } => {
-                            op = Op::Partial;
+                            is_partial_image = true;
                             fetch = Some(Suspicion::PartOfDocument);
                             continue;
                         }
                     },
                     Field::Absent => {
-                        op = Op::Partial;
+                        is_partial_image = true;
                         continue;
                     }
                 };
                 push_cell(out, cell.id, (written == Written::Text).then_some(self.text.as_slice()));
             }
         });
-        Some(Change { row: RowChange { table: self.table.id, op, key, old_key, cells }, fetch })
+        let op = if self.table.is_whole && !is_partial_image { Op::Full } else { Op::Partial };
+        Some(Change { row: RowChange { table: self.table.id, op, key, old_key, cells }, fetch, is_partial_image })
     }
 
     /// Packs the key of `row`; parts that it does not have are in `other`.

@@ -1,11 +1,9 @@
 //! A table map, resolved against what is wanted of the table.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use passerelle_change::{Column, ColumnId, ColumnIds, Suspicion, TableId, TableSchema, Type};
+use passerelle_change::{Column, ColumnId, ColumnIds, Suspicion, TableId, TableSchema, Type, WantedTable};
 
-use super::WantedTable;
 use crate::Error;
 use crate::catalog::{KnownColumn, KnownTable, Special};
 use crate::types::{ColumnShape, describe};
@@ -19,6 +17,8 @@ pub(super) struct Table {
     pub(super) layouts: Vec<Layout>,
     /// Columns by their place in the row, and the cells they become.
     pub(super) cells: Vec<CellColumn>,
+    /// Every wanted column is in the table. Of one that is not, what is known stays.
+    pub(super) is_whole: bool,
     /// The parts of the key in order.
     pub(super) key: Vec<KeyColumn>,
     /// Where the end of a row's time is, in a system-versioned table (MY-58).
@@ -34,7 +34,7 @@ pub(super) struct CellColumn {
     pub(super) codec: Codec,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct KeyColumn {
     pub(super) at: usize,
     pub(super) codec: Codec,
@@ -49,8 +49,8 @@ pub(super) struct Knowledge<'k> {
 }
 
 impl Table {
-    /// Matches columns by name: places change. A mapped column that is not there any more is left out of the schema,
-    /// which is how drift sees it. Answers why, where rows of the table cannot be told.
+    /// Matches columns by name: places change. A mapped column that is not there any more is left out of the schema, and
+    /// what may have become of it is in it ([`WantedTable::find`]). Answers why, where rows of the table cannot be told.
     pub(super) fn resolve(
         wanted: &WantedTable,
         map: &TableMap<'_>,
@@ -66,9 +66,7 @@ impl Table {
         if metadata.names.is_none() && (is_stale || known.len() != layouts.len()) {
             return Ok(Err(if is_stale { Suspicion::CatalogBehind } else { Suspicion::NoColumnNames }));
         }
-        let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut cells, mut columns, mut row_end) = (Vec::new(), Vec::new(), None);
-        let mut found: HashMap<String, KeyColumn> = HashMap::new();
+        let (mut described, mut row_end) = (Vec::with_capacity(layouts.len()), None);
         for at in 0..layouts.len() {
             let view = View { at, metadata: &metadata, known };
             let name = view.name();
@@ -80,27 +78,46 @@ impl Table {
             }
             let Some(layout) = layouts.get_mut(at) else { break };
             *layout = with_digits(*layout, known);
-            let is_mapped = wanted.columns.contains(&name);
-            let is_part = wanted.key.contains(&name);
-            if !is_mapped && !is_part {
+            let (codec, ty, type_name) = describe(*layout, &view.shape(*layout, known), zero_dates);
+            described.push(Described { name, codec, ty, type_name });
+        }
+        let names: Vec<_> = described.iter().map(|column| (&*column.name, &*column.type_name)).collect();
+        let found = wanted.find(&names);
+        let Some(places) = found.key else { return Ok(Err(Suspicion::NoKeyColumn)) };
+        let of_key = || places.iter().filter_map(|at| Some((*at, described.get(*at)?)));
+        let key = of_key().map(|(at, column)| column.of_key(at)).collect();
+        let key_names = of_key().map(|(_, column)| column.name.clone()).collect();
+        let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut cells, mut columns) = (Vec::new(), Vec::new());
+        for (at, column) in described.into_iter().enumerate() {
+            let is_kept = found.cells.contains(&at);
+            if !is_kept && !places.contains(&at) {
                 continue;
             }
-            let (codec, ty, type_name) = describe(*layout, &view.shape(*layout, known), zero_dates);
+            let Described { name, codec, ty, type_name } = column;
             let id = ids.id(wanted.table, &name, &type_name);
-            if is_part {
-                found.insert(name.clone(), KeyColumn { at, codec: codec.clone(), is_integer: ty == Type::Int });
-            }
-            if is_mapped {
+            if is_kept {
                 cells.push(CellColumn { at, id, codec });
             }
             columns.push(Column { id, name, ty, type_name, nullable: map.is_nullable(at) });
         }
-        let key: Vec<_> = wanted.key.iter().filter_map(|part| found.get(part).cloned()).collect();
-        if key.is_empty() || key.len() != wanted.key.len() {
-            return Ok(Err(Suspicion::NoKeyColumn));
-        }
-        let schema = TableSchema { table: wanted.table, name: wanted.name.clone(), columns, key: wanted.key.clone() };
-        Ok(Ok(Self { id: wanted.table, layouts, cells, key, row_end, schema, zero_dates }))
+        let schema = TableSchema { table: wanted.table, name: wanted.name.clone(), columns, key: key_names };
+        let is_whole = found.is_whole;
+        Ok(Ok(Self { id: wanted.table, layouts, cells, is_whole, key, row_end, schema, zero_dates }))
+    }
+}
+
+/// A column of a table map.
+struct Described {
+    name: String,
+    codec: Codec,
+    ty: Type,
+    type_name: String,
+}
+
+impl Described {
+    fn of_key(&self, at: usize) -> KeyColumn {
+        KeyColumn { at, codec: self.codec.clone(), is_integer: self.ty == Type::Int }
     }
 }
 

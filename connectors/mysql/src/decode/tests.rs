@@ -1,6 +1,6 @@
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking, and reads better")]
 
-use passerelle_change::{RowChange, key};
+use passerelle_change::{KnownName, RowChange, TableId, key};
 use proptest::prelude::*;
 
 use super::*;
@@ -17,12 +17,9 @@ const MYSQL: [&[u8]; 3] = [
 
 /// A decoder of `shop.{table}` with these columns and the key `id`.
 fn decoder(table: &str, columns: &[&str], settings: Settings) -> Decoder {
-    let wanted = WantedTable {
-        table: TableId(1),
-        name: TableName { schema: "shop".into(), name: table.into() },
-        columns: columns.iter().map(ToString::to_string).collect(),
-        key: vec!["id".into()],
-    };
+    let name = TableName { schema: "shop".into(), name: table.into() };
+    let columns = columns.iter().map(ToString::to_string).collect();
+    let wanted = WantedTable::new(TableId(1), name, columns, vec!["id".into()]);
     Decoder::new(vec![wanted], KnownTables::new(), Arc::default(), settings)
 }
 
@@ -142,8 +139,14 @@ struct Log {
 
 impl Log {
     fn new() -> Self {
+        let name = TableName { schema: "shop".into(), name: "t".into() };
+        Self::of(WantedTable::new(TableId(1), name, ["n".to_owned()].into(), vec!["id".into()]))
+    }
+
+    fn of(wanted: WantedTable) -> Self {
         let start = LogPosition { file: "mbin.000001".into(), offset: 4, gtids: Gtids::None };
-        let mut decoder = decoder("t", &["n"], Settings { start, ..Settings::default() });
+        let settings = Settings { start, ..Settings::default() };
+        let mut decoder = Decoder::new(vec![wanted], KnownTables::new(), Arc::default(), settings);
         let mut head = vec![4, 0];
         head.extend_from_slice(b"8.4.0");
         head.resize(52, 0);
@@ -175,8 +178,13 @@ impl Log {
 
     /// A table map and a row of it.
     fn insert(&mut self, id: u8, n: u8) -> &mut Self {
+        self.insert_into(NAMES, id, n)
+    }
+
+    /// The same of a table with other names.
+    fn insert_into(&mut self, names: &[u8], id: u8, n: u8) -> &mut Self {
         let row = [&[1, 0, 0, 0, 0, 0, 1, 0, 2, 3, 0][..], &[id, 0, 0, 0, n, 0, 0, 0]].concat();
-        self.event(19, &[TABLE, NAMES].concat()).event(23, &row)
+        self.event(19, &[TABLE, names].concat()).event(23, &row)
     }
 
     fn hand_on(&mut self) -> Vec<String> {
@@ -321,6 +329,44 @@ fn my_52_without_names_the_catalogue_has_to_fit_or_the_table_is_held() {
         assert!(got.iter().any(|line| line.starts_with(want)), "{got:?}");
         assert_eq!(got.iter().any(|line| line.starts_with("Full")), want.starts_with("Full"));
     }
+}
+
+/// `shop.t (id int, n int)`, known as it was.
+fn known() -> WantedTable {
+    let name = TableName { schema: "shop".into(), name: "t".into() };
+    let known = ["id", "n"].map(|name| KnownName { name: name.into(), type_name: "int".into() });
+    let columns = ["id", "n"].map(str::to_owned).into();
+    WantedTable { known: known.into(), ..WantedTable::new(TableId(1), name, columns, vec!["id".into()]) }
+}
+
+#[test]
+fn my_52_a_column_that_is_missing_leaves_what_may_have_become_of_it() {
+    let mut log = Log::of(known());
+    log.query("BEGIN").insert(1, 5).insert_into(b"\x04\x05\x02id\x01m", 2, 6).insert(3, 7);
+    let schema = "schema id int, n int";
+    assert_eq!(
+        log.hand_on()[1..],
+        [schema, "Full 1: 1 5", "schema id int, m int", "Partial 2: 2 6", schema, "Full 3: 3 7"]
+    );
+}
+
+#[test]
+fn my_52_a_renamed_key_still_tells_the_rows_where_one_column_can_be_it() {
+    let mut log = Log::of(known());
+    log.query("BEGIN").insert_into(b"\x04\x05\x02no\x01n", 1, 5);
+    assert_eq!(log.hand_on()[1..], ["schema no int, n int", "Partial 1: 1 5"]);
+    log.insert_into(b"\x04\x04\x01a\x01b", 2, 6);
+    assert_eq!(log.hand_on(), ["suspect all: a column of the row key is not in the table"]);
+}
+
+#[test]
+fn my_52_renames_that_were_accepted_are_whole_rows_in_older_and_newer_log() {
+    let mut wanted = known();
+    wanted.renamed.insert("n".into(), ["m".to_owned()].into());
+    wanted.renamed.insert("id".into(), ["no".to_owned()].into());
+    let mut log = Log::of(wanted);
+    log.query("BEGIN").insert_into(b"\x04\x05\x02no\x01m", 1, 5).insert(1, 6);
+    assert_eq!(log.hand_on()[1..], ["schema no int, m int", "Full 1: 1 5", "schema id int, n int", "Full 1: 1 6"]);
 }
 
 #[test]

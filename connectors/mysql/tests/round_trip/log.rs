@@ -53,12 +53,8 @@ impl Wanted<'_> {
     /// Decodes files of a log.
     pub(crate) fn decode(&self, logs: &[Vec<u8>]) -> Held {
         let name = TableName { schema: "shop".into(), name: self.table.into() };
-        let wanted = WantedTable {
-            table: TableId(1),
-            name: name.clone(),
-            columns: self.columns.iter().map(ToString::to_string).collect(),
-            key: vec![self.key.into()],
-        };
+        let columns = self.columns.iter().map(ToString::to_string).collect();
+        let wanted = WantedTable::new(TableId(1), name.clone(), columns, vec![self.key.into()]);
         let known = self.known.clone().map(|known| KnownTables::from([(name, known)])).unwrap_or_default();
         let settings = Settings { zero_dates: ZeroDates::DeadLetter, ..Settings::default() };
         let mut decoder = Decoder::new(vec![wanted], known, Arc::default(), settings);

@@ -3,18 +3,27 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use passerelle_change::{Column, ColumnId, ColumnIds, TableId, TableName, TableSchema, Type};
+use passerelle_change::{Column, ColumnId, ColumnIds, Suspicion, TableId, TableSchema, Type, WantedTable};
 
-use super::WantedTable;
-use crate::Error;
 use crate::types::{DynamicType, describe};
-use crate::wire::Relation;
+use crate::wire::{self, Malformed};
+
+/// A relation of a wanted table.
+#[derive(Debug)]
+pub(super) struct Relation {
+    /// The place of the wanted table.
+    pub(super) wanted: usize,
+    pub(super) id: TableId,
+    /// How its rows become changes, or why they cannot.
+    pub(super) table: Result<Table, Suspicion>,
+    /// The `R` it was made from.
+    pub(super) raw: Box<[u8]>,
+}
 
 /// How the rows of a relation become changes.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) id: TableId,
-    pub(super) name: TableName,
     /// How many columns a row has on the wire.
     pub(super) width: usize,
     /// Columns by their place in the row, and the cells they become.
@@ -24,8 +33,6 @@ pub(super) struct Table {
     pub(super) is_whole: bool,
     /// The parts of the key in order.
     pub(super) key: Vec<KeyColumn>,
-    /// The `R` it was made from.
-    raw: Box<[u8]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,72 +41,67 @@ pub(super) struct KeyColumn {
     pub(super) is_integer: bool,
 }
 
-impl Table {
-    /// Whether it was made from this very `R`.
-    pub(super) fn is_of(&self, raw: &[u8]) -> bool {
-        *self.raw == *raw
-    }
-
-    /// Matches columns by name (PG-19, PG-20): places change, and `R` has no attribute numbers. A mapped column that is
-    /// not there any more is left out of the schema, which is how drift sees it.
-    pub(super) fn resolve(
-        wanted: &WantedTable,
-        raw: &[u8],
-        relation: &Relation<'_>,
-        types: &HashMap<u32, DynamicType>,
-        ids: &Mutex<ColumnIds>,
-    ) -> Result<(Self, TableSchema), Error> {
-        let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut cells = Vec::new();
-        let mut columns = Vec::new();
-        let mut found: HashMap<&str, (KeyColumn, bool)> = HashMap::new();
-        let mut width = 0;
-        for (at, column) in relation.columns().enumerate() {
-            let column = column?;
-            width += 1;
-            let name = String::from_utf8_lossy(column.name);
-            let is_mapped = wanted.columns.contains(&*name);
-            let part = wanted.key.iter().find(|part| **part == name);
-            if !is_mapped && part.is_none() {
-                continue;
-            }
-            let (ty, type_name) = describe(column.type_oid, column.typmod, types.get(&column.type_oid));
-            let id = ids.id(wanted.table, &name, &type_name);
-            if let Some(part) = part {
-                found.insert(part, (KeyColumn { column: at, is_integer: ty == Type::Int }, column.identity));
-            }
-            if is_mapped {
-                cells.push((at, id));
-            }
-            columns.push(Column { id, name: name.into_owned(), ty, type_name, nullable: part.is_none() });
-        }
-        let table = Self {
-            id: wanted.table,
-            name: wanted.name.clone(),
-            width,
-            is_whole: wanted.columns.iter().all(|name| columns.iter().any(|column| column.name == *name)),
-            cells,
-            key: key(wanted, relation.identity, &found)?,
-            raw: raw.into(),
-        };
-        let schema = TableSchema { table: wanted.table, name: wanted.name.clone(), columns, key: wanted.key.clone() };
-        Ok((table, schema))
-    }
+/// A column of an `R`.
+struct Described {
+    name: String,
+    ty: Type,
+    type_name: String,
+    is_of_identity: bool,
 }
 
-/// The key's columns in order. Without one of them rows could not be told apart, so that is an error, not drift.
-fn key(wanted: &WantedTable, identity: u8, found: &HashMap<&str, (KeyColumn, bool)>) -> Result<Vec<KeyColumn>, Error> {
-    if wanted.key.is_empty() {
-        return Err(Error::RowWithoutKey { table: wanted.name.clone() });
-    }
-    // NOTHING flags no column, and nothing but inserts can come (PG-18).
-    let must_be_flagged = identity != b'n';
-    let part = |name: &String| match found.get(name.as_str()) {
-        None => Err(Error::KeyColumnMissing { table: wanted.name.clone(), column: name.clone() }),
-        Some((_, false)) if must_be_flagged => {
-            Err(Error::KeyNotInIdentity { table: wanted.name.clone(), column: name.clone() })
+impl Table {
+    /// Matches columns by name (PG-19, PG-20): places change, and `R` has no attribute numbers. A mapped column that is
+    /// not there any more is left out of the schema, and what may have become of it is in it ([`WantedTable::find`]).
+    /// Answers why, where rows of the table cannot be told.
+    pub(super) fn resolve(
+        wanted: &WantedTable,
+        relation: &wire::Relation<'_>,
+        types: &HashMap<u32, DynamicType>,
+        ids: &Mutex<ColumnIds>,
+    ) -> Result<Result<(Self, TableSchema), Suspicion>, Malformed> {
+        let describe = |column: Result<wire::RelationColumn<'_>, Malformed>| {
+            let column = column?;
+            let (ty, type_name) = describe(column.type_oid, column.typmod, types.get(&column.type_oid));
+            let name = String::from_utf8_lossy(column.name).into_owned();
+            Ok(Described { name, ty, type_name, is_of_identity: column.identity })
+        };
+        let described = relation.columns().map(describe).collect::<Result<Vec<_>, Malformed>>()?;
+        let names: Vec<_> = described.iter().map(|column| (&*column.name, &*column.type_name)).collect();
+        let found = wanted.find(&names);
+        // NOTHING flags no column, and nothing but inserts can come (PG-18). FULL flags every one.
+        let is_told = |at: &usize| relation.identity == b'n' || described.get(*at).is_some_and(|it| it.is_of_identity);
+        let Some(key) = found.key.filter(|key| key.iter().all(is_told)) else {
+            return Ok(Err(Suspicion::NoKeyColumn));
+        };
+        let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut cells, mut columns) = (Vec::new(), Vec::new());
+        for (at, column) in described.iter().enumerate() {
+            let is_kept = found.cells.contains(&at);
+            if !is_kept && !key.contains(&at) {
+                continue;
+            }
+            let id = ids.id(wanted.table, &column.name, &column.type_name);
+            if is_kept {
+                cells.push((at, id));
+            }
+            columns.push(Column {
+                id,
+                name: column.name.clone(),
+                ty: column.ty.clone(),
+                type_name: column.type_name.clone(),
+                nullable: !key.contains(&at),
+            });
         }
-        Some((part, _)) => Ok(*part),
-    };
-    wanted.key.iter().map(part).collect()
+        let of_key = || key.iter().filter_map(|at| Some((*at, described.get(*at)?)));
+        let schema = TableSchema {
+            table: wanted.table,
+            name: wanted.name.clone(),
+            columns,
+            key: of_key().map(|(_, column)| column.name.clone()).collect(),
+        };
+        let key = of_key().map(|(at, column)| KeyColumn { column: at, is_integer: column.ty == Type::Int });
+        let table =
+            Self { id: wanted.table, width: described.len(), cells, is_whole: found.is_whole, key: key.collect() };
+        Ok(Ok((table, schema)))
+    }
 }

@@ -1,17 +1,17 @@
-use passerelle_change::key;
+use passerelle_change::{KnownName, TableId, TableName, key};
 use proptest::prelude::*;
 
 use super::*;
 
 /// A table `public.t` (id integer, name text, long text) with oid 5, of which `id` is the key and all is mapped.
 fn decoder() -> Decoder {
-    let wanted = WantedTable {
-        table: TableId(1),
-        name: TableName { schema: "public".into(), name: "t".into() },
-        columns: ["id", "name", "long"].map(str::to_owned).into(),
-        key: vec!["id".into()],
-    };
-    Decoder::new(vec![wanted], HashMap::new(), Arc::default())
+    Decoder::new(vec![wanted(&["id", "name", "long"])], HashMap::new(), Arc::default())
+}
+
+/// `public.t` with these columns mapped and the key `id`.
+fn wanted(columns: &[&str]) -> WantedTable {
+    let name = TableName { schema: "public".into(), name: "t".into() };
+    WantedTable::new(TableId(1), name, columns.iter().map(ToString::to_string).collect(), vec!["id".into()])
 }
 
 fn begin() -> Vec<u8> {
@@ -74,6 +74,7 @@ fn print(batch: &Batch) -> String {
             let cells = [1, 2, 3].map(|id| cell(row, id)).join(" ");
             format!("{:?} {}{was}: {cells}", row.op, key::printed(batch.bytes(row.key)))
         }
+        Event::Suspect { key: None, why, .. } => format!("suspect: {why}"),
         other => panic!("{other:?}"),
     };
     batch.events().iter().map(line).collect::<Vec<_>>().join("; ")
@@ -118,20 +119,16 @@ fn pg_16_unchanged_values_are_in_the_full_row_before() {
 #[test]
 fn a_key_that_is_unchanged_and_not_sent_is_in_the_row_before() {
     check(b'd', &[row(b'U', &["K 1 - -", "N ~ b c"])], "Partial 1: absent b c");
-    check(b'd', &[row(b'U', &["N ~ b c"])], "a row of public.t came without a value for its key");
-    check(b'd', &[row(b'D', &["K - - -"])], "a row of public.t came without a value for its key");
+    // What cannot be told of one row holds up no other.
+    let without = "suspect: a row came without a value for its key; Full 1: 1 a b";
+    check(b'd', &[row(b'U', &["N ~ b c"]), row(b'U', &["N - b c"]), row(b'I', &["N 1 a b"])], without);
+    check(b'd', &[row(b'D', &["K - - -"]), row(b'I', &["N 1 a b"])], without);
 }
 
 #[test]
 fn a_row_without_a_wanted_column_is_partial() {
-    let wanted = |name: &str| WantedTable {
-        table: TableId(1),
-        name: TableName { schema: "public".into(), name: "t".into() },
-        columns: ["id", "name", name].map(str::to_owned).into(),
-        key: vec!["id".into()],
-    };
     for (column, op) in [("long", Op::Full), ("mapped_since", Op::Partial)] {
-        let mut decoder = Decoder::new(vec![wanted(column)], HashMap::new(), Arc::default());
+        let mut decoder = Decoder::new(vec![wanted(&["id", "name", column])], HashMap::new(), Arc::default());
         let mut batch = Batch::new();
         for message in [begin(), relation("t", b'd'), row(b'I', &["N 1 a b"])] {
             decoder.message(&message, &mut batch).unwrap();
@@ -186,15 +183,145 @@ fn what_stands_in_the_wrong_place_is_refused() {
     );
 }
 
+/// `R` of `public.t` with columns as `id:23* name:25`; `*` is of the identity.
+fn described(columns: &str) -> Vec<u8> {
+    let columns: Vec<_> = columns.split(' ').collect();
+    let mut bytes = [&b"R\0\0\0\x05public\0t\0d"[..], &(columns.len() as u16).to_be_bytes()].concat();
+    for column in columns {
+        bytes.push(u8::from(column.ends_with('*')));
+        let (name, oid) = column.trim_end_matches('*').split_once(':').unwrap();
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(&oid.parse::<u32>().unwrap().to_be_bytes());
+        bytes.extend_from_slice(&[0xff; 4]);
+    }
+    bytes
+}
+
+/// Decodes messages in a transaction by a decoder; prints schemas with their names.
+fn decode(decoder: &mut Decoder, messages: &[Vec<u8>]) -> String {
+    let mut batch = Batch::new();
+    for message in messages {
+        decoder.message(message, &mut batch).unwrap();
+    }
+    let names = |schema: &TableSchema| {
+        let columns: Vec<_> =
+            schema.columns.iter().map(|column| format!("{} {}", column.name, column.type_name)).collect();
+        format!("schema {} by {}", columns.join(", "), schema.key.join(","))
+    };
+    let mut schemas = batch.events().iter().filter_map(|event| match event {
+        Event::Schema(schema) => Some(names(schema)),
+        _ => None,
+    });
+    let lines = print(&batch);
+    let named =
+        lines.split("; ").map(|line| if line.starts_with("schema ") { schemas.next().unwrap() } else { line.into() });
+    named.collect::<Vec<_>>().join("; ")
+}
+
+/// Of `public.t (id integer, name text, n integer)`, of which `name` is mapped.
+fn known() -> WantedTable {
+    let known = [("id", "integer"), ("name", "text"), ("n", "integer")];
+    let known = known.map(|(name, ty)| KnownName { name: name.into(), type_name: ty.into() });
+    WantedTable { known: known.into(), ..wanted(&["id", "name"]) }
+}
+
 #[test]
-fn pg_18_a_key_outside_the_identity_is_refused() {
-    let mut unflagged = relation("t", b'd');
-    let flag = unflagged.windows(3).position(|bytes| bytes == b"\x01id").unwrap();
-    unflagged[flag] = 0;
-    let (mut decoder, mut batch) = (decoder(), Batch::new());
-    decoder.message(&begin(), &mut batch).unwrap();
-    let error = decoder.message(&unflagged, &mut batch).unwrap_err();
-    assert!(matches!(error, Error::KeyNotInIdentity { .. }), "{error}");
+fn pg_18_a_key_outside_the_identity_holds_the_table_and_no_other() {
+    let mut other = wanted(&["id"]);
+    (other.table, other.name.name) = (TableId(2), "u".into());
+    let mut decoder = Decoder::new(vec![known(), other], HashMap::new(), Arc::default());
+    let of_u = |mut bytes: Vec<u8>| {
+        bytes[4] = 6;
+        bytes
+    };
+    let mut relation = of_u(described("id:23*"));
+    let at = relation.windows(3).position(|bytes| bytes == b"\0t\0").unwrap();
+    relation[at + 1] = b'u';
+    let unflagged = [
+        begin(),
+        described("id:23 name:25* n:23"),
+        row(b'I', &["N 1 a 5"]),
+        row(b'D', &["K 1 - -"]),
+        relation,
+        of_u(row(b'I', &["N 7"])),
+        commit(9),
+    ];
+    let no_key = "suspect: a column of the row key is not in the table";
+    let want = format!("begin 7; {no_key}; schema id integer by id; Full 7: 7 absent absent; end 0/9");
+    assert_eq!(decode(&mut decoder, &unflagged), want);
+    // Each transaction that touches it says so, once; a truncation needs no key.
+    let truncate = [&b"T\0\0\0\x01\0"[..], &5_u32.to_be_bytes()].concat();
+    let again = [begin(), row(b'I', &["N 1 a 5"]), row(b'I', &["N 2 a 5"]), truncate, commit(10)];
+    assert_eq!(decode(&mut decoder, &again), format!("begin 7; {no_key}; truncate 1; end 0/A"));
+    // It is followed again as soon as it can be.
+    let mended = [begin(), described("id:23* name:25 n:23"), row(b'I', &["N 1 a 5"]), commit(11)];
+    let ended = decode(&mut decoder, &mended);
+    assert!(ended.starts_with("begin 7; schema id integer, name text by id; Full 1"), "{ended}");
+}
+
+#[test]
+fn pg_20_a_key_column_that_is_gone_holds_the_table() {
+    let mut decoder = Decoder::new(vec![known()], HashMap::new(), Arc::default());
+    let rows = [begin(), described("name:25 n:23 number:23*"), row(b'I', &["N a 5 1"]), commit(9)];
+    let want = "begin 7; suspect: a column of the row key is not in the table; end 0/9";
+    assert_eq!(decode(&mut decoder, &rows), want);
+    let mut keyless = Decoder::new(vec![WantedTable { key: Vec::new(), ..known() }], HashMap::new(), Arc::default());
+    assert_eq!(decode(&mut keyless, &rows), want);
+}
+
+#[test]
+fn pg_20_a_column_that_is_missing_leaves_what_may_have_become_of_it() {
+    let mut decoder = Decoder::new(vec![known()], HashMap::new(), Arc::default());
+    let rows = [
+        begin(),
+        described("id:23* name:25 n:23"),
+        row(b'I', &["N 1 a 5"]),
+        described("id:23* title:25 n:23"),
+        row(b'I', &["N 2 b 6"]),
+        // The schema is told before the first row under it, also where it was told before.
+        described("id:23* name:25 n:23"),
+        row(b'I', &["N 3 c 7"]),
+        commit(9),
+    ];
+    let schema = "schema id integer, name text by id";
+    let got = decode(&mut decoder, &rows);
+    let want = format!(
+        "begin 7; {schema}; Full 1: 1 a absent; schema id integer, title text by id; Partial 2: 2 absent b; {schema}; \
+         Full 3: 3 c absent; end 0/9"
+    );
+    assert_eq!(got, want);
+}
+
+#[test]
+fn pg_20_renames_that_were_accepted_are_whole_rows_in_older_and_newer_log() {
+    let mut wanted = known();
+    wanted.renamed.insert("name".into(), ["title".to_owned()].into());
+    wanted.renamed.insert("id".into(), ["number".to_owned()].into());
+    let mut decoder = Decoder::new(vec![wanted], HashMap::new(), Arc::default());
+    let rows = [
+        begin(),
+        described("number:23* title:25 n:23"),
+        row(b'U', &["K 1 - -", "N 2 b 6"]),
+        described("id:23* name:25 n:23"),
+        row(b'D', &["K 2 - -"]),
+        commit(9),
+    ];
+    let want = "begin 7; schema number integer, title text by number; Full 2 was 1: 2 b absent; \
+                schema id integer, name text by id; Gone 2: absent absent absent; end 0/9";
+    assert_eq!(decode(&mut decoder, &rows), want);
+}
+
+#[test]
+fn pg_20_a_renamed_key_still_tells_the_rows() {
+    let mut decoder = Decoder::new(vec![known()], HashMap::new(), Arc::default());
+    let rows = [begin(), described("number:23* name:25 n:23"), row(b'D', &["K 4 - -"]), commit(9)];
+    let want = "begin 7; schema number integer, name text by number; Gone 4: absent absent absent; end 0/9";
+    assert_eq!(decode(&mut decoder, &rows), want);
+    // One that is not of the identity would not be told with deletes.
+    let mut decoder = Decoder::new(vec![known()], HashMap::new(), Arc::default());
+    let rows = [begin(), described("number:23 name:25 n:23"), row(b'I', &["N 4 a 5"]), commit(9)];
+    assert!(decode(&mut decoder, &rows).contains("suspect: a column of the row key"));
 }
 
 #[test]

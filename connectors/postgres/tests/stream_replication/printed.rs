@@ -23,6 +23,7 @@ impl Printer {
             Event::Begin { .. } => "begin".into(),
             Event::End { .. } => "end".into(),
             Event::Idle { .. } => "idle".into(),
+            Event::Suspect { table, key: None, why } => format!("suspect {}: {why}", table.0),
             other @ (Event::Undo { .. } | Event::Suspect { .. } | Event::Prepared { .. } | Event::Decided { .. }) => {
                 panic!("{other:?}")
             }

@@ -10,7 +10,7 @@ use passerelle_postgres::decode::{Decoder, WantedTable};
 use passerelle_postgres::replication::{Replication, SlotKind};
 use passerelle_postgres::stream::{self, Progress};
 use passerelle_postgres::types::DynamicType;
-use passerelle_postgres::{Error, Lsn, Options, TlsMode};
+use passerelle_postgres::{Error, Lsn, Options, TlsMode, catalog, sql};
 use passerelle_test_servers::PgServer;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ pub(crate) struct Rig {
     pub(crate) server: PgServer,
     /// How the streams connect.
     pub(crate) options: Options,
-    wanted: Vec<WantedTable>,
+    pub(crate) wanted: Vec<WantedTable>,
     types: HashMap<u32, DynamicType>,
     created: Lsn,
 }
@@ -43,7 +43,12 @@ impl Rig {
 
     pub(crate) async fn of(server: PgServer, sql: &str, tables: &[&str]) -> Self {
         server.psql("postgres", sql).unwrap();
-        let wanted: Vec<_> = tables.iter().zip(1..).map(|(table, id)| wanted(table, id)).collect();
+        let mut wanted: Vec<_> = tables.iter().zip(1..).map(|(table, id)| wanted(table, id)).collect();
+        let tables: Vec<_> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
+        let catalog = catalog::read(&sql::connect(&options(&server)).await.unwrap(), &tables).await.unwrap();
+        for wanted in &mut wanted {
+            wanted.known = catalog.table(&wanted.name).unwrap().known_names();
+        }
         let names: Vec<_> = wanted.iter().map(|table| format!("\"{}\"", table.name.name)).collect();
         // Roots are published from 13 on.
         let via_root = if server.major_version() >= 13 { "with (publish_via_partition_root = true)" } else { "" };
@@ -52,7 +57,7 @@ impl Rig {
         let mut replication = Replication::connect(&options(&server)).await.unwrap();
         let slot = replication.create_slot(SLOT, SlotKind::Durable, Duration::from_secs(5)).await.unwrap();
         replication.close().await;
-        Self { options: options(&server), server, wanted, types: HashMap::new(), created: slot.consistent_point }
+        Self { options: options(&server), server, wanted, types: catalog.types, created: slot.consistent_point }
     }
 
     pub(crate) fn sql(&self, sql: &str) -> String {
@@ -121,7 +126,7 @@ fn wanted(text: &str, id: u32) -> WantedTable {
     let name = words.next().unwrap();
     let key = words.next().unwrap().split(',').map(str::to_owned).collect();
     let columns: BTreeSet<_> = words.collect();
-    WantedTable { table: TableId(id), name: TableName { schema: "public".into(), name }, columns, key }
+    WantedTable::new(TableId(id), TableName { schema: "public".into(), name }, columns, key)
 }
 
 /// A running stream.
