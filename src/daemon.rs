@@ -262,6 +262,7 @@ fn start(
 ) -> Result<(ReadySource, SourcePipeline), SetupFault> {
     let store = Arc::clone(&shared.store);
     tables.keep(id, &store, &mappings)?;
+    source::drifts::show(&shared.board, &config.name, &mappings);
     let gate = Arc::new(gate_for(&store, mappings.iter().flat_map(lanes_of))?);
     let mut lanes: BTreeMap<_, Vec<MappingId>> = BTreeMap::new();
     let mut fits: BTreeMap<_, Vec<Fitting>> = BTreeMap::new();

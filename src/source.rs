@@ -7,6 +7,7 @@
 //! [`fetch`] reads single rows that the log gave in part. [`watching`] sees when the schema of a table is not what it was.
 
 mod database;
+pub(crate) mod drifts;
 mod fetch;
 mod load;
 pub(crate) mod mysql;

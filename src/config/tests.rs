@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 
 use super::model::{
     Auth, Canary, Check, Delivery, Departure, FieldSource, Flavor, MapOther, Missing, Mysql, OnBad, OnKeyChange,
-    Postgres, SourceKind, Standard, Tinyint1, Tls, ZeroDates,
+    Postgres, PublishColumns, SourceKind, Standard, Tinyint1, Tls, ZeroDates,
 };
 use super::{Fault, Faults, Files, Loaded, example, load, parse};
 
@@ -122,7 +122,7 @@ fn defaults_are_filled_in() {
     let source = &config.sources["erp"];
     assert_eq!((source.port, source.tls, source.time_zone.as_str()), (5432, Tls::VerifyFull, "UTC"));
     let (slot, publication) = ("passerelle_erp".to_owned(), "passerelle_erp".to_owned());
-    assert_eq!(source.kind, SourceKind::Postgres(Postgres { slot, publication }));
+    assert_eq!(source.kind, SourceKind::Postgres(Postgres { slot, publication, publish_columns: PublishColumns::All }));
     assert_eq!(source.password.as_ref().unwrap().expose_secret(), "correct horse");
     let crm = &config.crms["sales"];
     assert_eq!((crm.limits.concurrent, crm.limits.per_day), (Some(8), None));

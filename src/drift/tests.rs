@@ -153,6 +153,7 @@ fn column(number: u32, text: &str) -> (ColumnFacts, bool) {
         default: None,
         charset: None,
         definition: Some(700),
+        label_ids: Vec::new(),
     };
     let mut is_key = false;
     for word in words {

@@ -240,8 +240,7 @@ impl Mysql {
         let stream = replication.start(&from, self.readings).await?;
         let wanted = source.tables.there().map(|table| {
             let facts = self.catalog.table(&table.facts.name)?;
-            let wanted = facts.wanted(table.id, &table.mapped)?;
-            Ok(wanted)
+            Ok(table.wanted(facts.wanted(table.id, &table.mapped)?))
         });
         let wanted = wanted.collect::<Result<Vec<_>, Error>>()?;
         let names_ignore_case = facts.server.names_ignore_case();

@@ -226,8 +226,7 @@ impl Postgres {
         }
         let wanted = source.tables.there().map(|table| {
             let facts = self.catalog.table(&table.facts.name)?;
-            let wanted = facts.wanted(table.id, &table.mapped)?;
-            Ok(wanted)
+            Ok(table.wanted(facts.wanted(table.id, &table.mapped)?))
         });
         let wanted = wanted.collect::<Result<Vec<_>, Error>>()?;
         let decoder = Decoder::new(wanted, self.catalog.types.clone(), Arc::clone(&source.ids));

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use passerelle_change::{ColumnIds, TableId, TableName, TableSchema};
+use passerelle_change::{ColumnIds, TableId, TableName, TableSchema, WantedTable};
 use passerelle_state::{MappingId, SourceId, StateError, Store};
 
 use super::database::{Database, Error};
@@ -135,6 +135,17 @@ impl Tables {
         } else {
             all.remove(&table);
         }
+    }
+}
+
+impl Table {
+    /// What is looked for in the log: what the catalogue has, and what the log may have by other names.
+    pub(super) fn wanted(&self, catalogued: WantedTable) -> WantedTable {
+        let mut wanted = catalogued;
+        let is_other_name = |name: &&String| self.renamed.values().any(|others| others.contains(*name));
+        wanted.columns.extend(self.former.iter().filter(|name| !is_other_name(name)).cloned());
+        wanted.renamed.clone_from(&self.renamed);
+        wanted
     }
 }
 

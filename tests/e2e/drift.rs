@@ -18,7 +18,7 @@ pub(crate) fn mappings(more: &str) -> String {
         "[mapping.customers]\nsource = \"erp\"\ntable = \"public.customer\"\ncrm = \"sales\"\nobject = \"Account\"\n\
          key = {{ field = \"Erp_Id__c\", value = \"id\" }}\n{more}\n\
          [mapping.customers.fields]\nName = \"name\"\nPhone = \"phone\"\nBillingCity = \"city\"\n\
-         [mapping.products]\nsource = \"erp\"\ntable = \"public.product\"\ncrm = \"sales\"\nobject = \"Lead\"\n\
+         [mapping.products]\nsource = \"erp\"\ntable = \"public.product\"\ncrm = \"sales\"\nobject = \"Contact\"\n\
          key = {{ field = \"Erp_Id__c\", value = \"id\" }}\n\
          [mapping.products.fields]\nLastName = \"name\"\n"
     )
@@ -46,8 +46,8 @@ async fn a_dropped_column_holds_its_mapping_and_no_other() {
     let drift = world.drifted("customers").await;
     assert_eq!(drift[0]["kind"], "column_dropped", "{drift:?}");
     world.captured().await;
-    world.until("the other mapping to go on", async || world.crm().record("Lead", "Erp_Id__c", "1")).await;
-    assert_eq!(world.writes(), ["created Lead 1 LastName=\"Chair\""]);
+    world.until("the other mapping to go on", async || world.crm().record("Contact", "Erp_Id__c", "1")).await;
+    assert_eq!(world.writes(), ["created Contact 1 LastName=\"Chair\""]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
