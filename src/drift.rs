@@ -2,11 +2,13 @@
 //!
 //! [`change`] has the words: what changed. [`compare()`] finds it between two looks at a table, [`weigh()`] says what it does
 //! to a mapping, [`verdict()`] what its policy makes of that, [`decide()`] what a person may decide about it, [`patched()`] and
-//! [`columns_for()`] what is run then, and [`Look::footing`] how a mapping stands after all of it: all of them pure. What is seen, held and decided is kept in the state, so that a
-//! restart forgets none of it.
+//! [`columns_for()`] what is run then, and [`Look::footing`] how a mapping stands after all of it: all of them pure.
+//! [`mod@count`] says how many rows a change touches. What is seen, held and decided is kept in the state, so that a restart
+//! forgets none of it.
 
 pub mod change;
 mod compare;
+pub mod count;
 mod decide;
 mod footing;
 mod patch;

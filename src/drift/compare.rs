@@ -218,7 +218,7 @@ impl<'t> Pairs<'t> {
             Some(Match::Remade(now)) => {
                 changes.extend(retyped(was, now));
                 changes.push(Change::Rewritten { column });
-                changes.extend(label_changes(was, now, false));
+                changes.extend(label_changes(was, now));
                 changes.extend(other_changes(was, now));
                 return;
             }
@@ -229,7 +229,7 @@ impl<'t> Pairs<'t> {
         if is_rewritten {
             changes.push(Change::Rewritten { column: was.name.clone() });
         }
-        changes.extend(label_changes(was, now, self.old.object.is_some()));
+        changes.extend(label_changes(was, now));
         changes.extend(other_changes(was, now));
     }
 }
@@ -256,19 +256,21 @@ fn is_rewritten(was: &ColumnFacts, now: &ColumnFacts, retyped: Option<&Change>, 
     }
 }
 
-/// Other labels of an enum. `keeps_places`: a label at the place of another one is that one, renamed (PostgreSQL's
-/// `ALTER TYPE … RENAME VALUE`). MySQL and MariaDB know rows by their labels' text, and have no such renaming.
-fn label_changes(was: &ColumnFacts, now: &ColumnFacts, keeps_places: bool) -> Vec<Change> {
+/// Other labels of an enum. One that is known by the same number is the same, however it is called (PostgreSQL's `ALTER TYPE
+/// … RENAME VALUE`). MySQL and MariaDB know labels by their text, and have no such renaming.
+fn label_changes(was: &ColumnFacts, now: &ColumnFacts) -> Vec<Change> {
     let (Type::Enum { labels: before }, Type::Enum { labels: after }) = (&was.ty, &now.ty) else { return Vec::new() };
     let column = || was.name.clone();
-    let has_places = keeps_places && before.len() == after.len();
+    let renamed = |place: usize| -> Option<&String> {
+        let id = was.label_ids.get(place)?;
+        let to = after.get(now.label_ids.iter().position(|other| other == id)?)?;
+        (!before.contains(to)).then_some(to)
+    };
     let mut changes = Vec::new();
     for (place, from) in before.iter().enumerate().filter(|(_, label)| !after.contains(label)) {
-        changes.push(match after.get(place) {
-            Some(to) if has_places && !before.contains(to) => {
-                Change::LabelRenamed { column: column(), from: from.clone(), to: to.clone() }
-            }
-            Some(_) | None => Change::LabelRemoved { column: column(), label: from.clone() },
+        changes.push(match renamed(place) {
+            Some(to) => Change::LabelRenamed { column: column(), from: from.clone(), to: to.clone() },
+            None => Change::LabelRemoved { column: column(), label: from.clone() },
         });
     }
     for label in after.iter().filter(|label| !before.contains(label)) {

@@ -328,7 +328,9 @@ impl Case<'_> {
         for Weighed { change, names, .. } in self.weighed {
             if let Change::ColumnRenamed { to, is_certain: true, .. } = change {
                 let followed = names.iter().filter(|name| !self.words.by_name.contains_key(*name));
-                followed.for_each(|name| patch.rename(name, to));
+                for name in followed {
+                    patch.rename(name, to);
+                }
             }
         }
         for (name, word) in &self.words.by_name {

@@ -67,7 +67,9 @@ fn without_what_broke(weighed: &[Weighed], current: &Patch) -> Option<Patch> {
     let mut patch = current.clone();
     for Weighed { change, names, effects } in weighed.iter().filter(|weighed| !weighed.change.is_addition()) {
         if let Change::ColumnRenamed { to, is_certain: true, .. } = change {
-            names.iter().for_each(|name| patch.rename(name, to));
+            for name in names {
+                patch.rename(name, to);
+            }
             continue;
         }
         if effects.iter().all(|effect| effect.severity < Severity::Breaking) {
@@ -77,7 +79,9 @@ fn without_what_broke(weighed: &[Weighed], current: &Patch) -> Option<Patch> {
         if effects.iter().any(|effect| !matches!(effect.part, Part::Field(_))) {
             return None;
         }
-        names.iter().for_each(|name| patch.leave_out(name));
+        for name in names {
+            patch.leave_out(name);
+        }
     }
     Some(patch)
 }

@@ -96,7 +96,7 @@ fn is_unsigned(name: &str) -> bool {
 }
 
 /// The range of an integer type (PostgreSQL 8.1.1; MySQL 11.1.2).
-fn range(name: &str) -> Option<(i128, i128)> {
+pub(super) fn range(name: &str) -> Option<(i128, i128)> {
     let bits = match name.trim_end_matches(" unsigned") {
         "tinyint" => 8,
         "smallint" => 16,

@@ -1,6 +1,7 @@
 //! Tests by tables in a small text form: `id bigint key; phone varchar(40) null`.
 
 mod compare;
+mod count;
 mod decide;
 mod patch;
 mod policy;
@@ -85,12 +86,23 @@ key = {{ field = "Erp_Id__c", value = "id" }}
         super::weigh(&changes, &self.subject())
     }
 
-    /// The table with these columns; `my` before them makes it one of another object, whose columns go by name.
+    /// The table with these columns. One without a number of its own has that of the old one of its name, else that of the
+    /// one at its place, if that is gone: it was renamed. `my` before them makes it one of MySQL, whose columns go by name.
     fn now(&self, now: &str) -> TableFacts {
-        match now.strip_prefix("my ") {
-            Some(columns) => TableFacts { name: self.table.name.clone(), ..mysql(columns) },
-            None => postgres(now),
+        if let Some(columns) = now.strip_prefix("my ") {
+            return TableFacts { name: self.table.name.clone(), ..mysql(columns) };
         }
+        let mut table = postgres(now);
+        let texts = now.split(';').map(str::trim).filter(|text| !text.is_empty());
+        let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+        for (place, (column, text)) in table.columns.iter_mut().zip(texts).enumerate() {
+            let is_renamed = |old: &&ColumnFacts| !names.contains(&old.name) && names.len() == self.table.columns.len();
+            let old = self.table.column(&column.name).or(self.table.columns.get(place).filter(is_renamed));
+            if !text.contains('#') {
+                column.number = old.map_or(100 + place as u32, |old| old.number);
+            }
+        }
+        table
     }
 
     fn weigh_one(&self, change: Change) -> Vec<Weighed> {
@@ -137,7 +149,7 @@ fn table_name(name: &str) -> TableName {
 }
 
 /// `NAME TYPE` and words: `null`, `key`, `#7` (its number), `@3` (its definition), `=now()` (its default), `latin1` (its
-/// charset), `computed`, `unreadable`. A blank in a type is written `_`.
+/// charset), `:1,2` (what its labels are known by), `computed`, `unreadable`. A blank in a type is written `_`.
 fn column(number: u32, text: &str) -> (ColumnFacts, bool) {
     let mut words = text.split_whitespace();
     let (name, spelled) = (words.next().expect("a name"), words.next().expect("a type").replace('_', " "));
@@ -164,6 +176,7 @@ fn column(number: u32, text: &str) -> (ColumnFacts, bool) {
             ("unreadable", _) => column.readable = false,
             (_, ("#", number)) => column.number = number.parse().expect("a number"),
             (_, ("@", definition)) => column.definition = definition.parse().ok(),
+            (_, (":", ids)) => column.label_ids = ids.split(',').map(|id| id.parse().expect("an id")).collect(),
             (_, ("=", default)) => column.default = Some(default.to_owned()),
             (charset, _) => column.charset = Some(charset.to_owned()),
         }
@@ -195,9 +208,8 @@ fn typed(spelled: &str) -> (Type, String) {
         "date" => Type::Date,
         "time" => Type::Time,
         "interval" => Type::Interval,
-        "datetime" => Type::DateTime,
+        "datetime" | "timestamp without time zone" => Type::DateTime,
         "timestamp" if spelled.ends_with("without time zone") => Type::DateTime,
-        "timestamp without time zone" => Type::DateTime,
         "timestamp" | "timestamp with time zone" => Type::Timestamp,
         "uuid" => Type::Uuid,
         "bytea" | "blob" | "longblob" | "binary" | "varbinary" => Type::Bytes,

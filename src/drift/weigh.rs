@@ -75,14 +75,15 @@ fn effects(change: &Change, all: &[Change], subject: &Subject<'_>) -> Vec<Effect
         Change::Unpublished => breaks("the log carries none of its changes"),
         // One that a mapping knows by name was refused with the configuration; any other is nobody's.
         Change::ColumnAdded { .. } => Vec::new(),
-        Change::ColumnDropped { column } => missing(subject, column, "can't be computed without it"),
+        Change::ColumnDropped { column } | Change::Unreadable { column } => {
+            missing(subject, column, "can't be computed without it")
+        }
         Change::ColumnRenamed { column, to, is_certain: true } => {
             missing(subject, column, &format!("can't be computed until {to} is taken for {column}"))
         }
         Change::ColumnRenamed { column, to, is_certain: false } => {
             missing(subject, column, &format!("can't be computed without it, unless {to} is the same"))
         }
-        Change::Unreadable { column } => missing(subject, column, "can't be computed without it"),
         Change::Retyped { column, from, to, ty, how } => retyped(subject, column, (from, to), ty, *how),
         Change::Rewritten { column } => rewritten(subject, column, all),
         Change::NullAllowed { column } => null_allowed(subject, column),

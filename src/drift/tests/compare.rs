@@ -75,7 +75,11 @@ fn pg_24_labels_come_go_and_are_renamed() {
     check("s mood(a,b)", "s mood(a,b,c)", "s has a new label 'c'");
     check("s mood(a,b)", "s mood(x,a,b)", "s has a new label 'x'");
     check("s mood(a,b)", "s mood(a)", "s has no label 'b' any more");
-    check("s mood(a,b)", "s mood(a,c)", "the label 'b' of s is called 'c' now");
+    check("s mood(a,b) :1,2", "s mood(a,c) :1,2", "the label 'b' of s is called 'c' now");
+    check("s mood(a,b) :1,2", "s mood(x,a,c) :3,1,2", "the label 'b' of s is called 'c' now; s has a new label 'x'");
+    // The type was made anew, and the column converted by its text.
+    check("s mood(a,b) :1,2", "s mood(a,c) :4,5", "s has no label 'b' any more; s has a new label 'c'");
+    check("s mood(a,b) :1,2", "s mood(b,a) :1,2", "");
     check("s mood(a,b)", "s mood(b,a)", "");
     check("s mood(a,b)", "s mood(c,b,d)", "s has no label 'a' any more; s has a new label 'c'; s has a new label 'd'");
     check_mysql("s enum(a,b)", "s enum(a,c)", "", "s has no label 'b' any more; s has a new label 'c'");
