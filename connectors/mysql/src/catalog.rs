@@ -8,6 +8,7 @@ mod column;
 mod known;
 mod made;
 mod read;
+mod watch;
 
 use passerelle_change::{Column, ColumnIds, KnownName, TableId, TableName, TableSchema, Type, WantedTable};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::{Error, sql};
 
 pub use known::{KnownColumn, KnownTable, KnownTables, Special};
 pub use read::{names_like, read};
+pub use watch::Watch;
 
 /// How the configuration has ambiguous columns read: it decides their types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -61,6 +61,15 @@ const BATCH_BYTES: usize = 1 << 20;
 /// More tables than a statement can lock.
 const MAX_TABLES_OF_STATEMENT: usize = 100_000;
 
+/// Columns of a wanted table that a statement in the log gave other names: not a guess (MY-42).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenamedColumns {
+    /// The table, as it is wanted.
+    pub table: TableName,
+    /// Names before and after; all at once, so that two can change places.
+    pub columns: Vec<(String, String)>,
+}
+
 /// Turns events into changes, in their order. Holds the state of one connection: a new connection has a new decoder.
 #[derive(Debug)]
 pub struct Decoder {
@@ -85,6 +94,8 @@ pub struct Decoder {
     committed_at: Option<Micros>,
     /// The end of the last group, or where the server is, if there was nothing for us since the last one that had.
     quiet: Option<LogPosition>,
+    /// What statements said that nobody has taken yet.
+    renamed_columns: Vec<RenamedColumns>,
     scratch: Scratch,
 }
 
@@ -119,6 +130,7 @@ impl Decoder {
             here: settings.start.clone(),
             committed_at: None,
             quiet: None,
+            renamed_columns: Vec::new(),
             scratch: Scratch::default(),
             settings,
         }
@@ -157,6 +169,11 @@ impl Decoder {
     pub fn stale(&self) -> impl Iterator<Item = &TableName> {
         let is_stale = |(wanted, slot): (_, &Slot)| slot.stale.then_some(wanted);
         self.wanted.iter().zip(&self.slots).filter_map(is_stale).map(|wanted: &WantedTable| &wanted.name)
+    }
+
+    /// Columns that statements renamed since this was asked last, in the order of the log.
+    pub fn take_renamed_columns(&mut self) -> Vec<RenamedColumns> {
+        std::mem::take(&mut self.renamed_columns)
     }
 
     /// The catalogue was read again.

@@ -40,6 +40,8 @@ const MAX_PACKET_BYTES: usize = 1 << 30;
 pub struct Connection {
     conn: Conn,
     server: Server,
+    /// How long a query may take.
+    limit: Duration,
 }
 
 /// Which server it is.
@@ -76,7 +78,7 @@ pub async fn connect(options: &Options) -> Result<Connection, Error> {
     let late = |_| Error::Timeout { step: "connecting", after: CONNECT_LIMIT };
     let connecting = async {
         let conn = open(options).await?;
-        let mut connection = Connection { conn, server: Server::unknown(options.flavor) };
+        let mut connection = Connection { conn, server: Server::unknown(options.flavor), limit: QUERY_LIMIT };
         session::pin(&mut connection).await?;
         connection.server = session::server(&mut connection).await?;
         fits(options, &connection.server)?;
@@ -107,12 +109,17 @@ impl Connection {
         self.conn.id()
     }
 
-    /// Runs a statement and answers its rows, all of them: for the catalogue, not for tables. Its limit is a minute, after
-    /// which the connection is of no use any more.
+    /// Sets how long each statement may take from here on; a minute otherwise.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
+    /// Runs a statement and answers its rows, all of them: for the catalogue, not for tables. After its limit, a minute
+    /// where nothing else was set, the connection is of no use any more.
     pub async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, Error> {
-        let late = |_| Error::Timeout { step: "a query", after: QUERY_LIMIT };
+        let late = |_| Error::Timeout { step: "a query", after: self.limit };
         let rows: Vec<mysql_async::Row> =
-            tokio::time::timeout(QUERY_LIMIT, self.conn.query(sql)).await.map_err(late)??;
+            tokio::time::timeout(self.limit, self.conn.query(sql)).await.map_err(late)??;
         Ok(rows.into_iter().map(Row::from).collect())
     }
 
@@ -123,8 +130,8 @@ impl Connection {
 
     /// Runs a statement of which no rows are wanted. The same limit.
     pub async fn execute(&mut self, sql: &str) -> Result<(), Error> {
-        let late = |_| Error::Timeout { step: "a statement", after: QUERY_LIMIT };
-        Ok(tokio::time::timeout(QUERY_LIMIT, self.conn.query_drop(sql)).await.map_err(late)??)
+        let late = |_| Error::Timeout { step: "a statement", after: self.limit };
+        Ok(tokio::time::timeout(self.limit, self.conn.query_drop(sql)).await.map_err(late)??)
     }
 
     /// Says goodbye, as far as the other side listens.

@@ -229,6 +229,8 @@ impl Reader {
                 self.progress.transaction();
             }
             if may_be_stale && self.decoder.stale().next().is_some() {
+                // Before the catalogue is read again, and anything is told that comes after the statement.
+                self.progress.renamed_columns(self.decoder.take_renamed_columns());
                 break;
             }
         }

@@ -3,6 +3,7 @@
 //! Types are named by [`types::describe`](crate::types::describe), here and in the stream, so that a column has one id.
 
 mod read;
+mod watch;
 
 use std::collections::HashMap;
 
@@ -15,6 +16,7 @@ use crate::types::DynamicType;
 use crate::{Error, sql};
 
 pub use read::{dynamic_types, names_like, read, server_version};
+pub use watch::Watch;
 
 /// What was read of some tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -140,6 +140,12 @@ pub enum Error {
         /// The publication.
         publication: String,
     },
+    /// A table changed while the publication was made right: it is to be looked at again.
+    #[error("a table changed while publication \"{publication}\" was made to fit")]
+    Overtaken {
+        /// The publication.
+        publication: String,
+    },
     /// The checkpoint is beyond the server's log (PG-06).
     #[error(
         "the checkpoint {checkpoint} is beyond the end of the server's log {head}: this is not the history we know"
@@ -234,6 +240,7 @@ impl Error {
             | Self::Timeout { .. }
             | Self::Silent(_)
             | Self::SlotBlocked { .. }
+            | Self::Overtaken { .. }
             | Self::Query(_)
             | Self::SnapshotGone
             | Self::Cancelled => Class::Transient,

@@ -6,6 +6,7 @@
 //! hands them to the DBA where our user may not. It is made before the slot (PG-13).
 
 mod current;
+pub mod lacking;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,7 @@ use crate::catalog::{Generated, ReplicaIdentity, TableFacts, TableKind};
 use crate::{Error, sql};
 
 pub use current::current;
+pub use lacking::{Lack, Lacking, lacking};
 
 /// Column lists came with 15.
 pub const COLUMN_LISTS: u32 = 150_000;
@@ -134,7 +136,13 @@ pub fn plan(current: Option<&Publication>, name: &str, wanted: &[Wanted], server
             options_clause(server_version, generated)
         ));
     }
-    if !covers_everything(current, wanted) && !same_tables(current, wanted) {
+    if wanted.is_empty() {
+        // `SET TABLE` needs one: where none is wanted any more, each goes by itself.
+        let drop = |table: &Published| {
+            format!("ALTER PUBLICATION {} DROP TABLE {}", sql::identifier(name), sql::table(&table.table))
+        };
+        statements.extend(current.tables.iter().map(drop));
+    } else if !covers_everything(current, wanted) && !same_tables(current, wanted) {
         let tables = tables_clause(wanted, Some(current));
         statements.push(format!("ALTER PUBLICATION {} SET TABLE {tables}", sql::identifier(name)));
     }
@@ -159,10 +167,12 @@ pub async fn ensure(client: &Client, name: &str, wanted: &[Wanted], allow_create
         // The server has ended the transaction's effects; this ends the transaction itself, if it is still there.
         let _ = client.batch_execute("ROLLBACK").await;
         let error = Error::from(error);
-        if error.sqlstate() == Some("42501") {
-            return Err(Error::MissingRights { what: format!("{verb} publication \"{name}\""), statements });
-        }
-        return Err(error);
+        return Err(match error.sqlstate() {
+            Some("42501") => Error::MissingRights { what: format!("{verb} publication \"{name}\""), statements },
+            // A table, a column or the publication itself is gone since the catalogue was read, or is there again.
+            Some("42P01" | "42703" | "42704" | "42710") => Error::Overtaken { publication: name.to_owned() },
+            _ => error,
+        });
     }
     tracing::info!(publication = name, ?statements, "publication changed");
     Ok(Changes { statements })
@@ -311,6 +321,15 @@ mod tests {
             &[wanted("a", &["id"])],
             &["ALTER PUBLICATION \"p\" SET TABLE ONLY \"public\".\"a\" (\"id\")"],
         );
+    }
+
+    #[test]
+    fn a_publication_of_nothing_is_no_fault_of_syntax() {
+        let two = right(vec![published("b", &["id"]), published("a", &["x", "id"])]);
+        let drops =
+            [r#"ALTER PUBLICATION "p" DROP TABLE "public"."b""#, r#"ALTER PUBLICATION "p" DROP TABLE "public"."a""#];
+        check(&two, &[], &drops);
+        check(&Publication { all_tables: true, ..right(vec![]) }, &[], &[]);
     }
 
     #[test]

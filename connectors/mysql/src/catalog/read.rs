@@ -22,19 +22,45 @@ pub async fn read(connection: &mut Connection, names: &[TableName], readings: &R
     let rows_of_keys_are_logged = logs_cascades(connection).await?;
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
-        let Some(found) = find(connection, name).await? else { continue };
-        let mut table = match table(connection, name, &found, *readings).await {
-            Ok(table) => table,
-            // ER_NO_SUCH_TABLE: gone since, as while it is exchanged for an altered one.
-            Err(Error::Server(error)) if error.code == 1146 => continue,
-            Err(other) => return Err(other),
-        };
-        if rows_of_keys_are_logged {
-            table.cascades.clear();
-        }
-        tables.push(table);
+        let read = read_table(connection, name, *readings, rows_of_keys_are_logged).await?;
+        tables.extend(read.map(|(table, _)| table));
     }
     Ok(Catalog { tables })
+}
+
+/// A table, and the statement that makes it; none of it where it is not there.
+pub(super) async fn read_table(
+    connection: &mut Connection,
+    name: &TableName,
+    readings: Readings,
+    rows_of_keys_are_logged: bool,
+) -> Result<Option<(TableFacts, Option<String>)>, Error> {
+    let Some(found) = find(connection, name).await? else { return Ok(None) };
+    let (mut table, made) = match table(connection, name, &found, readings).await {
+        Ok(read) => read,
+        Err(error) if is_no_table(&error) => return Ok(None),
+        Err(other) => return Err(other),
+    };
+    if rows_of_keys_are_logged {
+        table.cascades.clear();
+    }
+    Ok(Some((table, made)))
+}
+
+/// The statement that makes the table of that name; `None` where there is none, or our user may not see it.
+pub(super) async fn statement_of(connection: &mut Connection, name: &TableName) -> Result<Option<String>, Error> {
+    match connection.row(&format!("SHOW CREATE TABLE {}", sql::name(name))).await {
+        Ok(row) => Ok(row.as_ref().and_then(|row| row.text(1)).map(str::to_owned)),
+        // ER_TABLEACCESS_DENIED_ERROR.
+        Err(Error::Server(error)) if error.code == 1142 => Ok(None),
+        Err(error) if is_no_table(&error) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// `ER_NO_SUCH_TABLE`: gone since, as while it is exchanged for an altered one.
+fn is_no_table(error: &Error) -> bool {
+    matches!(error, Error::Server(error) if error.code == 1146)
 }
 
 /// The tables that our user can see, those of the same database first, for "did you mean".
@@ -62,7 +88,7 @@ struct Found {
     estimated_rows: u64,
 }
 
-async fn logs_cascades(connection: &mut Connection) -> Result<bool, Error> {
+pub(super) async fn logs_cascades(connection: &mut Connection) -> Result<bool, Error> {
     if connection.flavor() != Flavor::Mysql || connection.version() < LOGS_CASCADES {
         return Ok(false);
     }
@@ -104,7 +130,7 @@ async fn table(
     asked: &TableName,
     found: &Found,
     readings: Readings,
-) -> Result<TableFacts, Error> {
+) -> Result<(TableFacts, Option<String>), Error> {
     let made = made(connection, found).await?;
     let statement = made.as_deref().unwrap_or_default();
     let json = if connection.flavor() == Flavor::Mariadb { made::json_columns(statement) } else { Vec::new() };
@@ -116,7 +142,7 @@ async fn table(
     let is_end = |name: &String| columns.iter().any(|column| column.name == *name && column.special == Special::RowEnd);
     let of_rows_that_are = |key: &Key| key.columns.iter().filter(|name| !is_end(name)).cloned().collect::<Vec<_>>();
     let (primary, others): (Vec<_>, Vec<_>) = keys.iter().filter(|key| key.is_whole).partition(|key| key.is_primary);
-    Ok(TableFacts {
+    let facts = TableFacts {
         name: asked.clone(),
         kind: found.kind,
         engine: found.engine.clone(),
@@ -127,7 +153,8 @@ async fn table(
         partitions: if found.is_partitioned { partitions(connection, found).await? } else { Vec::new() },
         columns,
         estimated_rows: found.estimated_rows,
-    })
+    };
+    Ok((facts, made))
 }
 
 async fn columns(

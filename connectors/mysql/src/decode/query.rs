@@ -4,9 +4,12 @@ use passerelle_change::{Batch, Event, Suspicion};
 
 use super::group::{Group, number_of};
 use super::statement::{self, Named, Statement};
-use super::{Decoder, seconds};
+use super::{Decoder, RenamedColumns, seconds};
 use crate::Error;
 use crate::wire::{Header, Query};
+
+/// More statements of that kind than anybody runs while nobody looks.
+const MAX_RENAMES: usize = 1000;
 
 impl Decoder {
     pub(super) fn query(&mut self, query: &Query<'_>, header: &Header, batch: &mut Batch) -> Result<(), Error> {
@@ -59,9 +62,10 @@ impl Decoder {
                     self.truncated(at, batch);
                 }
             }
-            Statement::Altered(table) => {
+            Statement::Altered { table, columns } => {
                 if let Some(at) = self.named(&table, database) {
                     self.changed(at);
+                    self.columns_renamed(at, columns);
                 }
             }
             Statement::Replaced(tables) => {
@@ -126,6 +130,14 @@ impl Decoder {
     fn changed(&mut self, at: usize) {
         if let Some(slot) = self.slots.get_mut(at) {
             (slot.stale, slot.raw) = (true, Box::default());
+        }
+    }
+
+    fn columns_renamed(&mut self, at: usize, columns: Vec<(String, String)>) {
+        let Some(wanted) = self.wanted.get(at) else { return };
+        // Whoever does not take them has the catalogue to guess by.
+        if !columns.is_empty() && self.renamed_columns.len() < MAX_RENAMES {
+            self.renamed_columns.push(RenamedColumns { table: wanted.name.clone(), columns });
         }
     }
 

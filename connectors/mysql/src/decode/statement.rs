@@ -44,7 +44,12 @@ pub(super) enum Statement {
     /// A database was dropped.
     DroppedDatabase(String),
     /// Columns of a table changed.
-    Altered(Named),
+    Altered {
+        /// The table.
+        table: Named,
+        /// Columns that got other names, as pairs of before and after; all at once, so that two can change places.
+        columns: Vec<(String, String)>,
+    },
     /// Rows may have changed by the text itself, of any of these tables.
     Rows(Vec<Named>),
     /// Nothing that concerns rows.
@@ -166,13 +171,38 @@ fn alter(mut rest: Rest<'_>) -> Statement {
                 let _ = words.skip("TO") || words.skip("AS");
                 return match words.table() {
                     Some(to) => Statement::Renamed(vec![(table, to)]),
-                    None => Statement::Altered(table),
+                    None => Statement::Altered { table, columns: renamed_columns(rest) },
                 };
             }
             _ => {}
         }
     }
-    Statement::Altered(table)
+    Statement::Altered { table, columns: renamed_columns(rest) }
+}
+
+/// `RENAME COLUMN a TO b` and `CHANGE [COLUMN] a b …` among the changes, which commas part.
+fn renamed_columns(mut rest: Rest<'_>) -> Vec<(String, String)> {
+    let mut renamed = Vec::new();
+    if rest.skip("WAIT") {
+        rest.next();
+    }
+    rest.skip("NOWAIT");
+    loop {
+        let pair = if rest.takes(&["RENAME", "COLUMN"]) {
+            rest.takes(&["IF", "EXISTS"]);
+            rest.name().and_then(|from| rest.skip("TO").then(|| rest.name()).flatten().map(|to| (from, to)))
+        } else if rest.skip("CHANGE") {
+            rest.skip("COLUMN");
+            rest.takes(&["IF", "EXISTS"]);
+            rest.name().and_then(|from| rest.name().map(|to| (from, to)))
+        } else {
+            None
+        };
+        renamed.extend(pair.filter(|(from, to)| from != to));
+        if renamed.len() >= MAX_NAMES || !rest.next_change() {
+            return renamed;
+        }
+    }
 }
 
 /// `EXCHANGE PARTITION p WITH TABLE other`.
@@ -274,6 +304,20 @@ impl<'w> Rest<'w> {
             }
             _ => false,
         }
+    }
+
+    /// Goes on behind the next comma that is in no parentheses.
+    fn next_change(&mut self) -> bool {
+        let mut depth = 0_u32;
+        while let Some(word) = self.next() {
+            match word {
+                Word::Sign(b'(') => depth += 1,
+                Word::Sign(b')') => depth = depth.saturating_sub(1),
+                Word::Sign(b',') if depth == 0 => return true,
+                Word::Sign(_) | Word::Plain(_) | Word::Name(_) | Word::Bytes(_) => {}
+            }
+        }
+        false
     }
 
     fn name(&mut self) -> Option<String> {

@@ -470,6 +470,25 @@ fn my_38_a_table_that_was_changed_is_read_again() {
 }
 
 #[test]
+fn my_27_my_42_columns_that_a_statement_renamed_are_told_once_it_happened() {
+    let mut log = Log::new();
+    log.query("ALTER TABLE other RENAME COLUMN a TO b").query("ALTER TABLE t CHANGE n m int, ADD x int");
+    log.query("ALTER TABLE shop.t RENAME COLUMN m TO n");
+    let table = TableName { schema: "shop".into(), name: "t".into() };
+    let renamed =
+        |from: &str, to: &str| RenamedColumns { table: table.clone(), columns: vec![(from.into(), to.into())] };
+    assert_eq!(log.decoder.take_renamed_columns(), [renamed("n", "m"), renamed("m", "n")]);
+    assert_eq!(log.decoder.take_renamed_columns(), []);
+    // The first half of one that may not happen says nothing.
+    log.query("BEGIN");
+    if let Some(group) = &mut log.decoder.group {
+        group.halved_alter = true;
+    }
+    log.query("ALTER TABLE t RENAME COLUMN n TO o");
+    assert_eq!((log.decoder.take_renamed_columns(), log.decoder.stale().count()), (vec![], 1));
+}
+
+#[test]
 fn what_the_catalogue_says_counts_from_the_next_statement_on() {
     let mut log = Log::new();
     let row = [1, 0, 0, 0, 0, 0, 1, 0, 2, 3, 0, 1, 0, 0, 0, 5, 0, 0, 0];

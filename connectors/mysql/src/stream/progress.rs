@@ -6,6 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use passerelle_change::{Micros, Position};
 
 use crate::LogPosition;
+use crate::decode::RenamedColumns;
+
+/// More statements that rename columns than anybody runs while nobody looks.
+const MAX_RENAMES: usize = 1000;
 
 /// How far a stream is. Outlives connections: the next one goes on counting.
 #[derive(Debug, Default)]
@@ -18,6 +22,7 @@ pub struct Progress {
     transactions: AtomicU64,
     open_transaction: AtomicU64,
     open_bytes: AtomicU64,
+    renamed_columns: Mutex<Vec<RenamedColumns>>,
 }
 
 /// What has no atomic form; written once for each piece that is read.
@@ -102,6 +107,22 @@ impl Progress {
         (number != 0).then(|| OpenTransaction { number, bytes: self.open_bytes.load(Relaxed) })
     }
 
+    /// Takes the columns that statements in the log renamed, in its order. The oldest are forgotten where nobody takes them.
+    /// A stream that begins again before such a statement says it again.
+    pub fn take_renamed_columns(&self) -> Vec<RenamedColumns> {
+        std::mem::take(&mut *self.renamed_columns.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn renamed_columns(&self, mut more: Vec<RenamedColumns>) {
+        if more.is_empty() {
+            return;
+        }
+        let mut renamed = self.renamed_columns.lock().unwrap_or_else(PoisonError::into_inner);
+        renamed.append(&mut more);
+        let too_many = renamed.len().saturating_sub(MAX_RENAMES);
+        renamed.drain(..too_many);
+    }
+
     /// The log's end, and its files where they were asked for.
     pub(super) fn set_server(&self, server: LogPosition, files: Option<Vec<(u64, u64)>>) {
         let mut places = self.places();
@@ -163,6 +184,19 @@ mod tests {
 
     fn at(file: &str, offset: u64) -> LogPosition {
         LogPosition { file: file.into(), offset, ..LogPosition::default() }
+    }
+
+    #[test]
+    fn my_42_the_newest_renames_wait_for_whoever_takes_them() {
+        let progress = Progress::default();
+        let renamed = |n: usize| RenamedColumns {
+            table: passerelle_change::TableName { schema: "shop".into(), name: "t".into() },
+            columns: vec![(n.to_string(), (n + 1).to_string())],
+        };
+        (0..MAX_RENAMES + 7).for_each(|n| progress.renamed_columns(vec![renamed(n)]));
+        let taken = progress.take_renamed_columns();
+        assert_eq!((taken.len(), &taken[0]), (MAX_RENAMES, &renamed(7)));
+        assert_eq!(progress.take_renamed_columns(), []);
     }
 
     #[test]

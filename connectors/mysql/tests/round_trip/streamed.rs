@@ -118,6 +118,9 @@ async fn my_42_my_52_what_may_be_a_renamed_column_is_kept_and_the_key_is_followe
         );
         assert!(!held.rows["3"].contains_key("name") && !held.rows["3"].contains_key("other"), "{held:?}");
         assert!(held.said.iter().all(|line| !line.contains("suspect")), "{held:?}");
+        let renamed = follower.progress.take_renamed_columns().into_iter().flat_map(|renamed| renamed.columns);
+        let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        assert_eq!(renamed.collect::<Vec<_>>(), [pair("name", "title"), pair("id", "number")]);
         follower.stop().await;
     }
 }

@@ -7,3 +7,4 @@ mod connect;
 mod history;
 mod preflight;
 mod rig;
+mod watch;

@@ -8,3 +8,4 @@ mod publication;
 mod rig;
 mod snapshot;
 mod values;
+mod watch;

@@ -19,6 +19,11 @@ fn replaced(tables: &[&str]) -> Statement {
     Statement::Replaced(tables.iter().map(|table| named(table)).collect())
 }
 
+fn altered(table: &str, columns: &[(&str, &str)]) -> Statement {
+    let columns = columns.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
+    Statement::Altered { table: named(table), columns }
+}
+
 #[test]
 fn my_29_ends_of_transactions() {
     check("BEGIN", Statement::Begin);
@@ -74,7 +79,7 @@ fn my_39_renames() {
         Statement::Renamed(vec![pair("shop.x", "_x_del"), pair("_x_gho", "shop.x")]),
     );
     check("ALTER TABLE a RENAME TO b", Statement::Renamed(vec![pair("a", "b")]));
-    check("ALTER TABLE a RENAME COLUMN b TO c", Statement::Altered(named("a")));
+    check("ALTER TABLE a RENAME COLUMN b TO c", altered("a", &[("b", "c")]));
 }
 
 #[test]
@@ -103,10 +108,31 @@ fn my_37_my_42_alters_in_every_dress() {
         "SET STATEMENT lock_wait_timeout=1, max_statement_time=2 FOR ALTER TABLE t ADD c int",
         "/*M!100100 ALTER TABLE t ADD c int */",
     ] {
-        check(text, Statement::Altered(named("t")));
+        check(text, altered("t", &[]));
     }
     let ansi = Status { sql_mode: Some(4), ..Status::default() };
-    assert_eq!(read(br#"ALTER TABLE "t" ADD c int"#, &ansi), Statement::Altered(named("t")));
+    assert_eq!(read(br#"ALTER TABLE "t" ADD c int"#, &ansi), altered("t", &[]));
+}
+
+#[test]
+fn my_42_columns_that_got_other_names() {
+    for (changes, want) in [
+        ("RENAME COLUMN a TO b", &[("a", "b")][..]),
+        ("change a b int not null default 3", &[("a", "b")]),
+        (
+            "CHANGE COLUMN IF EXISTS `a b` `c``d` decimal(10,2) COMMENT 'x, change e f int' AFTER g, ADD h int",
+            &[("a b", "c`d")],
+        ),
+        ("ADD COLUMN (x int, y int), RENAME COLUMN IF EXISTS a TO b, DROP c", &[("a", "b")]),
+        ("CHANGE a b int, CHANGE b a int, CHANGE c c bigint", &[("a", "b"), ("b", "a")]),
+        ("WAIT 5 RENAME COLUMN a TO b, RENAME INDEX i TO j, RENAME KEY k TO l", &[("a", "b")]),
+        ("NOWAIT CHANGE a b enum('x,y','rename column q to r')", &[("a", "b")]),
+        ("MODIFY a bigint, ALGORITHM=INPLACE", &[]),
+        ("RENAME COLUMN a", &[]),
+        ("CHANGE", &[]),
+    ] {
+        check(&format!("ALTER TABLE t {changes}"), altered("t", want));
+    }
 }
 
 #[test]
@@ -132,7 +158,7 @@ proptest! {
     #[test]
     fn any_words_end_without_panic(
         words in prop::collection::vec(
-            prop::sample::select(vec!["ALTER", "TABLE", "t", ",", ".", "RENAME", "TO", "DROP", "XA", "COMMIT", "X'6", "'", "`", "/*!", "*/", "--", "IF", "EXISTS", "PARTITION", "WITH", "CREATE", "SET", "STATEMENT", "FOR"]), 0..12),
+            prop::sample::select(vec!["ALTER", "TABLE", "t", ",", ".", "RENAME", "TO", "DROP", "XA", "COMMIT", "X'6", "'", "`", "/*!", "*/", "--", "IF", "EXISTS", "PARTITION", "WITH", "CREATE", "SET", "STATEMENT", "FOR", "COLUMN", "CHANGE", "(", ")"]), 0..12),
     ) {
         read(words.join(" ").as_bytes(), &Status::default());
     }
