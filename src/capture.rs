@@ -23,7 +23,7 @@ mod writer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use passerelle_change::{Batch, Micros, Position, Seq, TableId};
+use passerelle_change::{Batch, Micros, Position, Seq, Suspicion, TableId};
 use passerelle_state::{CaptureBatch, Checkpoint, Gate, Load, MappingId, SourceId, StateError, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -102,6 +102,13 @@ pub enum Input {
         low: Seq,
         /// Their encoded keys.
         keys: Vec<Vec<u8>>,
+    },
+    /// The log has left out changes of a table.
+    Suspect {
+        /// The table.
+        table: TableId,
+        /// Why.
+        why: Suspicion,
     },
     /// How far a load is.
     Load {

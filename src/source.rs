@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use passerelle_change::{Class, ColumnIds, Position};
+use passerelle_change::{Class, ColumnIds, Position, Suspicion};
 use passerelle_state::{Hold, LoadStage, SourceId, StateError, Store};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,10 +35,11 @@ use crate::control::board::Board;
 use crate::control::model::{LastError, SourceState, TableState, TableStatus};
 use crate::drift::Stand;
 use crate::wanted::Wanted;
-use database::Refusal;
+use database::{Refusal, Untold};
 
 pub use database::{Database, Error, address, has_passed, parts};
 pub use publish::refresh;
+pub(crate) use setup::Seen;
 pub use setup::{CompiledMapping, SetupFault, Table, Tables, prepare, prepare_remembered, written};
 
 /// The first wait after a connection that failed; it doubles up to [`LONGEST_WAIT`].
@@ -226,6 +227,24 @@ impl Source {
         let (reply, position) = oneshot::channel();
         self.capture.send(Input::Reconnecting(reply)).await.map_err(|_| SourceError::CaptureGone)?;
         position.await.map_err(|_| SourceError::CaptureGone)
+    }
+
+    /// The log has left out changes of these tables: those that were read before are read again before they are delivered,
+    /// and what is not in them is gone.
+    async fn suspect_untold(&self, untold: &[Untold]) -> Result<(), SourceError> {
+        for Untold { table, columns } in untold {
+            let Some(table) = self.tables.there().find(|known| known.facts.name == *table) else { continue };
+            let load = self.store.load(table.id)?.filter(|load| matches!(load.stage, LoadStage::Loaded { .. }));
+            let Some(load) = load else { continue };
+            // A column that is mapped from now on was never told, and is read for that.
+            let is_known = |name: &String| table.schema.column(name).is_some_and(|it| load.columns.contains(&it.id.0));
+            if columns.as_ref().is_none_or(|columns| columns.iter().any(is_known)) {
+                tracing::error!(source = %self.config.name, table = %table.facts.name, "the publication did not have all of the table: changes are missing, and it is read again");
+                let suspect = Input::Suspect { table: table.id, why: Suspicion::NotPublished };
+                self.capture.send(suspect).await.map_err(|_| SourceError::CaptureGone)?;
+            }
+        }
+        self.settle().await.map(drop)
     }
 
     /// What the state has kept of the server's history, as the kind of database writes it.

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use passerelle_change::TableName;
-
 use super::Shared;
 use super::requests::Answer;
 use crate::config::model;
 use crate::control::request::{CommandError, CommandFault, Done};
-use crate::drift::{Child, Decision, Hints, InForce, Kept, Look, decide};
-use crate::source::{self, CompiledMapping, Database, Tables, chain};
+use crate::drift::{Child, Decision, InForce, Kept, Look, decide};
+use crate::source::{self, CompiledMapping, Seen, Tables, chain};
+use jiff::Timestamp;
 
 /// A source as it was set up, for what its mappings need of it.
 pub(super) struct Known {
@@ -36,14 +34,17 @@ pub(super) async fn accept(
     let Kept { accepted: Some(accepted), pending: Some(pending), .. } = Kept::read(&shared.store, mapping.id)? else {
         return Err(conflict(format!("nothing of {name} waits for a decision")).hint("passerelle drift list"));
     };
-    let table = now(&known.config, &mapping.config.table).await?;
+    let seen = Seen::of(&known.config, (mapping.table, &shared.store), &accepted.table).await.map_err(|fault| {
+        let text = format!("the catalogue of source {} can't be read: {}", known.config.name, chain(&fault));
+        CommandError::new(CommandFault::Unavailable, text).hint("nothing was decided")
+    })?;
     let parents = |name: &str| known.tables.parent(&known.mappings, name);
     let children = Child::of(name, known.mappings.iter().map(|other| &*other.config));
     let look = Look {
         mapping: &mapping.config,
         written: source::written(&mapping.config, &known.config),
-        table: table.as_ref(),
-        hints: &Hints::default(),
+        table: seen.table.as_ref(),
+        hints: &seen.hints(),
         children: &children,
         parents: &parents,
         time_zone: &known.config.time_zone,
@@ -56,7 +57,7 @@ pub(super) async fn accept(
         return Err(conflict(format!("{} has changed again since it was shown", mapping.config.table)).hint(show));
     }
     let subject = look.subject(&accepted.table, &accepted.patch);
-    let decided = decide(&weighed, &subject, table.as_ref(), decisions)
+    let decided = decide(&weighed, &subject, look.table, decisions)
         .map_err(|undecided| conflict(undecided.text).hint(undecided.hint.unwrap_or(show.clone())))?;
     let Some(table) = look.table else {
         return Err(conflict(format!("{} is gone", mapping.config.table)).hint(show));
@@ -74,12 +75,4 @@ pub(super) async fn accept(
     shared.outdated.cancel();
     let again = if columns == 0 { String::new() } else { format!(", {columns} columns are read again") };
     Ok(Done::new(format!("{name} goes on with its table as it is now{again}"), 1))
-}
-
-async fn now(source: &model::Source, table: &TableName) -> Answer<Option<crate::source::table::TableFacts>> {
-    let database = Database::read(source, std::slice::from_ref(table)).await.map_err(|error| {
-        let text = format!("the catalogue of source {} can't be read: {}", source.name, chain(&error));
-        CommandError::new(CommandFault::Unavailable, text).hint("nothing was decided")
-    })?;
-    Ok(database.tables().into_iter().find(|found| found.name == *table))
 }

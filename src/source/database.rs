@@ -1,6 +1,7 @@
 //! The boundary between what every source does and what its kind of database does: an enum for each thing that a kind has
 //! of its own, and one `match` at each crossing. None stands on the path of a row.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use passerelle_change::{Batch, Class, ColumnIds, Micros, Position, TableId, TableName, TableSchema};
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::load::LoadTask;
 use super::mysql::{self, Mysql};
 use super::postgres::{self, Postgres};
-use super::setup::Table;
+use super::setup::{Table, Tables};
 use super::table::TableFacts;
 use super::{Ended, Source};
 use crate::capture::{Durable, Parts};
@@ -54,6 +55,27 @@ pub(super) enum Stream {
 pub(super) enum Reader {
     Postgres(postgres::Reader),
     Mysql(mysql::Reader),
+}
+
+/// A connection that looks at the catalogue again and again.
+pub(super) enum Watch {
+    Postgres(postgres::Watch),
+    Mysql(mysql::Watch),
+}
+
+/// What one look at the catalogue has shown.
+pub(super) struct Sight {
+    /// The tables that are there.
+    pub(super) tables: Vec<TableFacts>,
+    /// What the log does not tell any more.
+    pub(super) untold: Vec<Untold>,
+}
+
+/// A table of which the log does not tell everything.
+pub(super) struct Untold {
+    pub(super) table: TableName,
+    /// Of these columns; of `None`, whole changes.
+    pub(super) columns: Option<BTreeSet<String>>,
 }
 
 /// Which rows of a table are read.
@@ -180,6 +202,32 @@ impl Database {
         }
     }
 
+    /// What looks at the catalogue from now on.
+    pub(super) fn watch(&self) -> Watch {
+        match self {
+            Self::Postgres(postgres) => Watch::Postgres(postgres.watch()),
+            Self::Mysql(mysql) => Watch::Mysql(mysql.watch()),
+        }
+    }
+
+    /// Columns that statements in the log have renamed since this was asked last, by table, in its order: names before and
+    /// after. PostgreSQL's log has none; there a column's number tells.
+    pub(super) fn renamed_columns(&self) -> Vec<(TableName, Vec<(String, String)>)> {
+        match self {
+            Self::Postgres(_) => Vec::new(),
+            Self::Mysql(mysql) => mysql.renamed_columns(),
+        }
+    }
+
+    /// What tables are called now that were known by these numbers ([`TableFacts::object`]); those that were dropped are
+    /// left out.
+    pub(super) async fn called_now(&self, objects: &[u32]) -> Result<Vec<(u32, TableName)>, Error> {
+        match self {
+            Self::Postgres(postgres) => postgres.called_now(objects).await,
+            Self::Mysql(_) => Ok(Vec::new()),
+        }
+    }
+
     /// The tables of the catalogue.
     pub(crate) fn tables(&self) -> Vec<TableFacts> {
         match self {
@@ -260,6 +308,16 @@ impl Stream {
         match self {
             Self::Postgres(stream) => stream.run(out, durable, cancel).await,
             Self::Mysql(stream) => stream.run(out, durable, cancel).await,
+        }
+    }
+}
+
+impl Watch {
+    /// Looks once. An error is that of this look alone.
+    pub(super) async fn look(&mut self, tables: &Tables) -> Result<Sight, Error> {
+        match self {
+            Self::Postgres(watch) => watch.look(tables).await,
+            Self::Mysql(watch) => watch.look(tables).await,
         }
     }
 }

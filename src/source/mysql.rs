@@ -21,9 +21,9 @@ use passerelle_state::{Load, SourceId, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::database::{self, Refusal, Rows};
+use super::database::{self, Refusal, Rows, Sight};
 use super::load::LoadTask;
-use super::setup::Table;
+use super::setup::{Table, Tables};
 use super::table::{ColumnFacts, Generated, TableFacts};
 use super::{Ended, Source, chain};
 use crate::capture::Durable;
@@ -65,6 +65,9 @@ pub(super) struct Reader {
     reader: snapshot::Reader,
     catalog: Arc<Catalog>,
 }
+
+/// What looks at the catalogue.
+pub(super) struct Watch(catalog::Watch);
 
 /// How a source is reached; `application_name` is what its connections are called there.
 pub(crate) fn options(config: &model::Source, settings: &model::Mysql, application_name: &str) -> Options {
@@ -190,6 +193,15 @@ impl Mysql {
         Ok(self.catalog.table(name)?.schema(table, mapped, ids)?)
     }
 
+    pub(super) fn watch(&self) -> Watch {
+        Watch(catalog::Watch::new(self.options.clone(), self.readings))
+    }
+
+    pub(super) fn renamed_columns(&self) -> Vec<(TableName, Vec<(String, String)>)> {
+        let renamed = self.progress.take_renamed_columns();
+        renamed.into_iter().map(|renamed| (renamed.table, renamed.columns)).collect()
+    }
+
     pub(super) async fn open(
         &self,
         source: &Source,
@@ -291,6 +303,13 @@ impl Opened {
             never = tell_of(durable, tell) => match never {},
             never = adopted => match never {},
         }
+    }
+}
+
+impl Watch {
+    pub(super) async fn look(&mut self, tables: &Tables) -> Result<Sight, database::Error> {
+        let names: Vec<TableName> = tables.all.iter().map(|table| table.facts.name.clone()).collect();
+        Ok(Sight { tables: facts(&self.0.read(&names).await?), untold: Vec::new() })
     }
 }
 

@@ -12,6 +12,7 @@ use passerelle_change::{Batch, ColumnIds, Position, TableId, TableName, TableSch
 use passerelle_postgres::catalog::{self, Catalog};
 use passerelle_postgres::decode::Decoder;
 use passerelle_postgres::history::{self, History, HistoryRefusal, Kept, Start};
+use passerelle_postgres::publication::Lack;
 use passerelle_postgres::replication::{Replication, SlotKind};
 use passerelle_postgres::snapshot;
 use passerelle_postgres::stream::{self, Progress};
@@ -20,9 +21,9 @@ use passerelle_state::Load;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::database::{self, Refusal, Rows};
+use super::database::{self, Refusal, Rows, Sight, Untold};
 use super::load::LoadTask;
-use super::setup::Table;
+use super::setup::{Table, Tables};
 use super::table::{ColumnFacts, Generated, TableFacts};
 use super::{Ended, Source};
 use crate::capture::Durable;
@@ -54,6 +55,12 @@ pub(super) struct Opened {
 pub(super) struct Reader {
     reader: snapshot::Reader,
     catalog: Arc<Catalog>,
+}
+
+/// What looks at the catalogue.
+pub(super) struct Watch {
+    watch: catalog::Watch,
+    settings: model::Postgres,
 }
 
 /// How a source is reached; `application_name` is what its connections are called there.
@@ -164,6 +171,14 @@ impl Postgres {
         Ok(self.catalog.table(name)?.schema(table, mapped, ids)?)
     }
 
+    pub(super) fn watch(&self) -> Watch {
+        Watch { watch: catalog::Watch::new(self.options.clone()), settings: self.settings.clone() }
+    }
+
+    pub(super) async fn called_now(&self, objects: &[u32]) -> Result<Vec<(u32, TableName)>, database::Error> {
+        Ok(catalog::Watch::new(self.options.clone()).names(objects).await?)
+    }
+
     pub(super) async fn open(
         &self,
         source: &Source,
@@ -194,7 +209,11 @@ impl Postgres {
         };
         let refused = |why: HistoryRefusal| Ended::Refused(refusal(&why, &source.config.name));
         let start = history::verify(kept, &facts, &settings.slot, &options.application_name).map_err(refused)?;
-        let wanted = self.published(source.tables.there(), facts.version)?;
+        let wanted = self.published(&source.tables, facts.version)?;
+        if matches!(start, Start::Resume { .. }) {
+            let untold = publication::lacking(&client, &settings.publication, &wanted, facts.version).await?;
+            source.suspect_untold(&untold_of(untold)).await?;
+        }
         publication::ensure(&client, &settings.publication, &wanted, true).await?;
         let mut replication = Replication::connect(options).await?;
         let (from, load) = match start {
@@ -234,16 +253,8 @@ impl Postgres {
     }
 
     /// What is to be published.
-    fn published<'t>(
-        &self,
-        tables: impl Iterator<Item = &'t Table>,
-        server_version: u32,
-    ) -> Result<Vec<publication::Wanted>, Error> {
-        let wanted = |table: &Table| {
-            let facts = self.catalog.table(&table.facts.name)?;
-            publication::Wanted::new(facts, &table.mapped, published(&self.settings), server_version)
-        };
-        tables.map(wanted).collect()
+    fn published(&self, tables: &Tables, server_version: u32) -> Result<Vec<publication::Wanted>, Error> {
+        wanted(&self.catalog, &self.settings, tables, server_version)
     }
 
     /// Ends a walsender of ours that has not noticed that we were gone (PG-12), and waits until the slot is free.
@@ -318,6 +329,18 @@ impl Opened {
     }
 }
 
+impl Watch {
+    pub(super) async fn look(&mut self, tables: &Tables) -> Result<Sight, database::Error> {
+        let names: Vec<TableName> = tables.all.iter().map(|table| table.facts.name.clone()).collect();
+        let catalog = self.watch.read(&names).await?;
+        let version = self.watch.server_version().await?;
+        // Of a table that is not what it was more is to be said than that.
+        let wanted = wanted(&catalog, &self.settings, tables, version).unwrap_or_default();
+        let untold = self.watch.lacking(&self.settings.publication, &wanted).await?;
+        Ok(Sight { tables: facts(&catalog), untold: untold_of(untold) })
+    }
+}
+
 impl Reader {
     pub(super) async fn copy(
         &self,
@@ -337,6 +360,31 @@ impl Reader {
     pub(super) async fn seen_up_to(&self) -> Result<Position, database::Error> {
         Ok(self.reader.seen_up_to().await?.position())
     }
+}
+
+/// The tables as they are to be published.
+fn wanted(
+    catalog: &Catalog,
+    settings: &model::Postgres,
+    tables: &Tables,
+    server_version: u32,
+) -> Result<Vec<publication::Wanted>, Error> {
+    let wanted = |table: &Table| {
+        let facts = catalog.table(&table.facts.name)?;
+        publication::Wanted::new(facts, &table.mapped, published(settings), server_version)
+    };
+    tables.there().map(wanted).collect()
+}
+
+/// What of the tables the publication leaves out. Where it lists columns and all are wanted, nothing is: those that are
+/// mapped come in part, and what they lack is fetched.
+fn untold_of(lacking: Vec<publication::Lacking>) -> Vec<Untold> {
+    let untold = |publication::Lacking { table, what }| match what {
+        Lack::Table | Lack::Options => Some(Untold { table, columns: None }),
+        Lack::Columns(columns) if columns.is_empty() => None,
+        Lack::Columns(columns) => Some(Untold { table, columns: Some(columns) }),
+    };
+    lacking.into_iter().filter_map(untold).collect()
 }
 
 /// Names this source's connections, so that a walsender of ours that was left behind is known as ours (PG-12).

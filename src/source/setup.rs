@@ -159,7 +159,9 @@ pub async fn prepare(
 ) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
     let names = tables_of(mappings);
     let database = Database::read(config, &names).await?;
-    Setup { config, id, mappings, store, ids }.by(database)
+    let setup = Setup { config, id, mappings, store, ids };
+    let moved = setup.moved(&database).await?;
+    setup.by(database, &moved)
 }
 
 /// The same by the catalogue as it was read last; `None` where the mappings want more than was known then.
@@ -172,7 +174,7 @@ pub fn prepare_remembered(
 ) -> Result<Option<(Tables, Vec<CompiledMapping>)>, StateError> {
     let Some(catalog) = store.catalog(id)? else { return Ok(None) };
     let Some(database) = Database::remembered(config, &catalog) else { return Ok(None) };
-    match (Setup { config, id, mappings, store, ids }).by(database) {
+    match (Setup { config, id, mappings, store, ids }).by(database, &HashMap::new()) {
         Ok((tables, compiled)) => Ok(Some((Tables { is_remembered: true.into(), ..tables }, compiled))),
         Err(SetupFault::State(error)) => Err(error),
         // Only the database as it is now can say whether that is right.
@@ -191,6 +193,53 @@ pub(super) fn tables_of(mappings: &[Arc<model::Mapping>]) -> Vec<TableName> {
     names.into_iter().cloned().collect()
 }
 
+/// Where tables have gone that stand no more under their names, or have another in their place.
+async fn moved(
+    database: &Database,
+    before: impl Iterator<Item = &TableFacts>,
+) -> Result<HashMap<TableName, TableName>, Error> {
+    let known = database.tables();
+    let now = |name: &TableName| known.iter().find(|table| table.name == *name).and_then(|table| table.object);
+    let gone =
+        before.filter_map(|table| Some((table.object.filter(|object| Some(*object) != now(&table.name))?, table)));
+    let mut gone: BTreeMap<u32, TableName> = gone.map(|(object, table)| (object, table.name.clone())).collect();
+    if gone.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let called = database.called_now(&gone.keys().copied().collect::<Vec<_>>()).await?;
+    Ok(called.into_iter().filter_map(|(object, now)| Some((gone.remove(&object)?, now))).collect())
+}
+
+/// A table as it is now, with what else is known of its changes.
+pub(crate) struct Seen {
+    pub(crate) table: Option<TableFacts>,
+    renamed: Vec<(String, String)>,
+    moved: Option<TableName>,
+}
+
+impl Seen {
+    /// Asks for the table of a mapping that was accepted for it as it was `before`.
+    pub(crate) async fn of(
+        config: &model::Source,
+        (id, store): (TableId, &Store),
+        before: &TableFacts,
+    ) -> Result<Self, SetupFault> {
+        let database = Database::read(config, std::slice::from_ref(&before.name)).await?;
+        let moved = moved(&database, std::iter::once(before)).await?.remove(&before.name);
+        let table = database.tables().into_iter().find(|table| table.name == before.name);
+        Ok(Self { table, renamed: store.renamed_columns(id)?, moved })
+    }
+
+    pub(crate) fn hints(&self) -> Hints<'_> {
+        hints(&self.renamed, self.moved.clone())
+    }
+}
+
+/// Tables that are not published are read again for that: it is no drift of theirs.
+fn hints(renamed_columns: &[(String, String)], renamed_table: Option<TableName>) -> Hints<'_> {
+    Hints { renamed_columns, renamed_table, unpublished: false }
+}
+
 /// One set-up.
 struct Setup<'a> {
     config: &'a model::Source,
@@ -201,7 +250,22 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    fn by(&self, database: Database) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
+    /// Where tables have gone that stand no more under their names, or have another in their place.
+    async fn moved(&self, database: &Database) -> Result<HashMap<TableName, TableName>, SetupFault> {
+        let mut kept = Vec::new();
+        for mapping in self.mappings {
+            let fit = Kept::read(self.store, self.store.mapping_id(&mapping.name)?)?;
+            kept.extend(fit.accepted.map(|accepted| accepted.table));
+        }
+        Ok(moved(database, kept.iter()).await?)
+    }
+
+    /// `moved` says where tables have gone.
+    fn by(
+        &self,
+        database: Database,
+        moved: &HashMap<TableName, TableName>,
+    ) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
         let known = database.tables();
         let mut numbers = HashMap::new();
         for mapping in self.mappings {
@@ -216,7 +280,7 @@ impl Setup<'_> {
             let number = numbers.get(name)?.0 as usize;
             Some(ParentInfo { mapping: number, key, key_field: Arc::clone(&mapping.key_field) })
         };
-        let all = self.standings(&known, &kept, &parent)?;
+        let all = self.standings(&known, moved, &kept, &parent)?;
         let tables = self.tables(database, &known, &all)?;
         let compiler = Compiler {
             store: self.store,
@@ -238,12 +302,14 @@ impl Setup<'_> {
     fn standings(
         &self,
         known: &[TableFacts],
+        moved: &HashMap<TableName, TableName>,
         kept: &HashMap<String, Kept>,
         parents: &dyn Fn(&str) -> Option<ParentInfo>,
     ) -> Result<Vec<Standing>, SetupFault> {
         let (mut all, mut faults) = (Vec::new(), Vec::new());
-        let hints = Hints::default();
         for config in self.mappings {
+            let renamed = self.store.renamed_columns(self.store.table_id(self.id, &config.table)?)?;
+            let hints = hints(&renamed, moved.get(&config.table).cloned());
             let children = Child::of(&config.name, self.mappings.iter().map(|mapping| &**mapping));
             let look = Look {
                 mapping: config,

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use passerelle_state::{StateError, Store};
 use tokio_util::sync::CancellationToken;
 
-use super::database::Database;
-use super::setup::{CompiledMapping, Tables, tables_of};
+use super::database::Sight;
+use super::setup::{CompiledMapping, Tables};
 use super::table::TableFacts;
 use super::{Source, chain};
 use crate::config::model;
@@ -24,8 +24,6 @@ use crate::drift::{Child, Hints, Look, Stand};
 const GLANCE: Duration = Duration::from_millis(250);
 /// The catalogue is read this often: a change without traffic is flagged within ten seconds.
 const LOOK: Duration = Duration::from_secs(5);
-/// A look takes no longer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Watches one source until its tables are not what it was set up for.
 pub(super) struct Watching {
@@ -51,22 +49,26 @@ impl Watching {
 
     pub(super) async fn run(self) {
         let source = &self.config.name;
+        let mut watch = self.tables.database.watch();
         let mut look_at = tokio::time::Instant::now() + LOOK;
         loop {
             match self.glance() {
                 Ok(None) => {}
-                Ok(Some(mapping)) => return self.changed(mapping, "the log has rows of another schema"),
+                Ok(Some(mapping)) => return self.changed(mapping, "the log shows another schema"),
                 Err(error) => {
-                    tracing::warn!(source, error = %chain(&error), "the state can't be asked for changed schemas")
+                    tracing::warn!(source, error = %chain(&error), "the state can't be asked for changed schemas");
                 }
             }
             if tokio::time::Instant::now() >= look_at {
-                let looked = tokio::time::timeout(PATIENCE, self.look()).await;
-                match looked.unwrap_or_else(|_| Err("no answer within 5 s".to_owned())) {
-                    Ok(None) => self.unreadable(None),
-                    Ok(Some(mapping)) => return self.changed(mapping, "the catalogue has another schema"),
+                match watch.look(&self.tables).await {
+                    Ok(sight) => {
+                        self.unreadable(None);
+                        if let Some((what, how)) = self.difference(&sight) {
+                            return self.changed(what, how);
+                        }
+                    }
                     // An alert, and no drift.
-                    Err(text) => self.unreadable(Some(text)),
+                    Err(error) => self.unreadable(Some(chain(&error))),
                 }
                 look_at = tokio::time::Instant::now() + LOOK;
             }
@@ -74,8 +76,18 @@ impl Watching {
         }
     }
 
-    /// A mapping of which the log has shown a schema that nobody has weighed.
+    /// A mapping of which the log has shown what nobody has weighed.
     fn glance(&self) -> Result<Option<&str>, StateError> {
+        for (name, mut renamed) in self.tables.database.renamed_columns() {
+            let Some(table) = self.tables.all.iter().find(|table| table.facts.name == name) else { continue };
+            let mut all = self.store.renamed_columns(table.id)?;
+            all.append(&mut renamed);
+            self.store.set_renamed_columns(table.id, &all)?;
+            let is_its = |mapping: &&CompiledMapping| mapping.table == table.id && mapping.footing.pending.is_some();
+            if let Some(held) = self.mappings.iter().find(is_its) {
+                return Ok(Some(&held.config.name));
+            }
+        }
         for mapping in self.mappings.iter().filter(|mapping| mapping.footing.stand == Stand::Fits) {
             if let Some(strange) = self.store.strange(mapping.id)?
                 && !self.store.fit(mapping.id)?.is_some_and(|fit| fit.known.contains(&strange.schema))
@@ -86,14 +98,14 @@ impl Watching {
         Ok(None)
     }
 
-    /// A mapping whose table the catalogue has otherwise than when the source was set up.
-    async fn look(&self) -> Result<Option<&str>, String> {
-        let configs: Vec<_> = self.mappings.iter().map(|mapping| Arc::clone(&mapping.config)).collect();
-        let now = Database::read(&self.config, &tables_of(&configs)).await.map_err(|error| chain(&error))?;
-        let (before, now) = (self.tables.database.tables(), now.tables());
-        let mut mappings = self.mappings.iter();
-        let touched = mappings.find(|mapping| self.is_touched(mapping, &before, &now));
-        Ok(touched.map(|mapping| &*mapping.config.name))
+    /// What the catalogue has otherwise than when the source was set up, and how.
+    fn difference<'s>(&'s self, sight: &'s Sight) -> Option<(&'s str, &'static str)> {
+        if let Some(untold) = sight.untold.first() {
+            return Some((&untold.table.name, "the publication does not have all of the table"));
+        }
+        let before = self.tables.database.tables();
+        let touched = self.mappings.iter().find(|mapping| self.is_touched(mapping, &before, &sight.tables));
+        touched.map(|mapping| (&*mapping.config.name, "the catalogue has another schema"))
     }
 
     fn is_touched(&self, mapping: &CompiledMapping, before: &[TableFacts], now: &[TableFacts]) -> bool {
@@ -126,8 +138,8 @@ impl Watching {
         });
     }
 
-    fn changed(&self, mapping: &str, how: &str) {
-        tracing::warn!(source = %self.config.name, mapping, "{how}: the source is set up anew");
+    fn changed(&self, what: &str, how: &str) {
+        tracing::warn!(source = %self.config.name, of = what, "{how}: the source is set up anew");
         self.outdated.cancel();
     }
 }

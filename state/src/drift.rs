@@ -22,6 +22,8 @@ use crate::suspects::{Suspected, table_key};
 
 /// As many accepted schemas are remembered of a mapping: the log may still have rows of those before today's.
 const KNOWN: usize = 64;
+/// And as many renamed columns of a table.
+const RENAMED: usize = 1_000;
 
 /// What a mapping was written for, and what stands in its way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +109,20 @@ impl Store {
         }
     }
 
+    /// Columns of a table that the log has said to be renamed, in its order, until every mapping of it is settled.
+    pub fn renamed_columns(&self, table: TableId) -> Result<Vec<(String, String)>, StateError> {
+        Ok(self.get(Family::Meta, &renamed_key(table))?.unwrap_or_default())
+    }
+
+    /// Keeps them, the newest of many.
+    pub fn set_renamed_columns(&self, table: TableId, renamed: &[(String, String)]) -> Result<(), StateError> {
+        let newest = renamed.get(renamed.len().saturating_sub(RENAMED)..).unwrap_or_default();
+        if newest.is_empty() {
+            return self.delete(Family::Meta, &renamed_key(table), Durability::WithTheNext);
+        }
+        self.put(Family::Meta, &renamed_key(table), &newest, Durability::Synced)
+    }
+
     /// Columns of a table are to be read again: its load is as good as without them. While no capture runs.
     pub fn forget_columns(&self, table: TableId, columns: &BTreeSet<ColumnId>) -> Result<(), StateError> {
         let Some(mut load) = self.load(table)? else { return Ok(()) };
@@ -151,6 +167,10 @@ impl View<'_> {
         let is_strange = strange.is_some_and(|strange| !known.contains(&strange.schema));
         Ok(held.or_else(|| is_strange.then(|| "the table has changed in the log, which is being looked at".to_owned())))
     }
+}
+
+fn renamed_key(table: TableId) -> Vec<u8> {
+    Key::new(Kind::RenamedColumns).u32(table.0).done()
 }
 
 fn key(kind: Kind, mapping: MappingId) -> Vec<u8> {

@@ -67,6 +67,7 @@ pub(crate) enum Kind {
     Fit = 42,
     Strange = 43,
     Decided = 44,
+    RenamedColumns = 45,
     // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.
 }
 

@@ -31,6 +31,8 @@ pub enum Suspicion {
     NeverPrepared,
     /// For a while the table lacked a column that it has again: what rows of that time hold in it is not in the log.
     SchemaPassed,
+    /// The publication did not have the table, or a part of it, for a while (PostgreSQL).
+    NotPublished,
 }
 
 impl Suspicion {
@@ -44,7 +46,8 @@ impl Suspicion {
             | Self::NoColumnNames
             | Self::CatalogBehind
             | Self::NoKeyColumn
-            | Self::SchemaPassed => true,
+            | Self::SchemaPassed
+            | Self::NotPublished => true,
             Self::LoggedAsText
             | Self::ForeignKey
             | Self::RolledBack
@@ -74,6 +77,7 @@ impl fmt::Display for Suspicion {
             Self::NoKeyValue => "a row came without a value for its key",
             Self::PartOfDocument => "a JSON document changed in part, and the log does not have the rest",
             Self::SchemaPassed => "for a while the table lacked a column that it has again",
+            Self::NotPublished => "the publication did not have all of the table for a while",
             Self::NeverPrepared => "a distributed transaction was committed whose changes were never read",
         })
     }

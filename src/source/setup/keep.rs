@@ -16,6 +16,12 @@ impl Tables {
             store.set_catalog(source, &self.database.catalog())?;
         }
         let checkpoint = store.checkpoint(source)?;
+        for table in &self.all {
+            let mut ours = mappings.iter().filter(|mapping| mapping.table == table.id);
+            if ours.all(|mapping| mapping.footing.pending.is_none()) && !store.renamed_columns(table.id)?.is_empty() {
+                store.set_renamed_columns(table.id, &[])?;
+            }
+        }
         for mapping in mappings {
             let Some(table) = self.table(mapping.table) else { continue };
             let footing = &mapping.footing;
