@@ -57,3 +57,24 @@ async fn pg_20_a_widened_column_holds_nothing() {
     world.expect_writes(&["updated Account 1 Name=\"Adah\""]).await;
     assert_eq!(world.get("/v1/drift").await.unwrap()["drift"], serde_json::json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn my_42_a_dropped_column_holds_its_mapping_and_no_other() {
+    let world = mariadb_world().await;
+    world.sql("alter table customer drop column phone; update customer set city = 'Brest' where id = 1");
+    world.sql("insert into product values (1, 'Chair')");
+    let drift = world.drifted("customers").await;
+    assert_eq!(drift[0]["kind"], "column_dropped", "{drift:?}");
+    world.captured().await;
+    world.until("the other mapping to go on", async || world.crm().record("Contact", "Erp_Id__c", "1")).await;
+    assert_eq!(world.writes(), ["created Contact 1 LastName=\"Chair\""]);
+}
+
+async fn mariadb_world() -> World<passerelle_test_servers::MariadbServer> {
+    let server = crate::database::mariadb(&[]);
+    let world = World::of(server, TABLES, &mappings(""), passerelle::sandbox::SandboxOptions::default()).await;
+    world.start().await;
+    world.settled().await;
+    world.mark();
+    world
+}

@@ -29,6 +29,8 @@ pub(crate) struct World<S = PgServer> {
     pub(crate) daemon: RefCell<Daemon>,
     /// The limits of the CRM in the configuration, as TOML; empty for none.
     pub(crate) limits: String,
+    /// Further lines of each source, as TOML.
+    pub(crate) source_lines: String,
     /// The first one's database is [`Database::ERP`], that of another has its name.
     sources: Vec<String>,
     mappings: String,
@@ -66,8 +68,8 @@ impl<S: Database> World<S> {
         let folder = tempfile::Builder::new().prefix("passerelle-e2e-").tempdir().unwrap();
         let daemon = RefCell::new(Daemon::in_folder(folder.path()));
         let (sources, mappings) = (vec!["erp".to_owned()], mappings.to_owned());
-        let (limits, mark) = (String::new(), RefCell::new(0));
-        let world = Self { server, crm, daemon, limits, sources, mappings, whole: None, mark, folder };
+        let (limits, source_lines, mark) = (String::new(), String::new(), RefCell::new(0));
+        let world = Self { server, crm, daemon, limits, source_lines, sources, mappings, whole: None, mark, folder };
         world.sql(MARKER);
         world.sql(sql);
         world.configure();
@@ -115,10 +117,10 @@ impl<S: Database> World<S> {
         let folder = self.folder.path().display();
         let mut text = format!("[daemon]\nstate_dir = \"{folder}/state\"\nsocket = \"{folder}/p.sock\"\n");
         for source in &self.sources {
-            let lines = self.server.source(self.database(source));
+            let (lines, further) = (self.server.source(self.database(source)), &self.source_lines);
             let _ = write!(
                 text,
-                "[source.{source}]\n{lines}[mapping.marker_{source}]\nsource = \"{source}\"\ntable = \"public.marker\"\ncrm = \"sales\"\n\
+                "[source.{source}]\n{lines}{further}[mapping.marker_{source}]\nsource = \"{source}\"\ntable = \"public.marker\"\ncrm = \"sales\"\n\
                  object = \"Lead\"\nkey = {{ field = \"Erp_Id__c\", value = \"id\" }}\nwhere = \"n < 0\"\n\
                  [mapping.marker_{source}.fields]\nLastName = {{ const = \"never\" }}\n"
             );
