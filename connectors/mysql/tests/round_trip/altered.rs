@@ -9,10 +9,8 @@ const COLUMNS: [&str; 3] = ["id", "c", "name"];
 /// Runs statements, and compares what the stream told of the table last with what the catalogue says. Answers the type of
 /// `c` and the value of the row that is there.
 async fn check(shop: &Shop, follower: &mut Follower, statements: &[&str]) -> (String, Type, String) {
-    for statement in statements {
-        shop.sql(statement);
-        follower.until(&shop.gtid()).await;
-    }
+    shop.sql(&statements.join("; "));
+    follower.until(&shop.gtid()).await;
     let told = follower.held.told.clone().unwrap();
     let facts = shop.facts("t").await;
     let read = facts.schema(TableId(1), &owned(&COLUMNS), &mut shop.ids.lock().unwrap()).unwrap();
