@@ -25,6 +25,10 @@ pub struct Decoder {
     /// The schema last told of each wanted table.
     told: Vec<Option<TableSchema>>,
     types: HashMap<u32, DynamicType>,
+    /// Those of them that the catalogue is to be asked for.
+    unknown: BTreeSet<u32>,
+    /// Those that it was to be asked for, by the names that the log gave them.
+    asked: HashMap<u32, (String, String)>,
     ids: Arc<Mutex<ColumnIds>>,
     relations: HashMap<u32, usize>,
     /// The relations; those of tables that nobody wants are `None`.
@@ -62,6 +66,8 @@ impl Decoder {
             told: vec![None; wanted.len()],
             wanted,
             types,
+            unknown: BTreeSet::new(),
+            asked: HashMap::new(),
             ids,
             relations: HashMap::new(),
             tables: Vec::new(),
@@ -94,6 +100,23 @@ impl Decoder {
     /// The end of the last transaction if it produced no event, once: as good as an idle position.
     pub fn take_quiet(&mut self) -> Option<Lsn> {
         self.quiet.take()
+    }
+
+    /// Types that the log named and the catalogue, as it was read, did not have, or not by that name: what they are made of,
+    /// the log does not say, and a domain has its base's name there. Until [`Decoder::know_types`] they go by what it does say.
+    pub fn unknown_types(&self) -> impl Iterator<Item = u32> {
+        self.unknown.iter().copied()
+    }
+
+    /// The catalogue was asked for the [unknown types](Self::unknown_types); those that are not in the answer are gone, and
+    /// keep the names that the log gave them. To be called before the next message, which describes a table by them.
+    pub fn know_types(&mut self, types: HashMap<u32, DynamicType>) {
+        if types.iter().any(|(oid, now)| self.types.get(oid) != Some(now)) {
+            // A relation that is described again in the same words may mean something else by them.
+            self.tables.iter_mut().flatten().for_each(|relation| relation.raw = Box::default());
+        }
+        self.types.extend(types);
+        self.unknown.clear();
     }
 
     /// Appends what a message of pgoutput says to `batch`. After an error the decoder and the batch are of no more use:
@@ -171,16 +194,30 @@ impl Decoder {
         Ok(())
     }
 
-    /// `Y`. What the catalogue knows goes before: it has labels and bases, and of a domain `Y` has the base's name.
+    /// `Y`. What the catalogue knows goes before: it has labels and bases, and of a domain `Y` has the base's name. What
+    /// the catalogue knows under another name is asked for again, once.
     fn name_type(&mut self, oid: u32, schema: &[u8], name: &[u8]) {
-        if is_built_in(oid) || self.types.contains_key(&oid) {
-            return;
-        }
         let schema = if schema.is_empty() { b"pg_catalog" } else { schema };
         let (schema, name) = (String::from_utf8_lossy(schema), String::from_utf8_lossy(name));
-        let known = self.types.values().find(|known| known.schema == schema && known.name == name).cloned();
-        let fresh = || DynamicType { schema: schema.into(), name: name.into(), kind: DynamicKind::Other };
-        self.types.insert(oid, known.unwrap_or_else(fresh));
+        let is_it = |known: &DynamicType| known.schema == schema && known.name == name;
+        let is_known = |known: &DynamicType| is_it(known) || matches!(known.kind, DynamicKind::Domain { .. });
+        if is_built_in(oid) || self.types.get(&oid).is_some_and(is_known) {
+            return;
+        }
+        if !self.types.contains_key(&oid) {
+            let known = self.types.values().find(|known| is_it(known)).cloned();
+            let fresh = || DynamicType {
+                schema: schema.clone().into_owned(),
+                name: name.clone().into_owned(),
+                kind: DynamicKind::Other,
+            };
+            self.types.insert(oid, known.unwrap_or_else(fresh));
+        }
+        let named = (schema.into_owned(), name.into_owned());
+        if self.asked.get(&oid) != Some(&named) {
+            self.unknown.insert(oid);
+            self.asked.insert(oid, named);
+        }
     }
 
     fn truncate(&mut self, oid: u32, batch: &mut Batch) -> Result<(), Error> {

@@ -25,6 +25,7 @@ const DEFAULT_WAL_SENDER_TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Replication {
     connection: Connection,
+    options: Options,
 }
 
 /// What `IDENTIFY_SYSTEM` says (PG-08).
@@ -61,7 +62,7 @@ pub struct CreatedSlot {
 impl Replication {
     /// Connects and authenticates.
     pub async fn connect(options: &Options) -> Result<Self, Error> {
-        Ok(Self { connection: Connection::open(options).await? })
+        Ok(Self { connection: Connection::open(options).await?, options: options.clone() })
     }
 
     /// The server's version as `server_version_num`: 150018 is 15.18.
@@ -144,6 +145,7 @@ impl Replication {
         self.connection.start_copy(&command, START_LIMIT).await.map_err(|error| of_slot(error, slot))?;
         Ok(Stream {
             connection: self.connection,
+            options: self.options,
             slot: slot.to_owned(),
             publication: publication.to_owned(),
             from,

@@ -20,7 +20,7 @@ use crate::connection::{Connection, OwnedFrame, push_copy_done};
 use crate::decode::Decoder;
 use crate::replication::{of_notice, of_stream};
 use crate::wire::{self, Copied, MAX_FRAME_BYTES, Malformed};
-use crate::{Error, Lsn};
+use crate::{Error, Lsn, Options, catalog, sql};
 use ledger::Ledger;
 pub use progress::Progress;
 use rhythm::Rhythm;
@@ -34,6 +34,9 @@ const GULP_BYTES: usize = 1 << 20;
 /// After a row that needed more, the buffer is made small again.
 const KEPT_BUFFER_BYTES: usize = 8 << 20;
 
+/// For a look at types that are new: far from the time after which servers end a stream that is silent.
+const TYPES_LIMIT: Duration = Duration::from_secs(15);
+
 /// At the end, for what was handed on to become durable.
 const SETTLE_LIMIT: Duration = Duration::from_secs(3);
 
@@ -44,6 +47,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Stream {
     pub(crate) connection: Connection,
+    pub(crate) options: Options,
     pub(crate) slot: String,
     pub(crate) publication: String,
     pub(crate) from: Lsn,
@@ -55,6 +59,8 @@ pub struct Stream {
 /// - `out` gets the events in the order of the log; a transaction may come in several batches.
 /// - `acknowledged` is up to where everything handed on is durable: the end of a transaction or an idle position. The
 ///   server is told no more than that.
+/// - The catalogue is asked for types that are new since it was read ([`Decoder::unknown_types`]), before what comes after
+///   their names is decoded.
 /// - On `cancel` nothing more is read; `out` is closed, what is in flight has a few seconds to be acknowledged, the
 ///   server is told, and the slot is free when this returns.
 ///
@@ -97,10 +103,13 @@ enum Decoded {
     All,
     /// Until the batch was full.
     UntilFull,
+    /// Until a type that is not known.
+    UntilType,
 }
 
 struct Reader {
     connection: Connection,
+    options: Options,
     slot: String,
     publication: String,
     decoder: Decoder,
@@ -117,6 +126,7 @@ impl Reader {
         Self {
             ledger: Ledger::new(stream.from, stream.wal_sender_timeout, Instant::now()),
             connection: stream.connection,
+            options: stream.options,
             slot: stream.slot,
             publication: stream.publication,
             decoder,
@@ -138,6 +148,13 @@ impl Reader {
             self.send_due_status().await?;
             if let Stop::Yes = self.hand_on(out) {
                 return Ok(());
+            }
+            if decoded == Decoded::UntilType {
+                match cancel.run_until_cancelled(self.read_types()).await {
+                    Some(read) => read?,
+                    None => return Ok(()),
+                }
+                continue;
             }
             if decoded == Decoded::UntilFull && self.batch.is_empty() {
                 // What is left may be the end of all there is: nothing else would bring us back to it.
@@ -231,10 +248,9 @@ impl Reader {
 
     /// Decodes what is whole in the buffer, as far as the batch has room.
     fn decode(&mut self) -> Result<Decoded, Error> {
-        let mut done = 0;
-        let mut sent_at = None;
+        let (mut done, mut sent_at, mut needs_types) = (0, None, false);
         let rows = self.batch.rows();
-        while self.batch.size_bytes() < BATCH_BYTES {
+        while !needs_types && self.batch.size_bytes() < BATCH_BYTES {
             let rest = self.connection.inbound.get(done..).unwrap_or_default();
             let Some(frame) = wire::frame(rest, MAX_FRAME_BYTES)? else { break };
             done += frame.wire_bytes();
@@ -244,8 +260,10 @@ impl Reader {
                         sent_at = Some(at);
                         self.ledger.data(start);
                         self.decoder.message(message, &mut self.batch)?;
-                        if message.first() == Some(&b'C') {
-                            committed(&mut self.decoder, &mut self.ledger, &self.progress);
+                        match message.first() {
+                            Some(b'C') => committed(&mut self.decoder, &mut self.ledger, &self.progress),
+                            Some(b'Y') => needs_types = self.decoder.unknown_types().next().is_some(),
+                            _ => {}
                         }
                     }
                     Copied::Keepalive { end, reply, .. } => {
@@ -277,7 +295,28 @@ impl Reader {
         if inbound.capacity() > KEPT_BUFFER_BYTES && inbound.len() < GULP_BYTES {
             *inbound = BytesMut::from(&inbound[..]);
         }
-        Ok(if self.batch.size_bytes() < BATCH_BYTES { Decoded::All } else { Decoded::UntilFull })
+        Ok(match needs_types {
+            true => Decoded::UntilType,
+            false if self.batch.size_bytes() < BATCH_BYTES => Decoded::All,
+            false => Decoded::UntilFull,
+        })
+    }
+
+    /// A type was made since the catalogue was read: what it is, is asked for, so that its columns are named in the stream
+    /// as they are in the catalogue (PG-24). It may have changed since then; the names that count are those of now.
+    async fn read_types(&mut self) -> Result<(), Error> {
+        let oids: Vec<u32> = self.decoder.unknown_types().collect();
+        let asking = async {
+            let client = sql::connect(&self.options).await?;
+            catalog::dynamic_types(&client, &oids).await
+        };
+        // The server waits for a status meanwhile, and gives up after its own time.
+        let late = |_| Error::Timeout { step: "asking for a type", after: TYPES_LIMIT };
+        let types = tokio::time::timeout(TYPES_LIMIT, asking).await.map_err(late)??;
+        tracing::debug!(slot = self.slot, types = types.len(), "the catalogue was asked for new types");
+        self.decoder.know_types(types);
+        self.ledger.heard(Instant::now());
+        Ok(())
     }
 
     /// The end in good order (PG-41): what is in flight settles, the server hears of it, and both sides end the copy.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use passerelle_change::{Batch, ColumnId, Event, Op, TableId, TableName, key};
+use passerelle_change::{Batch, ColumnId, Event, Op, TableId, TableName, TableSchema, key};
 use passerelle_mysql::catalog::{KnownTable, KnownTables};
 use passerelle_mysql::decode::{Decoded, Decoder, Settings, WantedTable};
 use passerelle_mysql::value::ZeroDates;
@@ -20,6 +20,8 @@ pub(crate) struct Held {
     pub(crate) said: Vec<String>,
     /// The columns' types, as last told.
     pub(crate) types: HashMap<String, passerelle_change::Type>,
+    /// The schema last told.
+    pub(crate) told: Option<TableSchema>,
     /// Where the log was left.
     pub(crate) position: String,
     columns: HashMap<ColumnId, String>,
@@ -124,6 +126,7 @@ impl Held {
             Event::Truncate(_) => self.transaction.push(Change::AllGone),
             Event::Undo { kept } => self.transaction.truncate(*kept as usize),
             Event::Schema(schema) => {
+                self.told = Some(schema.clone());
                 for column in &schema.columns {
                     self.columns.insert(column.id, column.name.clone());
                     self.types.insert(column.name.clone(), column.ty.clone());

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and reads better"
 )]
 
+mod altered;
 mod columns;
 mod ending;
 mod loaded;

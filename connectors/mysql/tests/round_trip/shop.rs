@@ -26,7 +26,8 @@ pub(crate) struct Shop {
     pub(crate) server: MariadbServer,
     pub(crate) options: Options,
     pub(crate) readings: Readings,
-    ids: Arc<Mutex<ColumnIds>>,
+    /// Shared by stream and catalogue, as the daemon has it.
+    pub(crate) ids: Arc<Mutex<ColumnIds>>,
 }
 
 impl Shop {

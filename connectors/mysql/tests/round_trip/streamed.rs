@@ -126,6 +126,40 @@ async fn my_42_my_52_what_may_be_a_renamed_column_is_kept_and_the_key_is_followe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn my_27_my_42_a_rename_in_two_halves_is_told_once_and_one_that_failed_never() {
+    let shop = Shop::open(&[("binlog_row_metadata", "FULL"), ("binlog_alter_two_phase", "ON")]);
+    shop.sql("create table t (id int primary key, n int); insert into t values (1, 1), (2, 1)");
+    let mut follower = shop.follow("t", &COLUMNS, &shop.end()).await;
+    // Its second half says that nothing happened.
+    shop.server.sql("shop", "alter table t change n failed int, add unique (failed), algorithm = copy").unwrap_err();
+    shop.sql("alter table t change n m int, algorithm = copy; update t set m = 5 where id = 1");
+    follower.until(&shop.gtid()).await;
+    let renamed: Vec<_> = follower.progress.take_renamed_columns().into_iter().map(|renamed| renamed.columns).collect();
+    assert_eq!(renamed, [[("n".to_owned(), "m".to_owned())]]);
+    assert_eq!(follower.held.rows["1"]["m"].as_deref(), Some("5"));
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn my_39_a_copy_with_other_columns_takes_the_place_of_a_table() {
+    let shop = Shop::open(&[("binlog_row_metadata", "FULL")]);
+    shop.sql("create table t (id int primary key, n int); insert into t values (1, 1)");
+    let mut follower = shop.follow("t", &COLUMNS, &Shop::beginning()).await;
+    shop.sql(
+        "create table _t_gho (id int primary key, m bigint, more int); insert into _t_gho select id, n, 0 from t;
+         rename table t to _t_del, _t_gho to t; insert into t values (2, 2, 3); drop table _t_del",
+    );
+    follower.until(&shop.gtid()).await;
+    let held = &follower.held;
+    let told: Vec<_> = held.told.iter().flat_map(|told| &told.columns).map(|column| column.name.as_str()).collect();
+    assert_eq!(told, ["id", "m", "more"]);
+    assert_eq!((held.rows.len(), held.rows["2"]["m"].as_deref()), (2, Some("2")));
+    // Only the making of the first was a new table under the name.
+    assert_eq!(held.said.iter().filter(|line| line.contains("suspect")).count(), 1, "{:?}", held.said);
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn my_52_a_table_that_does_not_fit_holds_up_no_other() {
     let shop = Shop::open(&[]);
     shop.sql("create table t (id int primary key, n int); create table bad (id int primary key, n int)");

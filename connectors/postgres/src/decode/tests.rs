@@ -325,6 +325,36 @@ fn pg_20_a_renamed_key_still_tells_the_rows() {
 }
 
 #[test]
+fn pg_24_a_type_that_only_the_log_has_named_is_asked_for() {
+    let mut decoder = Decoder::new(vec![wanted(&["id", "c"])], HashMap::new(), Arc::default());
+    let named = |name: &str| [&b"Y"[..], &16_400_u32.to_be_bytes(), b"\0", name.as_bytes(), b"\0"].concat();
+    let describe = [described("id:23* c:16400")];
+    // A domain has its base's name.
+    assert_eq!(decode(&mut decoder, &[begin(), named("numeric")]), "");
+    assert_eq!(decoder.unknown_types().collect::<Vec<_>>(), [16_400]);
+    let kind = DynamicKind::Domain { base: 1700, typmod: -1, dynamic: None };
+    let price = DynamicType { schema: "other".into(), name: "price".into(), kind };
+    decoder.know_types(HashMap::from([(16_400, price)]));
+    assert_eq!(decode(&mut decoder, &describe), "begin 7; schema id integer, c other.price by id");
+    // What is known is asked for no more.
+    assert_eq!(decode(&mut decoder, &[named("numeric")]), "");
+    assert_eq!(decoder.unknown_types().count(), 0);
+
+    // A type that has another name in the log is asked for once, whatever the answer; the same description of a table
+    // means something else then.
+    let kind = DynamicKind::Other;
+    let mood = |name: &str| DynamicType { schema: "pg_catalog".into(), name: name.into(), kind: kind.clone() };
+    decoder.know_types(HashMap::from([(16_400, mood("mood"))]));
+    assert_eq!(decode(&mut decoder, &describe), "schema id integer, c pg_catalog.mood by id");
+    assert_eq!(decode(&mut decoder, &[named("humour")]), "");
+    assert_eq!(decoder.unknown_types().collect::<Vec<_>>(), [16_400]);
+    decoder.know_types(HashMap::from([(16_400, mood("temper"))]));
+    let again = [named("humour"), describe[0].clone(), describe[0].clone()];
+    assert_eq!(decode(&mut decoder, &again), "schema id integer, c pg_catalog.temper by id");
+    assert_eq!(decoder.unknown_types().count(), 0);
+}
+
+#[test]
 fn bytes_that_are_no_text_are_passed_on() {
     let mut bytes = row(b'I', &["N 1 ?? -"]);
     let at = bytes.windows(2).position(|pair| pair == b"??").unwrap();

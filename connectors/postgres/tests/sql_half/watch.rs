@@ -1,7 +1,7 @@
 use passerelle_change::TableName;
 use passerelle_postgres::Error;
 use passerelle_postgres::catalog::Watch;
-use passerelle_postgres::publication::{Lack, Wanted};
+use passerelle_postgres::publication::{Columns, Lack, Wanted};
 
 use crate::rig::{Rig, name, strings, within};
 
@@ -51,7 +51,7 @@ async fn pg_23_a_look_that_fails_says_so_and_the_next_one_goes_on() {
 
 async fn wanted(rig: &Rig, watch: &mut Watch, columns: &[&str]) -> Vec<Wanted> {
     let version = watch.server_version().await.expect("it is known");
-    vec![Wanted::new(&rig.facts("a").await, &strings(columns), version).expect("it can be published")]
+    vec![Wanted::new(&rig.facts("a").await, &strings(columns), Columns::Mapped, version).expect("it can be published")]
 }
 
 #[tokio::test]

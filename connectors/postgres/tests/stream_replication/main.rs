@@ -8,3 +8,4 @@ mod printed;
 mod rig;
 mod rows;
 mod schema;
+mod types;

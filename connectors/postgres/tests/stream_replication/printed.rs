@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use passerelle_change::{Batch, ColumnId, Event, Op, RowChange, TableId, key};
+use passerelle_change::{Batch, ColumnId, Event, Op, RowChange, TableId, TableSchema, key};
 
 /// Prints events; keeps the names that schema events tell.
 #[derive(Debug, Default)]
 pub(crate) struct Printer {
     tables: HashMap<TableId, String>,
     columns: HashMap<ColumnId, String>,
+    /// The schema last told of each table.
+    pub(crate) schemas: HashMap<TableId, TableSchema>,
 }
 
 impl Printer {
@@ -31,6 +33,7 @@ impl Printer {
             Event::Row(row) => self.row(batch, row),
             Event::Schema(schema) => {
                 self.tables.insert(schema.table, schema.name.name.clone());
+                self.schemas.insert(schema.table, schema.clone());
                 self.columns.extend(schema.columns.iter().map(|column| (column.id, column.name.clone())));
                 let columns: Vec<_> = schema.columns.iter().map(|c| format!("{} {}", c.name, c.type_name)).collect();
                 format!("schema {} ({}) key {}", schema.name.name, columns.join(", "), schema.key.join(","))

@@ -32,6 +32,8 @@ pub(crate) struct Rig {
     pub(crate) options: Options,
     pub(crate) wanted: Vec<WantedTable>,
     types: HashMap<u32, DynamicType>,
+    /// Shared by stream and catalogue, as the daemon has it.
+    pub(crate) ids: Arc<Mutex<ColumnIds>>,
     created: Lsn,
 }
 
@@ -57,7 +59,8 @@ impl Rig {
         let mut replication = Replication::connect(&options(&server)).await.unwrap();
         let slot = replication.create_slot(SLOT, SlotKind::Durable, Duration::from_secs(5)).await.unwrap();
         replication.close().await;
-        Self { options: options(&server), server, wanted, types: catalog.types, created: slot.consistent_point }
+        let created = slot.consistent_point;
+        Self { options: options(&server), server, wanted, types: catalog.types, ids: Arc::default(), created }
     }
 
     pub(crate) fn sql(&self, sql: &str) -> String {
@@ -71,8 +74,7 @@ impl Rig {
 
     /// Streams from `from` through a channel of `room` batches.
     pub(crate) async fn tail_from(&self, from: Lsn, room: usize) -> Tail {
-        let ids = Arc::new(Mutex::new(ColumnIds::default()));
-        let decoder = Decoder::new(self.wanted.clone(), self.types.clone(), ids);
+        let decoder = Decoder::new(self.wanted.clone(), self.types.clone(), Arc::clone(&self.ids));
         let replication = Replication::connect(&self.options).await.unwrap();
         let stream = replication.start(SLOT, PUBLICATION, from).await.unwrap();
         let (out, batches) = mpsc::channel(room);
@@ -136,7 +138,7 @@ pub(crate) struct Tail {
     pub(crate) progress: Arc<Progress>,
     pub(crate) cancel: CancellationToken,
     pub(crate) task: tokio::task::JoinHandle<Result<(), Error>>,
-    printer: Printer,
+    pub(crate) printer: Printer,
 }
 
 impl Tail {
