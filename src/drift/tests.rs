@@ -6,6 +6,7 @@ mod decide;
 mod patch;
 mod policy;
 mod retyping;
+mod shown;
 mod weigh;
 
 use std::sync::Arc;
