@@ -223,7 +223,9 @@ impl Case<'_> {
     /// Only what is gone, or what a part can't be computed with, is given up.
     fn is_of_no_use(&self, name: &str, what: &str) -> Result<(), Undecided> {
         let breaks = |weighed: &&Weighed| weighed.severity() == Severity::Breaking && !weighed.change.is_addition();
-        if self.changes_of(name).any(|weighed| breaks(&weighed)) || self.subject.patch.nulls.contains(name) {
+        let Patch { dropped, nulls, .. } = self.subject.patch;
+        let was_given_up = dropped.contains(name) || nulls.contains(name);
+        if was_given_up || self.changes_of(name).any(|weighed| breaks(&weighed)) {
             return Ok(());
         }
         let before = self.subject.patch.name_now(name);

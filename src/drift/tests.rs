@@ -5,6 +5,7 @@ mod count;
 mod decide;
 mod patch;
 mod policy;
+mod properties;
 mod retyping;
 mod shown;
 mod weigh;
