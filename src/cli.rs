@@ -8,6 +8,7 @@
 mod check;
 mod client;
 mod dead_letters;
+mod drift;
 mod humane;
 mod offsets;
 mod pages;
@@ -83,6 +84,11 @@ enum Verb {
         #[command(subcommand)]
         verb: dead_letters::Verb,
     },
+    /// Changes of the tables that mappings were written for
+    Drift {
+        #[command(subcommand)]
+        verb: drift::Verb,
+    },
     /// Stop a mapping, CRM or source until it is resumed, or all writes
     Pause(pause::Which),
     /// Let a mapping, CRM or source go on, or all writes
@@ -143,6 +149,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Verb::Status => waiting(status::status(&global)),
         Verb::Offsets => waiting(offsets::offsets(&global)),
         Verb::DeadLetters { verb } => waiting(dead_letters::dead_letters(&global, verb)),
+        Verb::Drift { verb } => waiting(drift::drift(&global, verb)),
         Verb::Pause(which) => waiting(pause::pause(&global, &which)),
         Verb::Resume { which, confirm } => waiting(pause::resume(&global, &which, confirm)),
         Verb::Reload { dry_run } => waiting(pause::reload(&global, dry_run)),
@@ -279,6 +286,12 @@ mod tests {
             "passerelle dead-letters retry --code REQUIRED_FIELD_MISSING",
             "passerelle dead-letters retry --all",
             "passerelle dead-letters drop contacts 12",
+            "passerelle drift list",
+            "passerelle drift list contacts --json",
+            "passerelle drift show contacts",
+            "passerelle drift accept contacts",
+            "passerelle drift accept contacts --rename phone=tel --rename fax=fax2 --drop note --as-null born --reload name",
+            "passerelle drift accept contacts --seen 1f2e3d4c5b6a7988 --dry-run",
             "passerelle pause contacts",
             "passerelle resume --writes",
             "passerelle resume contacts --confirm",
@@ -299,6 +312,11 @@ mod tests {
             "passerelle dead-letters retry",
             "passerelle dead-letters drop contacts",
             "passerelle status --log-format xml",
+            "passerelle drift",
+            "passerelle drift accept",
+            "passerelle drift accept contacts --rename phone",
+            "passerelle drift accept contacts --rename =tel",
+            "passerelle drift accept contacts --drop",
         ] {
             check(line, false);
         }

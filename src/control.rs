@@ -21,5 +21,7 @@ pub mod server;
 mod socket;
 
 pub use board::Board;
-pub use request::{CommandError, CommandFault, DeadLetterQuery, Done, Handle, Reply, Request, Retry, Target};
+pub use request::{
+    AcceptDrift, CommandError, CommandFault, DeadLetterQuery, Done, Handle, Reply, Request, Retry, Target,
+};
 pub use server::{Options, ServeError, serve};

@@ -6,6 +6,7 @@
 //! [`mod@count`] says how many rows a change touches. What is seen, held and decided is kept in the state, so that a restart
 //! forgets none of it.
 
+mod answers;
 pub mod change;
 mod compare;
 pub mod count;
@@ -14,9 +15,11 @@ mod footing;
 mod patch;
 mod policy;
 mod retyping;
+mod shown;
 mod subject;
 mod weigh;
 
+pub use answers::{Answer, answers, way_out};
 pub use change::{Change, Decision, Effect, Part, Patch, Retyping, Severity};
 pub use compare::{Hints, compare};
 pub use decide::{Decided, Undecided, decide};
@@ -24,6 +27,7 @@ pub use footing::{Accepted, Footing, InForce, Kept, Look, Pending, Reread, Stand
 pub use patch::{Needed, columns_for, patched};
 pub use policy::{Verdict, verdict};
 pub use retyping::{Spelled, retyping};
+pub use shown::{document, mark};
 pub use subject::{Child, Subject};
 pub use weigh::{Weighed, weigh};
 

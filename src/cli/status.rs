@@ -164,9 +164,9 @@ fn notes(status: &Status, now: Timestamp) -> Vec<Note> {
     status.mappings.iter().for_each(|mapping| mapping_notes(&mut notes, mapping));
     status.crms.iter().for_each(|crm| crm_notes(&mut notes, crm, now));
     for drift in &status.drift {
-        let column = drift.column.as_ref().map_or_else(String::new, |column| format!(".{column}"));
-        let text = format!("{}{column}: {}, {}", drift.table, drift.kind.replace('_', " "), drift.effect);
-        notes.push(note(Tone::Warning, "drift", text, None));
+        let text = format!("{}: {}; {}", drift.table, drift.change, drift.effect);
+        let tone = if drift.held { Tone::Bad } else { Tone::Warning };
+        notes.push(note(tone, "drift", text, drift.next_command.as_deref()));
     }
     notes
 }

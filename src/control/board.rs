@@ -225,7 +225,7 @@ mod tests {
         check(
             &status["sources"][0],
             "name kind state reason next_command since last_change_at last_contact_at reconnects_total last_error \
-             lag_bytes lag_seconds changes_total transactions_total open_transaction tables",
+             catalog_error lag_bytes lag_seconds changes_total transactions_total open_transaction tables",
         );
         check(&status["sources"][0]["last_error"], "code text at");
         check(&status["sources"][0]["open_transaction"], "id bytes since");
@@ -244,6 +244,12 @@ mod tests {
         );
         check(&status["crms"][0]["windows"][0], "name used limit resets_at");
         board.offsets("s", |offsets| offsets.postgres = Some(super::super::model::PostgresOffsets::default()));
+        board.drift(|drift| drift.push(super::super::model::Drift::default()));
+        check(
+            &serde_json::to_value(board.drift_document()).unwrap()["drift"][0],
+            "mapping table kind column effect since change severity fields effects held counted answers way_out seen \
+             next_command",
+        );
         let offsets = serde_json::to_value(board.offsets_document()).unwrap();
         check(
             &offsets["sources"][0],

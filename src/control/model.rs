@@ -325,7 +325,7 @@ pub struct Window {
     pub resets_at: Option<Timestamp>,
 }
 
-/// A change of a source table's schema.
+/// A change of a source table's schema that touches a mapping and is not settled.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Drift {
@@ -333,14 +333,47 @@ pub struct Drift {
     pub mapping: Option<String>,
     /// Schema and name of the table.
     pub table: String,
-    /// What changed: `column_dropped`, `type_changed`, …
+    /// What changed: `column_dropped`, `retyped`, …
     pub kind: String,
-    /// The column.
+    /// The column, by the name that it had.
     pub column: Option<String>,
     /// What it does to the mapping, in a sentence.
     pub effect: String,
     /// Since when.
     pub since: Option<Timestamp>,
+    /// What changed, in a sentence: `phone is gone`.
+    pub change: String,
+    /// How bad it is at worst: `none`, `lossy`, `breaking`.
+    pub severity: String,
+    /// The fields that it touches, by their names in the CRM.
+    pub fields: Vec<String>,
+    /// What it does to each part of the mapping.
+    pub effects: Vec<DriftEffect>,
+    /// The mapping is not delivered until it is settled.
+    pub held: bool,
+    /// How many rows it touches: `112 of 40,310 rows would be cut at 40 characters`.
+    pub counted: Option<String>,
+    /// What can be said of it behind `passerelle drift accept MAPPING`, likely words first: `--rename phone=tel`. Empty where
+    /// nothing needs to be said.
+    pub answers: Vec<String>,
+    /// What to do where it can't be accepted.
+    pub way_out: Option<String>,
+    /// A mark of all that is not settled of the mapping, to accept just that.
+    pub seen: String,
+    /// The command that helps.
+    pub next_command: Option<String>,
+}
+
+/// What a change does to one part of a mapping.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DriftEffect {
+    /// `key`, `where`, `deleted`, a field by its name in the CRM, or `all of it`.
+    pub part: String,
+    /// `none`, `lossy`, `breaking`.
+    pub severity: String,
+    /// In a sentence.
+    pub text: String,
 }
 
 /// `GET /v1/drift`.

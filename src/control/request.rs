@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::board::Board;
 use super::model::{DeadLetter, DeadLetterPage};
+use crate::drift::Decision;
 
 /// Where the answer goes. One who has stopped waiting is no fault.
 pub type Reply<T> = oneshot::Sender<Result<T, CommandError>>;
@@ -49,6 +50,13 @@ pub enum Request {
         /// What was done.
         reply: Reply<Done>,
     },
+    /// Decide about what has changed of a mapping's table.
+    AcceptDrift {
+        /// What, and about which mapping.
+        accept: AcceptDrift,
+        /// What was done.
+        reply: Reply<Done>,
+    },
     /// Stop a part until it is resumed, over restarts.
     Pause {
         /// Which part.
@@ -78,6 +86,20 @@ pub enum Request {
         /// When it is done.
         reply: Reply<()>,
     },
+}
+
+/// What is decided about a mapping whose table has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcceptDrift {
+    /// The mapping.
+    pub mapping: String,
+    /// What is said of its columns; nothing where all of it is taken as the database tells.
+    pub decisions: Vec<Decision>,
+    /// The mark of what was shown ([`Drift::seen`](super::model::Drift::seen)): refused where it is something else by now.
+    pub seen: Option<String>,
+    /// Say what would be, and decide nothing.
+    pub dry_run: bool,
 }
 
 /// Which dead letters to list.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::model::{DeadLetter, DeadLetterPage, DriftList, Offsets, Status};
-use super::request::{CommandError, CommandFault, DeadLetterQuery, Done, Handle, Request, Retry, Target};
+use super::request::{AcceptDrift, CommandError, CommandFault, DeadLetterQuery, Done, Handle, Request, Retry, Target};
 use super::{health, metrics};
 
 /// Commands are small.
@@ -47,6 +47,7 @@ pub(super) fn socket(handle: Handle) -> Router {
     let commands = Router::new()
         .route("/v1/dead-letters/retry", post(retry_dead_letters))
         .route("/v1/dead-letters/drop", post(drop_dead_letter))
+        .route("/v1/drift/accept", post(accept_drift))
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
         .route("/v1/reload", post(reload));
@@ -97,8 +98,41 @@ async fn offsets(State(handle): State<Handle>) -> Json<Offsets> {
     Json(handle.board.offsets_document())
 }
 
-async fn drift(State(handle): State<Handle>) -> Json<DriftList> {
-    Json(handle.board.drift_document())
+/// Which drift to show: of one mapping, or all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drifted {
+    mapping: Option<String>,
+}
+
+async fn drift(State(handle): State<Handle>, Asked(asked): Asked<Drifted>) -> Answer<DriftList> {
+    let mut list = handle.board.drift_document();
+    if let Some(mapping) = asked.mapping {
+        list.drift.retain(|drift| drift.mapping.as_deref() == Some(&*mapping));
+        if list.drift.is_empty() {
+            known_mapping(&handle, &mapping)?;
+        }
+    }
+    Ok(Json(list))
+}
+
+fn known_mapping(handle: &Handle, name: &str) -> Result<(), CommandError> {
+    let known = handle.board.status(Timestamp::now()).mappings;
+    if known.iter().any(|mapping| mapping.name == name) {
+        return Ok(());
+    }
+    let fault = CommandError::new(CommandFault::NotFound, format!("no mapping is named {name}"));
+    Err(match crate::config::nearest(name, known.iter().map(|mapping| mapping.name.as_str())) {
+        Some(near) => fault.hint(format!("did you mean {near}?")),
+        None => fault,
+    })
+}
+
+async fn accept_drift(State(handle): State<Handle>, Command(accept): Command<AcceptDrift>) -> Answer<Done> {
+    if accept.mapping.is_empty() {
+        return Err(CommandError::new(CommandFault::Invalid, "nothing says which mapping's drift to accept"));
+    }
+    handle.ask(|reply| Request::AcceptDrift { accept, reply }).await.map(Json)
 }
 
 async fn prometheus(State(handle): State<Handle>) -> impl IntoResponse {
@@ -286,7 +320,7 @@ mod tests {
 
     use super::*;
     use crate::control::Board;
-    use crate::control::model::{DaemonState, SourceState};
+    use crate::control::model::{DaemonState, Drift, SourceState};
     use crate::control::request::QUEUE;
 
     /// A daemon that answers pauses and lists, and repeats what it was asked.
@@ -305,6 +339,9 @@ mod tests {
                     }
                     Request::Pause { target, reply } => {
                         let _ = reply.send(Ok(Done::new(format!("{target:?}"), 1)));
+                    }
+                    Request::AcceptDrift { accept, reply } => {
+                        let _ = reply.send(Ok(Done::new(format!("{accept:?}"), 1)));
                     }
                     Request::ListDeadLetters { query, reply } => {
                         let page = DeadLetterPage { dead_letters: vec![], next: Some(format!("{query:?}")) };
@@ -379,6 +416,36 @@ mod tests {
         check("GET", "/v1/nothing", "", (404, "not_found")).await;
         let large = format!("{{\"target\": \"{}\"}}", "x".repeat(BODY_BYTES));
         assert_eq!(ask(socket(daemon()), true, "POST", "/v1/pause", &large).await.0, StatusCode::BAD_REQUEST);
+    }
+
+    #[tokio::test]
+    async fn drift_of_one_mapping_and_what_is_accepted_of_it() {
+        let drifted = || {
+            let handle = daemon();
+            handle.board.mapping("contacts", |_| {});
+            handle.board.mapping("orders", |_| {});
+            let drift = |mapping: &str| Drift { mapping: Some(mapping.to_owned()), ..Drift::default() };
+            handle.board.drift(|shown| shown.extend([drift("contacts"), drift("contacts")]));
+            socket(handle)
+        };
+        for (path, expect) in [("/v1/drift", 2), ("/v1/drift?mapping=contacts", 2), ("/v1/drift?mapping=orders", 0)] {
+            let (status, text) = ask(drifted(), false, "GET", path, "").await;
+            assert_eq!((status, text.matches("\"answers\"").count()), (StatusCode::OK, expect), "{path} {text}");
+        }
+        let (status, text) = ask(drifted(), false, "GET", "/v1/drift?mapping=contact", "").await;
+        assert_eq!((status, text.contains("did you mean contacts?")), (StatusCode::NOT_FOUND, true), "{text}");
+        let body = r#"{"mapping": "contacts", "decisions": [{"rename": {"column": "a", "to": "b"}}, {"drop": "c"}]}"#;
+        let (status, text) = ask(drifted(), true, "POST", "/v1/drift/accept", body).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        assert!(text.contains("Rename { column: \\\"a\\\", to: \\\"b\\\" }, Drop(\\\"c\\\")"), "{text}");
+        assert_eq!(ask(drifted(), false, "POST", "/v1/drift/accept", body).await.0, StatusCode::FORBIDDEN);
+        for body in ["{}", r#"{"mapping": "contacts", "decisions": [{"keep": "c"}]}"#] {
+            assert_eq!(
+                ask(drifted(), true, "POST", "/v1/drift/accept", body).await.0,
+                StatusCode::BAD_REQUEST,
+                "{body}"
+            );
+        }
     }
 
     #[tokio::test]

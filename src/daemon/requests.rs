@@ -116,6 +116,10 @@ impl<'r> Desk<'r> {
             Request::ShowDeadLetter { mapping, key, reply } => drop(reply.send(self.show(&mapping, &key))),
             Request::RetryDeadLetters { retry, reply } => drop(reply.send(self.retry(retry).await)),
             Request::DropDeadLetter { mapping, key, reply } => drop(reply.send(self.forget(&mapping, key).await)),
+            Request::AcceptDrift { accept, reply } => {
+                let text = format!("nothing of {} waits for a decision", accept.mapping);
+                drop(reply.send(Err(CommandError::new(CommandFault::Conflict, text).hint("passerelle drift list"))));
+            }
             Request::Pause { target, reply } => drop(reply.send(self.pause(&target).await)),
             Request::Resume { target, confirm, reply } => drop(reply.send(self.resume(&target, confirm).await)),
             Request::Reload { dry_run, reply } => drop(reply.send(self.reload(dry_run).await)),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answers::{WITHOUT_TABLE, answers_for, needed_by, needs_word, way_out};
 use super::change::{Change, Decision, Part, Patch, Retyping, Severity};
 use super::retyping::retyping;
 use super::subject::Subject;
@@ -55,9 +56,6 @@ pub fn decide(
     case.nothing_is_open()?;
     case.decided()
 }
-
-const WITHOUT_TABLE: &str =
-    "take the mapping out of the configuration, write it for another table, or put the table back: it goes on then";
 
 /// Columns that have to be read again for a change that is accepted, by their names in the table as `patch` has them.
 pub(super) fn reloads(weighed: &Weighed, patch: &Patch, subject: &Subject<'_>) -> BTreeSet<String> {
@@ -175,17 +173,7 @@ impl Case<'_> {
                 return Ok(());
             }
         }
-        let table = &self.subject.table.name;
-        let hint = match &weighed.change {
-            Change::TableDropped => WITHOUT_TABLE.to_owned(),
-            Change::TableRenamed { to } => format!("write table = \"{to}\" in the mapping, then `passerelle reload`"),
-            Change::Unpublished => {
-                "put it into the publication again: `passerelle check --sql-for-dba` prints how".to_owned()
-            }
-            Change::IdentityChanged { .. } => format!("ALTER TABLE {table} REPLICA IDENTITY DEFAULT"),
-            Change::ColumnRenamed { column, to, .. } => format!("if it is the same column: --rename {column}={to}"),
-            _ => "put the key back, or write the mapping anew under another name".to_owned(),
-        };
+        let hint = way_out(weighed, self.subject).unwrap_or_default();
         Err(undecided(format!("{}, and {}", weighed.change, broken.text)).or(hint))
     }
 
@@ -235,7 +223,9 @@ impl Case<'_> {
     /// Only what is gone, or what a part can't be computed with, is given up.
     fn is_of_no_use(&self, name: &str, what: &str) -> Result<(), Undecided> {
         let breaks = |weighed: &&Weighed| weighed.severity() == Severity::Breaking && !weighed.change.is_addition();
-        if self.changes_of(name).any(|weighed| breaks(&weighed)) || self.subject.patch.nulls.contains(name) {
+        let Patch { dropped, nulls, .. } = self.subject.patch;
+        let was_given_up = dropped.contains(name) || nulls.contains(name);
+        if was_given_up || self.changes_of(name).any(|weighed| breaks(&weighed)) {
             return Ok(());
         }
         let before = self.subject.patch.name_now(name);
@@ -244,8 +234,7 @@ impl Case<'_> {
     }
 
     fn is_spared(&self, name: &str, what: &str, parts: &[Part]) -> Result<(), Undecided> {
-        let needed = self.subject.parts_with(self.subject.patch.name_now(name));
-        match needed.into_iter().find(|part| parts.contains(part)) {
+        match needed_by(name, self.subject, parts) {
             Some(part) => {
                 let text = format!("`{part}` of {} needs {name}: it can't be {what}", self.subject.mapping.name);
                 Err(undecided(text).or(format!("write another `{part}` in the mapping, or --rename {name}=…")))
@@ -288,38 +277,12 @@ impl Case<'_> {
 
     /// `phone: --rename phone=tel (looks like it: same place, same type), --drop phone, --as-null phone`.
     fn options(&self, name: &str, weighed: &Weighed) -> String {
-        let mut options = Vec::new();
-        match &weighed.change {
-            Change::ColumnRenamed { to, .. } => {
-                options.push(format!("--rename {name}={to} (looks like it: same place, same type)"));
-            }
-            Change::ColumnDropped { .. } => {
-                options.extend(self.likely(name).map(|to| format!("--rename {name}={to} (new, of a type that fits)")));
-            }
-            _ => {}
-        }
-        if self.is_spared(name, "", &[Part::Key, Part::Where, Part::Deleted]).is_ok() {
-            options.push(format!("--drop {name}"));
-        }
-        if self.is_spared(name, "", &[Part::Key]).is_ok() {
-            options.push(format!("--as-null {name}"));
-        }
+        let answers = answers_for(name, weighed, self.subject, Some(self.now));
+        let options: Vec<String> = answers.iter().map(ToString::to_string).collect();
         if options.is_empty() {
-            options.push("only another mapping can do without it".to_owned());
+            return format!("{name}: only another mapping can do without it");
         }
         format!("{name}: {}", options.join(", "))
-    }
-
-    /// The only new column that could be the one that is gone.
-    fn likely(&self, name: &str) -> Option<&str> {
-        let was = self.subject.table.column(self.subject.patch.name_now(name))?;
-        let is_new = |column: &&crate::source::table::ColumnFacts| self.subject.table.column(&column.name).is_none();
-        let fits = |column: &&crate::source::table::ColumnFacts| {
-            matches!(retyping(was.spelled(), column.spelled()), None | Some(Retyping::Widened))
-        };
-        let mut likely = self.now.columns.iter().filter(is_new).filter(fits);
-        let first = likely.next()?;
-        likely.next().is_none().then_some(first.name.as_str())
     }
 
     fn decided(self) -> Result<Decided, Undecided> {
@@ -359,15 +322,6 @@ impl Case<'_> {
         }
         Ok(Decided { patch, reload })
     }
-}
-
-/// Whether a part can't be computed, and the database does not say how it goes on.
-fn needs_word(weighed: &Weighed) -> bool {
-    let is_followed = matches!(weighed.change, Change::ColumnRenamed { is_certain: true, .. });
-    let is_broken = |part: &Part| *part != Part::Whole;
-    !weighed.change.is_addition()
-        && !is_followed
-        && weighed.effects.iter().any(|effect| effect.severity == Severity::Breaking && is_broken(&effect.part))
 }
 
 fn listed<'n>(names: impl IntoIterator<Item = &'n String>) -> String {

@@ -5,7 +5,9 @@ mod count;
 mod decide;
 mod patch;
 mod policy;
+mod properties;
 mod retyping;
+mod shown;
 mod weigh;
 
 use std::sync::Arc;

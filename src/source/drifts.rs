@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::setup::CompiledMapping;
 use crate::control::board::Board;
 use crate::control::model::Drift;
-use crate::drift::{Pending, Stand};
+use crate::drift::{self, Accepted, Pending, Stand, Subject};
 
 /// Shows what is not settled of these mappings, instead of what was shown of them before.
 pub(crate) fn show(board: &Board, source: &str, mappings: &[CompiledMapping]) {
@@ -44,13 +44,12 @@ fn tell(source: &str, mapping: &CompiledMapping) {
 }
 
 fn documents(mapping: &CompiledMapping, pending: &Pending) -> Vec<Drift> {
-    let one = |weighed: &crate::drift::Weighed| Drift {
-        mapping: Some(mapping.config.name.to_string()),
-        table: mapping.config.table.to_string(),
-        kind: weighed.change.kind().to_owned(),
-        column: weighed.change.column().map(str::to_owned),
-        effect: weighed.sentence(),
-        since: Some(pending.since),
-    };
-    pending.weighed.iter().map(one).collect()
+    let Accepted { table, patch, .. } = &mapping.footing.accepted;
+    // What is shown needs no compiler, and so none of the mappings around it.
+    let subject =
+        Subject { mapping: &mapping.config, patch, table, parents: &|_| None, children: &[], time_zone: "UTC" };
+    let is_held = mapping.footing.stand != Stand::Fits;
+    let all = &pending.weighed;
+    let one = |weighed| drift::document(weighed, all, &subject, pending.table.as_ref(), pending.since, is_held);
+    all.iter().map(one).collect()
 }
