@@ -47,6 +47,7 @@ struct ReadySource {
     gate: Arc<Gate>,
     durable: watch::Receiver<Durable>,
     wanted: Arc<Wanted>,
+    tables: Arc<source::Tables>,
     mappings: Vec<CompiledMapping>,
 }
 
@@ -297,7 +298,7 @@ fn start(
     let source = Source {
         config: config.clone(),
         id,
-        tables,
+        tables: Arc::clone(&tables),
         mappings: mappings.clone().into(),
         ids: Arc::clone(&shared.ids),
         store,
@@ -318,7 +319,7 @@ fn start(
         captured.with_context(|| format!("the capture of {name}"))?;
         ran.with_context(|| format!("source {name}"))
     });
-    Ok((ReadySource { id, config, gate, durable, wanted, mappings }, pipeline))
+    Ok((ReadySource { id, config, gate, durable, wanted, tables, mappings }, pipeline))
 }
 
 /// The lanes that capture names a mapping's rows in: its own, and that of its urgent fields.

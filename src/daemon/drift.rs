@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Shared;
 use super::requests::Answer;
 use crate::config::model;
-use crate::control::request::{CommandError, CommandFault, Done};
-use crate::drift::{Child, Decision, InForce, Kept, Look, decide};
+use crate::control::request::{AcceptDrift, CommandError, CommandFault, Done};
+use crate::drift::{self, Child, InForce, Kept, Look, decide};
 use crate::source::{self, CompiledMapping, Seen, Tables, chain};
 use jiff::Timestamp;
 
@@ -26,13 +26,13 @@ pub(super) async fn accept(
     shared: &Shared,
     known: &Known,
     mapping: &CompiledMapping,
-    decisions: &[Decision],
+    accept: &AcceptDrift,
 ) -> Answer<Done> {
     let name = &mapping.config.name;
     let conflict = |text: String| CommandError::new(CommandFault::Conflict, text);
     let show = format!("passerelle drift show {name}");
     let Kept { accepted: Some(accepted), pending: Some(pending), .. } = Kept::read(&shared.store, mapping.id)? else {
-        return Err(conflict(format!("nothing of {name} waits for a decision")).hint("passerelle drift list"));
+        return Err(nothing_held(name));
     };
     let seen = Seen::of(&known.config, (mapping.table, &shared.store), &accepted.table).await.map_err(|fault| {
         let text = format!("the catalogue of source {} can't be read: {}", known.config.name, chain(&fault));
@@ -51,13 +51,13 @@ pub(super) async fn accept(
         now: Timestamp::now(),
     };
     let weighed = look.weighed(&accepted.table, &accepted.patch);
-    if weighed != pending.weighed {
+    if weighed != pending.weighed || accept.seen.as_ref().is_some_and(|seen| *seen != drift::mark(&weighed)) {
         // What it is now is shown as soon as the source is set up for it.
         shared.outdated.cancel();
         return Err(conflict(format!("{} has changed again since it was shown", mapping.config.table)).hint(show));
     }
     let subject = look.subject(&accepted.table, &accepted.patch);
-    let decided = decide(&weighed, &subject, look.table, decisions)
+    let decided = decide(&weighed, &subject, look.table, &accept.decisions)
         .map_err(|undecided| conflict(undecided.text).hint(undecided.hint.unwrap_or(show.clone())))?;
     let Some(table) = look.table else {
         return Err(conflict(format!("{} is gone", mapping.config.table)).hint(show));
@@ -67,12 +67,24 @@ pub(super) async fn accept(
         let text = format!("{name} can't go on like that: {}", texts.join("; "));
         return Err(conflict(text).hint("write the mapping anew, then `passerelle reload`"));
     }
-    let columns = decided.reload.len() as u64;
+    let again: Vec<&str> = decided.reload.iter().map(String::as_str).collect();
+    let again = if again.is_empty() { String::new() } else { format!("; read again: {}", again.join(", ")) };
+    if accept.dry_run {
+        return Ok(Done::new(
+            format!("nothing was done: --dry-run. {name} would go on with its table as it is{again}"),
+            0,
+        ));
+    }
     let decided = InForce { patch: decided.patch, reload: decided.reload, table: table.clone(), written: look.written };
     let text = serde_json::to_string(&decided).unwrap_or_default();
     shared.store.set_decided(mapping.id, Some(&text))?;
     tracing::info!(mapping = %name, decided = text, "a person has decided about a changed schema");
     shared.outdated.cancel();
-    let again = if columns == 0 { String::new() } else { format!(", {columns} columns are read again") };
     Ok(Done::new(format!("{name} goes on with its table as it is now{again}"), 1))
+}
+
+/// The answer about a mapping of which nothing waits.
+pub(super) fn nothing_held(mapping: &str) -> CommandError {
+    let text = format!("nothing of {mapping} waits for a decision");
+    CommandError::new(CommandFault::Conflict, text).hint("passerelle drift list")
 }

@@ -12,10 +12,10 @@ use passerelle_state::{DeadLetter, Hold, MappingId, SourceId, StateError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::reload::{self, Next};
-use super::{ReadySource, Shared};
+use super::{ReadySource, Shared, drift};
 use crate::config::{Loaded, model};
 use crate::control::model::{self as doc, DeadLetterPage};
-use crate::control::request::{CommandError, CommandFault, DeadLetterQuery, Done, Request, Retry, Target};
+use crate::control::request::{AcceptDrift, CommandError, CommandFault, DeadLetterQuery, Done, Request, Retry, Target};
 use crate::delivery::Command;
 use crate::delivery::commands::Choice;
 use crate::source;
@@ -49,6 +49,8 @@ pub(super) struct Desk<'r> {
     mappings: BTreeMap<String, KnownMapping>,
     crms: BTreeMap<String, Option<mpsc::Sender<Command>>>,
     sources: BTreeMap<String, (SourceId, model::Source)>,
+    /// Each source as it was set up, for what people decide about its mappings.
+    set_up: Vec<drift::Known>,
     configured: Vec<String>,
     /// Before this the figures are not reckoned again.
     reckon_after: Option<Instant>,
@@ -79,6 +81,7 @@ impl<'r> Desk<'r> {
             mappings: BTreeMap::new(),
             crms: config.crms.keys().map(|name| (name.clone(), None)).collect(),
             sources: BTreeMap::new(),
+            set_up: Vec::new(),
             configured: config.sources.keys().cloned().collect(),
             reckon_after: None,
         }
@@ -87,6 +90,11 @@ impl<'r> Desk<'r> {
     /// A source is set up.
     pub(super) fn know(&mut self, source: &ReadySource) {
         self.sources.insert(source.config.name.clone(), (source.id, source.config.clone()));
+        self.set_up.push(drift::Known {
+            config: source.config.clone(),
+            tables: Arc::clone(&source.tables),
+            mappings: source.mappings.clone().into(),
+        });
         for mapping in &source.mappings {
             let revision = mapping.mapping.revision();
             let known = KnownMapping { id: mapping.id, revision, crm: mapping.config.crm.clone() };
@@ -116,15 +124,22 @@ impl<'r> Desk<'r> {
             Request::ShowDeadLetter { mapping, key, reply } => drop(reply.send(self.show(&mapping, &key))),
             Request::RetryDeadLetters { retry, reply } => drop(reply.send(self.retry(retry).await)),
             Request::DropDeadLetter { mapping, key, reply } => drop(reply.send(self.forget(&mapping, key).await)),
-            Request::AcceptDrift { accept, reply } => {
-                let text = format!("nothing of {} waits for a decision", accept.mapping);
-                drop(reply.send(Err(CommandError::new(CommandFault::Conflict, text).hint("passerelle drift list"))));
-            }
+            Request::AcceptDrift { accept, reply } => drop(reply.send(self.accept(&accept).await)),
             Request::Pause { target, reply } => drop(reply.send(self.pause(&target).await)),
             Request::Resume { target, confirm, reply } => drop(reply.send(self.resume(&target, confirm).await)),
             Request::Reload { dry_run, reply } => drop(reply.send(self.reload(dry_run).await)),
             Request::Refresh { reply } => drop(reply.send(self.refresh().await)),
         }
+    }
+
+    async fn accept(&self, accept: &AcceptDrift) -> Answer<Done> {
+        let id = self.mapping(&accept.mapping)?.id;
+        let known = self.set_up.iter().find_map(|known| {
+            let mapping = known.mappings.iter().find(|mapping| mapping.id == id)?;
+            Some((known, mapping))
+        });
+        let Some((known, mapping)) = known else { return Err(drift::nothing_held(&accept.mapping)) };
+        drift::accept(&self.shared, known, mapping, accept).await
     }
 
     async fn reload(&mut self, dry_run: bool) -> Answer<Done> {

@@ -78,3 +78,39 @@ async fn mariadb_world() -> World<passerelle_test_servers::MariadbServer> {
     world.mark();
     world
 }
+
+/// A column that the database itself says to be renamed: what waits from before and after it comes out right.
+async fn a_rename_is_followed<S: Database>(world: World<S>) {
+    world.cli(&["pause", "customers"]);
+    world.sql("update customer set phone = '+441' where id = 1");
+    world.sql("alter table customer rename column phone to tel");
+    world.sql("update customer set tel = '+442' where id = 2; update customer set city = 'Nantes' where id = 3; insert into customer values (4, 'Dan', '+444', 'Metz')");
+    world.cli(&["resume", "customers"]);
+    let drift = world.drifted("customers").await;
+    assert_eq!(drift[0]["kind"], "column_renamed", "{drift:?}");
+    world.captured().await;
+    assert_eq!(world.writes(), [""; 0]);
+    world.cli(&["drift", "accept", "customers", "--rename", "phone=tel"]);
+    world.settled().await;
+    let mut writes = world.writes();
+    writes.sort_unstable();
+    let expected = [
+        "created Account 4 BillingCity=\"Metz\" Name=\"Dan\" Phone=\"+444\"",
+        "updated Account 1 Phone=\"+441\"",
+        "updated Account 2 Phone=\"+442\"",
+        "updated Account 3 BillingCity=\"Nantes\"",
+    ];
+    assert_eq!(writes, expected, "{}", world.story());
+    world.sql("update customer set tel = '+553' where id = 3");
+    world.expect_writes(&["updated Account 3 Phone=\"+553\""]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pg_20_a_rename_that_is_accepted_loses_nothing() {
+    a_rename_is_followed(World::running(TABLES, &mappings("")).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn my_42_a_rename_that_is_accepted_loses_nothing() {
+    a_rename_is_followed(mariadb_world().await).await;
+}
