@@ -264,6 +264,10 @@ fn start(
     let store = Arc::clone(&shared.store);
     tables.keep(id, &store, &mappings)?;
     source::drifts::show(&shared.board, &config.name, &mappings);
+    if mappings.iter().any(|mapping| mapping.footing.pending.is_some()) {
+        let (board, store, mappings) = (Arc::clone(&shared.board), Arc::clone(&store), mappings.clone());
+        tokio::task::spawn_blocking(move || source::drifts::count(&board, &store, &mappings));
+    }
     let gate = Arc::new(gate_for(&store, mappings.iter().flat_map(lanes_of))?);
     let mut lanes: BTreeMap<_, Vec<MappingId>> = BTreeMap::new();
     let mut fits: BTreeMap<_, Vec<Fitting>> = BTreeMap::new();

@@ -134,6 +134,16 @@ impl Test {
     }
 }
 
+/// What is counted for a change, in a sentence, over at most `most_rows` rows of its table; `None` where there is nothing to
+/// count, or no row has the column.
+pub fn told(store: &Store, table: TableId, change: &Change, most_rows: u64) -> Result<Option<String>, StateError> {
+    let (Some(test), Some(name)) = (Test::of(change), change.column()) else { return Ok(None) };
+    let known = store.columns_of(table)?;
+    let columns: Vec<ColumnId> = known.iter().filter(|column| column.name == name).map(|column| column.id).collect();
+    let counted = count(store, table, &columns, &test, most_rows)?;
+    Ok((counted.looked_at > 0).then(|| test.sentence(&counted)))
+}
+
 /// Counts the rows of a table of which the test is true, over at most `most_rows` of them, in the order of their keys.
 /// `columns` are the ids that the column has had, the newest last: of a row the newest that it has is looked at. Rows that
 /// are deleted, or came before the last TRUNCATE, are no rows.

@@ -2,10 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use passerelle_state::Store;
+
+use super::chain;
 use super::setup::CompiledMapping;
 use crate::control::board::Board;
 use crate::control::model::Drift;
 use crate::drift::{self, Accepted, Pending, Stand, Subject};
+
+/// Rows that are looked at for a change, at most: a second's work.
+const MOST_COUNTED: u64 = 250_000;
 
 /// Shows what is not settled of these mappings, instead of what was shown of them before.
 pub(crate) fn show(board: &Board, source: &str, mappings: &[CompiledMapping]) {
@@ -29,6 +35,32 @@ pub(crate) fn show(board: &Board, source: &str, mappings: &[CompiledMapping]) {
             }
         }
     });
+}
+
+/// Counts the rows that each change touches, and shows that beside it. It reads the rows of the state, so it is for a thread on
+/// which nobody waits.
+pub(crate) fn count(board: &Board, store: &Store, mappings: &[CompiledMapping]) {
+    for mapping in mappings {
+        let Some(pending) = &mapping.footing.pending else { continue };
+        let (name, seen) = (&*mapping.config.name, drift::mark(&pending.weighed));
+        for weighed in &pending.weighed {
+            match drift::count::told(store, mapping.table, &weighed.change, MOST_COUNTED) {
+                Ok(None) => {}
+                Ok(Some(counted)) => board.drift(|shown| {
+                    let change = weighed.change.to_string();
+                    let is_it = |drift: &&mut Drift| {
+                        drift.mapping.as_deref() == Some(name) && drift.seen == seen && drift.change == change
+                    };
+                    if let Some(drift) = shown.iter_mut().find(is_it) {
+                        drift.counted = Some(counted);
+                    }
+                }),
+                Err(error) => {
+                    tracing::warn!(mapping = name, error = %chain(&error), "rows that a change touches can't be counted");
+                }
+            }
+        }
+    }
 }
 
 fn tell(source: &str, mapping: &CompiledMapping) {

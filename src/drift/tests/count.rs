@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use passerelle_change::{CellsBuf, ColumnId, Op, Seq, TableId, Type};
+use passerelle_change::{CellsBuf, Column, ColumnId, Op, Seq, TableId, Type};
 use passerelle_state::{CaptureBatch, Gate, Store};
 
-use super::super::count::{Counted, Test, count};
+use super::super::count::{Counted, Test, count, told};
 use super::super::{Change, Spelled, retyping};
 use super::typed;
 
@@ -50,6 +50,27 @@ fn rows_are_counted_over_chunks_and_up_to_a_limit() {
     batch.truncated(TABLE, Seq(5));
     store.write_capture(batch.seal().0, &gate, true).expect("a write");
     assert_eq!(counted(&store, 10_000), (0, 3, true), "three rows are of after it");
+}
+
+#[test]
+fn a_change_is_counted_by_the_name_of_its_column() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let column = |id: ColumnId, name: &str| {
+        let text = Type::Text { max_chars: None };
+        let column = Column { id, name: name.to_owned(), ty: text, type_name: format!("{id:?}"), nullable: true };
+        store.set_column(TABLE, &column).expect("a write");
+    };
+    for (id, name) in [(OLD, "phone"), (NEW, "phone"), (ColumnId(3), "name")] {
+        column(id, name);
+    }
+    let told = |change: &Change| told(&store, TABLE, change, 100).expect("a count");
+    let dropped = |column: &str| Change::ColumnDropped { column: column.to_owned() };
+    assert_eq!(told(&dropped("phone")), None, "there is no row");
+    write(&store, 0, &[(Op::Full, OLD, Some("a")), (Op::Full, NEW, Some("b")), (Op::Full, NEW, None)], 1);
+    assert_eq!(told(&dropped("phone")).as_deref(), Some("2 of 3 rows have a value"));
+    assert_eq!(told(&dropped("name")).as_deref(), Some("0 of 3 rows have a value"));
+    assert_eq!(told(&Change::TableDropped), None);
 }
 
 /// `numeric(10,2) -> numeric(8,2)`: which of these texts are touched.

@@ -38,8 +38,7 @@ fn answers_that_would_be_taken_and_no_others() {
 #[test]
 fn answers_are_words_of_a_shell() {
     let mut world = world();
-    let named = |text: &str| text.replace("Code_postal", "l'adresse");
-    world.table.columns[2].name = named("Code_postal");
+    world.table.columns[2].name = "l'adresse".to_owned();
     world.mapping.fields[1].value = crate::config::model::FieldSource::Value(crate::config::model::Expr {
         text: "row[\"l'adresse\"]".to_owned(),
         place: world.mapping.place.clone(),
