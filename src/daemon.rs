@@ -99,7 +99,7 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> anyhow::Result<()> {
     let forecast = tokio::spawn(forecast_disk(Arc::clone(&store), Arc::clone(&board), daemon.disk_budget_bytes));
     let result = configurations(loaded, &store, &board, &alerts, &stop, inbox, &path).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    alerts.stop().await?;
+    let result = result.and(alerts.stop().await);
     store.sync()?;
     stop_server.cancel();
     serving.await.context("the status socket")?;

@@ -213,8 +213,12 @@ impl Open {
         true
     }
 
-    /// Tells the channels that have not been told. Whether there are some.
+    /// Tells the channels that have not been told. Whether they are others than before.
     fn tell_new_channels(&mut self, setting: &Setting, look: Look, changes: &mut Changes) -> bool {
+        let before = self.channels.len();
+        // One that is configured again is told again: what it had not told was forgotten with it.
+        self.channels.retain(|name| setting.channels.contains_key(name));
+        let is_fewer = self.channels.len() < before;
         let alert = &self.alert;
         let new = setting.channels.values().filter(|channel| {
             !self.channels.contains(&channel.name)
@@ -224,7 +228,7 @@ impl Open {
         let new: Vec<_> = new.collect();
         changes.messages.extend(new.iter().flat_map(|channel| messages(channel, alert, Event::Began, look.at)));
         self.channels.extend(new.iter().map(|channel| channel.name.clone()));
-        !new.is_empty()
+        is_fewer || !new.is_empty()
     }
 }
 

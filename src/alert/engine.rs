@@ -182,6 +182,7 @@ impl Engine {
         for (name, config) in &setting.channels {
             let old = before.remove(name);
             let post = old.as_ref().map_or_else(|| Arc::new(Post::default()), |old| Arc::clone(&old.post));
+            post.outbox().begin_anew();
             let previous = old.map(|old| {
                 old.end.cancel();
                 old.task

@@ -88,10 +88,10 @@ fn escaped(text: &str) -> String {
 /// The subject of an e-mail.
 pub(super) fn subject(message: &Message) -> String {
     let text = format!("[passerelle] {}: {}", head(message), message.alert.text);
-    // One line, whatever a server's message had in it.
+    // One line, whatever a server's message had in it; in ASCII where the text is.
     let text: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
     match text.char_indices().nth(LONGEST_SUBJECT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
+        Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }
 }

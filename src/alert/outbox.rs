@@ -104,6 +104,14 @@ impl Outbox {
         given_up
     }
 
+    /// Everything may be tried at once: the channel is another now.
+    pub(super) fn begin_anew(&mut self) {
+        (self.not_before, self.failures) = (Duration::ZERO, 0);
+        for waiting in self.waiting.values_mut() {
+            (waiting.not_before, waiting.tries) = (Duration::ZERO, 0);
+        }
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()

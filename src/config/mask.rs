@@ -168,7 +168,10 @@ mod tests {
         check(r#"auth.token = "a""#, r#"auth.token = "***""#);
         check(r#"url = "https://me:pw@acme.example""#, r#"url = "https://***@acme.example""#);
         check(r#"url = "https://a.example/T0/hunter2hunter2hunter2""#, r#"url = "https://a.example/T0/***""#);
-        check(r#"url = "https://a.example/x?key=hunter2hunter2hunter2&y=1""#, r#"url = "https://a.example/x?key=***&y=1""#);
+        check(
+            r#"url = "https://a.example/x?key=hunter2hunter2hunter2&y=1""#,
+            r#"url = "https://a.example/x?key=***&y=1""#,
+        );
         check(r#"password = "https://a.example/hunter2hunter2hunter2""#, r#"password = "***""#);
         check(r#"password "hunter2""#, r#"password "***""#);
         check(r#"passé"word = "hunter2""#, r#"passé"word = "***""#);

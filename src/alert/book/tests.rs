@@ -180,8 +180,12 @@ fn a_reload_tells_new_channels_and_ends_what_is_configured_no_more() {
     assert_eq!(world.look(2, &[guard()], &[]), "", "it is open, with nobody to be told");
     world.setting = setting(CHANNELS);
     assert_eq!(world.look(2, &[guard()], &[]), "3 ops began mapping contacts\n");
+    let ops = world.setting.channels.remove("ops").unwrap();
+    assert_eq!(world.look(2, &[guard()], &[]), "");
+    world.setting.channels.insert("ops".to_owned(), ops);
+    assert_eq!(world.look(2, &[guard()], &[]), "7 ops began mapping contacts\n", "what it had not told is forgotten");
     world.setting.mappings.remove("contacts");
-    assert_eq!(world.look(2, &[], &[]), "5 ops ended mapping contacts\n");
+    assert_eq!(world.look(2, &[], &[]), "9 ops ended mapping contacts\n");
 }
 
 #[test]

@@ -141,7 +141,7 @@ alert     00000000000000aa
     long.alert.text = format!("two\nlines {}", "é".repeat(300));
     let subject = subject(&long);
     assert!(subject.starts_with("[passerelle] warning, changed: mapping contacts: two lines é"), "{subject}");
-    assert_eq!(subject.chars().count(), LONGEST_SUBJECT + 1);
+    assert_eq!(subject.chars().count(), LONGEST_SUBJECT + 3);
 }
 
 #[test]

@@ -57,6 +57,18 @@ fn a_receiver_that_is_away_holds_everything_with_longer_and_longer_waits() {
 }
 
 #[test]
+fn a_new_configuration_is_tried_at_once() {
+    let mut outbox = filled(&[(1, "a", Event::Began)]);
+    for _ in 0..9 {
+        later(&mut outbox, 1, 100);
+    }
+    outbox.failed(1, &Unsent::Refused("HTTP 400".to_owned()), Duration::from_secs(100), second(100), 1.0);
+    assert_eq!(next(&outbox, 101), Err(Some(356)));
+    outbox.begin_anew();
+    assert_eq!(next(&outbox, 101), Ok(1));
+}
+
+#[test]
 fn that_a_channel_fails_for_long_is_said_once() {
     let mut outbox = filled(&[(1, "a", Event::Began)]);
     let standings = [0, 100, 299, 300, 301, 9_000].map(|now| later(&mut outbox, 1, now).standing);
