@@ -171,7 +171,10 @@ pub(super) fn limits(mut section: Section<'_>) -> Option<Alerts> {
         ["dead_letters", "disk_budget"].map(|key| section.or(key, |found| found.parsed("a share", units::share)));
     section.finish(|key| match key {
         "kind" | "url" | "to" | "command" => Some("a channel has a name: [alert.NAME]".to_owned()),
-        key => Some(format!("a channel is [alert.{key}]; [alerts] says from where on something is worth an alert")),
+        key => {
+            let limits: Vec<&str> = LIMITS.keys.iter().map(|key| key.name).collect();
+            Some(format!("limits: {}; a channel is [alert.{key}]", limits.join(", ")))
+        }
     });
     Some(Alerts {
         lag: lag?,

@@ -15,7 +15,8 @@ use secrecy::ExposeSecret;
 
 use super::model::{
     AlertKind, Auth, Canary, ChannelKind, Check, Delivery, Departure, FieldSource, Flavor, MailTls, MapOther, Missing,
-    Mysql, OnBad, OnKeyChange, Postgres, PublishColumns, Severity, SourceKind, Standard, Tinyint1, Tls, WebhookFormat, ZeroDates,
+    Mysql, OnBad, OnKeyChange, Postgres, PublishColumns, Severity, SourceKind, Standard, Tinyint1, Tls, WebhookFormat,
+    ZeroDates,
 };
 use super::{Fault, Faults, Files, Loaded, example, load, parse};
 
