@@ -22,7 +22,7 @@ pub(super) struct Sender {
 enum Way {
     Webhook(webhook::Webhook),
     Command(command::Command),
-    Email(email::Email),
+    Email(Box<email::Email>),
     /// It can't be made: a file that can't be read, an address that is none. The next configuration may be better.
     Broken(String),
 }
@@ -34,7 +34,7 @@ impl Sender {
         let way = match &channel.kind {
             ChannelKind::Webhook(webhook) => webhook::Webhook::new(webhook, timeout).map(Way::Webhook),
             ChannelKind::Command { argv } => Ok(Way::Command(command::Command::new(argv.clone(), timeout))),
-            ChannelKind::Email(email) => email::Email::new(email, timeout).map(Way::Email),
+            ChannelKind::Email(email) => email::Email::new(email, timeout).map(Box::new).map(Way::Email),
         };
         Self { way: way.unwrap_or_else(Way::Broken), timeout }
     }

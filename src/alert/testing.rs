@@ -1,7 +1,5 @@
 //! What the tests of the parts share: a configuration, a calm status, an alert.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
-
 use std::path::Path;
 
 use jiff::Timestamp;

@@ -73,7 +73,7 @@ pub(super) async fn work(work: Work) {
         };
         let sent = sender.send(&message).await;
         failpoint::hit("alert_sent");
-        settle(&name, &post, &store, number, &message, sent, zero.elapsed());
+        settle(&name, &post, &store, number, &message, &sent, zero.elapsed());
     }
 }
 
@@ -84,11 +84,11 @@ fn settle(
     store: &Store,
     number: u64,
     message: &Message,
-    sent: Result<(), Unsent>,
+    sent: &Result<(), Unsent>,
     now: Duration,
 ) {
     let at = Timestamp::now();
-    let is_done = match &sent {
+    let is_done = match sent {
         Ok(()) => {
             if post.outbox().told(number) {
                 tracing::info!(channel, "the channel of alerts works again");
@@ -99,7 +99,7 @@ fn settle(
             let failure = post.outbox().failed(number, why, now, at, rand::random_range(0.0..1.0));
             match failure.standing {
                 Standing::First => {
-                    tracing::warn!(channel, error = %why, "an alert could not be told; it is tried again")
+                    tracing::warn!(channel, error = %why, "an alert could not be told; it is tried again");
                 }
                 Standing::Again => tracing::debug!(channel, error = %why, "an alert could not be told"),
                 Standing::Long => tracing::error!(channel, error = %why, "the channel of alerts fails for long"),

@@ -75,8 +75,8 @@ fn is_signed_by(hook: &Hook, secret: &str) -> bool {
     let (time, digest) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{time}.{}", hook.body).as_bytes());
-    let ours: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    ours == digest
+    let ours: Vec<String> = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    ours.concat() == digest
 }
 
 #[tokio::test(flavor = "multi_thread")]

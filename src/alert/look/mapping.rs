@@ -1,6 +1,7 @@
 //! What is wrong with a mapping.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::time::Duration;
 
 use super::{Condition, Documents, Seen};
@@ -111,15 +112,13 @@ pub(super) fn drift(seen: &mut Seen, status: &Status) {
         let about = name.map_or(About::Daemon, |name| About::Mapping(name.to_owned()));
         let mapping = name.and_then(|name| status.mappings.iter().find(|mapping| mapping.name == name));
         let is_held = mapping.is_some_and(|mapping| mapping.state == MappingState::Held);
-        let (severity, standing) = match is_held {
-            true => (Severity::Critical, "is held: "),
-            false => (Severity::Warning, ""),
-        };
+        let (severity, standing) = if is_held { (Severity::Critical, "is held: ") } else { (Severity::Warning, "") };
         let mut text = format!("{standing}the schema of {table} has changed: ");
         let named: Vec<String> = changes.iter().take(NAMED).map(|drift| sentence(drift)).collect();
         text.push_str(&named.join("; "));
         if changes.len() > NAMED {
-            text.push_str(&format!("; and {} more", count((changes.len() - NAMED) as u64)));
+            // Writing to a `String` has no error.
+            let _ = write!(text, "; and {} more", count((changes.len() - NAMED) as u64));
         }
         let mut condition = Condition::new(AlertKind::Drift, about, severity, text);
         condition.news.extend(changes.iter().map(|drift| what(drift)).collect::<BTreeSet<_>>());
