@@ -312,3 +312,19 @@ async fn channels_are_tried_by_a_command() {
     }
     assert_eq!(mail.got().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_schema_is_told_with_the_mappings_owner_and_what_to_run_and_its_end_once_it_is_accepted() {
+    let hooks = Hooks::listen().await;
+    let world = with_three(&webhook("ops", hooks.port, "on = [\"drift\", \"mapping_held\"]")).await;
+    world.sql("alter table account drop column city");
+    let began = got(&world, &hooks, 1).await.remove(0).json();
+    assert_eq!(words(&began), "began drift mapping accounts", "{began:#}");
+    assert_eq!((&began["severity"], &began["owner"]), (&"critical".into(), &"ada@acme.example".into()), "{began:#}");
+    assert!(began["text"].as_str().unwrap().contains("the schema of public.account has changed"), "{began:#}");
+    let next = began["next_command"].as_str().unwrap();
+    assert!(next.starts_with("passerelle drift"), "{began:#}");
+    world.cli(&["drift", "accept", "accounts", "--drop", "city"]);
+    got(&world, &hooks, 2).await;
+    assert_eq!(hooks.words(), ["began drift mapping accounts", "ended drift mapping accounts"]);
+}

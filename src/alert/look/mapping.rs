@@ -1,8 +1,7 @@
 //! What is wrong with a mapping.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
 
 use super::{Condition, Documents, Seen};
 use crate::alert::model::About;
@@ -102,16 +101,16 @@ fn freshness(seen: &mut Seen, documents: &Documents<'_>, mapping: &MappingStatus
     seen.conditions.push(Condition { since, grace, ..condition.next("passerelle status") });
 }
 
-/// The changes of each table as one alert for each mapping. Another change of it is told again.
+/// The changes of each table as one alert for each mapping; another change of it is told again. What harms nothing is in the
+/// status, and no alert.
 pub(super) fn drift(seen: &mut Seen, status: &Status) {
     let mut tables: BTreeMap<(Option<&str>, &str), Vec<&Drift>> = BTreeMap::new();
-    for drift in &status.drift {
+    for drift in status.drift.iter().filter(|drift| drift.held || drift.severity != "none") {
         tables.entry((drift.mapping.as_deref(), &drift.table)).or_default().push(drift);
     }
     for ((name, table), changes) in tables {
         let about = name.map_or(About::Daemon, |name| About::Mapping(name.to_owned()));
-        let mapping = name.and_then(|name| status.mappings.iter().find(|mapping| mapping.name == name));
-        let is_held = mapping.is_some_and(|mapping| mapping.state == MappingState::Held);
+        let is_held = changes.iter().any(|drift| drift.held);
         let (severity, standing) = if is_held { (Severity::Critical, "is held: ") } else { (Severity::Warning, "") };
         let mut text = format!("{standing}the schema of {table} has changed: ");
         let named: Vec<String> = changes.iter().take(NAMED).map(|drift| sentence(drift)).collect();
@@ -121,23 +120,17 @@ pub(super) fn drift(seen: &mut Seen, status: &Status) {
             let _ = write!(text, "; and {} more", count((changes.len() - NAMED) as u64));
         }
         let mut condition = Condition::new(AlertKind::Drift, about, severity, text);
-        condition.news.extend(changes.iter().map(|drift| what(drift)).collect::<BTreeSet<_>>());
+        condition.news.extend(changes.iter().map(|drift| drift.change.clone()));
         condition.since = changes.iter().filter_map(|drift| drift.since).min();
-        condition.grace = Duration::ZERO;
         table.clone_into(&mut condition.part);
-        let next =
-            name.map_or_else(|| "passerelle drift list".to_owned(), |name| format!("passerelle drift show {name}"));
-        seen.conditions.push(condition.next(next));
+        let next = changes.iter().find_map(|drift| drift.next_command.clone());
+        seen.conditions.push(condition.next(next.unwrap_or_else(|| "passerelle drift list".to_owned())));
     }
 }
 
-fn what(drift: &Drift) -> String {
-    let column = drift.column.as_ref().map_or_else(String::new, |column| format!(" {column}"));
-    format!("{}{column}", drift.kind)
-}
-
+/// `phone is gone (Phone can't be computed; 112 of 40,310 rows have it)`.
 fn sentence(drift: &Drift) -> String {
-    let kind = drift.kind.replace('_', " ");
-    let what = drift.column.as_ref().map_or(kind.clone(), |column| format!("{column} {kind}"));
-    if drift.effect.is_empty() { what } else { format!("{what} ({})", drift.effect) }
+    let effect = Some(&drift.effect).filter(|effect| !effect.is_empty());
+    let more: Vec<&str> = effect.into_iter().chain(&drift.counted).map(String::as_str).collect();
+    if more.is_empty() { drift.change.clone() } else { format!("{} ({})", drift.change, more.join("; ")) }
 }

@@ -250,23 +250,31 @@ fn a_guard_and_a_hold() {
 
 #[test]
 fn drift_is_one_alert_for_each_mapping_and_table() {
-    let drift = |mapping: &str, column: &str, effect: &str| json!({ "mapping": mapping, "table": "public.customer", "kind": "column_dropped", "column": column, "effect": effect });
+    let drift = |mapping: &str, change: &str, more: Value| {
+        let next = format!("passerelle drift show {mapping}");
+        let mut drift = json!({ "mapping": mapping, "table": "public.customer", "kind": "column_dropped", "change": change,
+                                "severity": "breaking", "next_command": next });
+        merge(&mut drift, more);
+        drift
+    };
+    let gone = json!({ "held": true, "effect": "FirstName can't be computed", "counted": "7 of 9 rows have it" });
+    let held = json!([{ "state": "held", "held_reason": "drift" }]);
     status(
-        json!({ "drift": [drift("contacts", "first_name", "FirstName can't be computed"), drift("contacts", "b", "")],
-                "mappings": [{ "state": "held", "held_reason": "drift" }] }),
+        json!({ "drift": [drift("contacts", "first_name is gone", gone), drift("contacts", "b is gone", json!({}))], "mappings": held }),
         &[
             "critical drift mapping contacts public.customer, after 0 s: is held: the schema of public.customer has changed: \
-           first_name column dropped (FirstName can't be computed); b column dropped | passerelle drift show contacts",
+           first_name is gone (FirstName can't be computed; 7 of 9 rows have it); b is gone | passerelle drift show contacts",
         ],
     );
-    let many: Vec<Value> = (0..7).map(|n| drift("visitors", &format!("c{n}"), "")).collect();
+    let many: Vec<Value> = (0..7).map(|n| drift("visitors", &format!("c{n} is gone"), json!({}))).collect();
     status(
         json!({ "drift": many }),
         &[
-            "warning drift mapping visitors public.customer, after 0 s: the schema of public.customer has changed: c0 column dropped; \
-           c1 column dropped; c2 column dropped; c3 column dropped; c4 column dropped; and 2 more | passerelle drift show visitors",
+            "warning drift mapping visitors public.customer, after 0 s: the schema of public.customer has changed: c0 is gone; c1 is \
+           gone; c2 is gone; c3 is gone; c4 is gone; and 2 more | passerelle drift show visitors",
         ],
     );
+    status(json!({ "drift": [drift("visitors", "a label is new", json!({ "severity": "none" }))] }), &[]);
 }
 
 #[test]
