@@ -5,11 +5,12 @@
 //!
 //! Exit status: 0 done, 1 failed, 78 the configuration is wrong (`EX_CONFIG`: systemd does not restart on it).
 
+mod alert;
 mod check;
 mod client;
 mod dead_letters;
 mod drift;
-mod humane;
+pub(crate) mod humane;
 mod offsets;
 mod pages;
 mod pause;
@@ -105,6 +106,11 @@ enum Verb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Channels that alerts go to
+    Alert {
+        #[command(subcommand)]
+        verb: alert::Verb,
+    },
     /// Show it all at work on this machine: a private PostgreSQL, a local CRM, live changes
     Demo(DemoArgs),
     /// Run a local CRM to try mappings on
@@ -153,6 +159,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Verb::Pause(which) => waiting(pause::pause(&global, &which)),
         Verb::Resume { which, confirm } => waiting(pause::resume(&global, &which, confirm)),
         Verb::Reload { dry_run } => waiting(pause::reload(&global, dry_run)),
+        Verb::Alert { verb } => waiting(alert::alert(&global, verb)),
         Verb::Demo(args) => {
             logging::start(global.log_format, Some(global.log.as_deref().unwrap_or("warn")))?;
             tokio::runtime::Runtime::new()?.block_on(demo::run(args)).map_err(Failure::Other)
@@ -296,6 +303,8 @@ mod tests {
             "passerelle resume --writes",
             "passerelle resume contacts --confirm",
             "passerelle reload",
+            "passerelle alert test",
+            "passerelle alert test ops --json",
             "passerelle demo --seconds 30 --port 8081",
             "passerelle sandbox --listen 127.0.0.1:0",
             "passerelle schema",
@@ -306,6 +315,7 @@ mod tests {
         for line in [
             "passerelle",
             "passerelle pause",
+            "passerelle alert",
             "passerelle preview",
             "passerelle preview contacts --key 7 --limit 3",
             "passerelle pause contacts --writes",

@@ -11,6 +11,7 @@
 // A default is read with a lifetime of its own, which `Found::bool` would fix; the lint does not see it.
 #![allow(clippy::redundant_closure_for_method_calls)]
 
+pub(crate) mod alert;
 mod crm;
 mod daemon;
 mod difference;
@@ -67,6 +68,8 @@ static KEYS: Keys = Keys::all(&[
     Key::maybe("lookup", named_tables(&LOOKUP), "{}", "texts by key, for the filter `lookup`: `[lookup.NAME]`"),
     Key::maybe("source", named_tables(&SOURCE), "{}", "a database whose log is tailed: `[source.NAME]`"),
     Key::maybe("crm", named_tables(&CRM), "{}", "a CRM that is written to: `[crm.NAME]`"),
+    Key::or("alerts", Form::Table(&alert::LIMITS), "{}", "from where on something is worth an alert"),
+    Key::maybe("alert", named_tables(&ALERT), "{}", "whom alerts go to: `[alert.NAME]`"),
     Key::maybe("mapping", named_tables(&MAPPING), "{}", "one table to one CRM object: `[mapping.NAME]`"),
     Key::later("record", "give each mapping its `crm`, `object` and `key`"),
 ]);
@@ -75,6 +78,7 @@ const LOOKUP: Form = Form::Table(&lookup::KEYS);
 const SOURCE: Form = Form::Table(&source::KEYS);
 const CRM: Form = Form::Table(&crm::KEYS);
 const MAPPING: Form = Form::Table(&mapping::KEYS);
+const ALERT: Form = Form::Table(&alert::KEYS);
 
 const fn named_tables(of: &'static Form) -> Form {
     Form::Named { names: NAMES, of, least: 0 }
@@ -142,19 +146,25 @@ fn config(table: &Table, context: &Context<'_>) -> Option<Config> {
     let nowhere = Place { file: 0, span: 0..0 };
     let mut top = Section::new("the configuration".to_owned(), &nowhere, table, &KEYS, context);
     let daemon = top.or("daemon", |found| daemon::read(found.titled_table("[daemon]".to_owned())?));
-    let [sources, crms, mappings] =
-        ["source", "crm", "mapping"].map(|kind| top.take(kind).map_or_else(Vec::new, |found| named(kind, &found)));
+    let [sources, crms, mappings, channels] = ["source", "crm", "mapping", "alert"]
+        .map(|kind| top.take(kind).map_or_else(Vec::new, |found| named(kind, &found)));
     let standard = top.or("standard", |found| standard::read(found.titled_table("[standard]".to_owned())?));
+    let alerts = top.or("alerts", |found| alert::limits(found.titled_table("[alerts]".to_owned())?));
     let lookups = top.take("lookup").map_or_else(Vec::new, |found| named("lookup", &found));
     let lookups =
         read_each("lookup", &lookups, &lookup::KEYS, context, |_, _, section| lookup::read(section).map(Arc::new));
     let standard = Arc::new(Standard { lookups, ..standard.unwrap_or_default() });
     top.finish(|_| {
-        Some("tables: [daemon], [standard], [lookup.NAME], [source.NAME], [crm.NAME], [mapping.NAME]".to_owned())
+        let tables =
+            "[daemon], [standard], [lookup.NAME], [source.NAME], [crm.NAME], [mapping.NAME], [alerts], [alert.NAME]";
+        Some(format!("tables: {tables}"))
     });
     what_is_missing(context, &sources, &mappings);
 
     let declared = names(&sources);
+    let channels = read_each("alert", &channels, &alert::KEYS, context, |name, _, section| {
+        alert::read(name, section, &declared, &names(&mappings))
+    });
     let sources = read_each("source", &sources, &source::KEYS, context, |name, entry, section| {
         Some((head(entry, context), source::read(name, section)?))
     });
@@ -175,6 +185,8 @@ fn config(table: &Table, context: &Context<'_>) -> Option<Config> {
         sources: sources.into_iter().map(|(name, (_, source))| (name, source)).collect(),
         crms,
         mappings,
+        alerts: alerts?,
+        channels,
         hash: hash(context.files, &standard),
     })
 }
@@ -206,8 +218,8 @@ fn named<'a>(kind: &str, found: &Found<'a>) -> Vec<&'a Entry> {
 fn check_name(kind: &str, entry: &Entry, context: &Context<'_>) -> bool {
     let name = entry.key.as_str();
     if matches!(entry.node.value, Value::List(_)) {
-        let fault =
-            Fault::error(format!("[[{kind}.{name}]] makes a list, and a {kind} is one table")).at(&entry.key_place);
+        let fault = Fault::error(format!("[[{kind}.{name}]] makes a list, and {} is one table", with_article(kind)))
+            .at(&entry.key_place);
         context.note(fault.hint(format!("one pair of brackets: [{kind}.{name}]")));
         return false;
     }
@@ -222,9 +234,18 @@ fn check_name(kind: &str, entry: &Entry, context: &Context<'_>) -> bool {
         && name.len() <= LONGEST_NAME;
     if !fits {
         let hint = format!("letters, digits, _ and -, starting with a letter, at most {LONGEST_NAME}");
-        context.note(Fault::error(format!("`{name}` cannot be the name of a {kind}")).at(&entry.key_place).hint(hint));
+        context.note(
+            Fault::error(format!("`{name}` cannot be the name of {}", with_article(kind)))
+                .at(&entry.key_place)
+                .hint(hint),
+        );
     }
     fits
+}
+
+/// `a source`, `an alert`.
+fn with_article(kind: &str) -> String {
+    format!("{} {kind}", if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
 }
 
 fn names<'a>(entries: &[&'a Entry]) -> Vec<&'a str> {

@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::{self, Alerts};
 use crate::capture::{Capture, Durable, Fitting, gate_for};
 use crate::config::{Faults, Files, Loaded, model};
 use crate::control::board::{Board, Entry};
@@ -60,6 +61,8 @@ struct Shared {
     stop: CancellationToken,
     /// Delivery outlives the sources a little, so that what is under way is settled.
     stop_delivery: CancellationToken,
+    /// Told what is asked of them.
+    alerts: Arc<Alerts>,
     /// A source is to be set up anew.
     outdated: CancellationToken,
 }
@@ -87,14 +90,16 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> anyhow::Result<()> {
     let stop_server = CancellationToken::new();
     let serving = tokio::spawn(server.run(handle.clone(), stop_server.clone()));
 
+    let alerts = Arc::new(alert::start(handle.clone(), Arc::clone(&store))?);
     let stop = CancellationToken::new();
     let signals = [tokio::spawn(stop_on_signal(stop.clone())), tokio::spawn(reload_on_signal(handle))];
     // Not under systemd, or an old one: nothing is lost.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
     let forecast = tokio::spawn(forecast_disk(Arc::clone(&store), Arc::clone(&board), daemon.disk_budget_bytes));
-    let result = configurations(loaded, &store, &board, &stop, inbox, &path).await;
+    let result = configurations(loaded, &store, &board, &alerts, &stop, inbox, &path).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let result = result.and(alerts.stop().await);
     store.sync()?;
     stop_server.cancel();
     serving.await.context("the status socket")?;
@@ -109,6 +114,7 @@ async fn configurations(
     mut loaded: Loaded,
     store: &Arc<Store>,
     board: &Arc<Board>,
+    alerts: &Arc<Alerts>,
     stop: &CancellationToken,
     mut inbox: mpsc::Receiver<request::Request>,
     path: &Path,
@@ -125,6 +131,7 @@ async fn configurations(
             Entry::Mapping => config.mappings.contains_key(name),
             Entry::Crm => config.crms.contains_key(name),
         });
+        alerts.configure(config);
         let shared = Arc::new(Shared {
             ids: Arc::new(Mutex::new(ColumnIds::from_known(store.columns()?))),
             store: Arc::clone(store),
@@ -132,6 +139,7 @@ async fn configurations(
             daemon: config.daemon.clone(),
             stop: stop.child_token(),
             stop_delivery: CancellationToken::new(),
+            alerts: Arc::clone(alerts),
             outdated: CancellationToken::new(),
         });
         match pipelines(&loaded, &shared, &mut inbox, path).await? {

@@ -35,12 +35,15 @@
 //! 9. Everything is bounded; at the disk budget reading stops, with hysteresis (`source/tail.rs`).
 //! 10. A mapping that is held holds no other ([`delivery`]).
 //!
+//! Beside them, [`alert`] reads what all of them publish, and tells people what is wrong: no pipeline knows of it, or waits for it.
+//!
 //! # What is deliberately not here
 //!
 //! [`mapping`] does no I/O and has no clock. Nothing in [`delivery`] reads a source. [`sandbox`] shares no type with the
 //! connector, so that one's mistake is not the other's. The store is a struct and the connectors are picked by one
 //! `match`: there is no `dyn` on the path of a row.
 
+pub mod alert;
 pub mod capture;
 pub mod cli;
 pub mod config;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// What is not known.
-pub(super) const UNKNOWN: &str = "–";
+pub(crate) const UNKNOWN: &str = "–";
 
 /// A size: `0 B`, `640 B`, `1.4 GiB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
@@ -27,7 +27,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// A span of time: `0.4 s`, `42 s`, `3 min`, `4 h 12 min`, `3 d 4 h`.
-pub(super) fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{:.1} s", seconds.max(0.0));
     }
@@ -42,12 +42,12 @@ pub(super) fn span(seconds: f64) -> String {
 }
 
 /// How long ago something was.
-pub(super) fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
+pub(crate) fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
     at.map_or_else(|| UNKNOWN.to_owned(), |at| format!("{} ago", span(now.duration_since(at).as_secs_f64())))
 }
 
 /// A number with its thousands apart: `1 204 332`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut apart = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -60,12 +60,12 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// The figure, or [`UNKNOWN`].
-pub(super) fn known<T>(figure: Option<T>, print: impl FnOnce(T) -> String) -> String {
+pub(crate) fn known<T>(figure: Option<T>, print: impl FnOnce(T) -> String) -> String {
     figure.map_or_else(|| UNKNOWN.to_owned(), print)
 }
 
 /// A state as a person reads it: `catching_up` is `catching up`. The word is the document's own.
-pub(super) fn word(state: &impl serde::Serialize) -> String {
+pub(crate) fn word(state: &impl serde::Serialize) -> String {
     match serde_json::to_value(state) {
         Ok(serde_json::Value::String(word)) => word.replace('_', " "),
         Ok(_) | Err(_) => UNKNOWN.to_owned(),
@@ -73,12 +73,12 @@ pub(super) fn word(state: &impl serde::Serialize) -> String {
 }
 
 /// `1 dead letter`, `2 dead letters`.
-pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// Text of a peer for a terminal: control characters are shown, not obeyed.
-pub(super) fn tame(text: &str) -> String {
+pub(crate) fn tame(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 

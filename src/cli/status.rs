@@ -8,7 +8,8 @@ use super::client::Client;
 use super::humane::{UNKNOWN, ago, bytes, count, counted, known, span, tame, word};
 use super::table::{Paint, Side, Table, Tone};
 use super::{Failure, Global, print_json, stdout_paint};
-use crate::control::model::{CrmState, CrmStatus, DaemonState, MappingState, MappingStatus};
+use crate::config::model::Severity;
+use crate::control::model::{AlertStatus, CrmState, CrmStatus, DaemonState, MappingState, MappingStatus};
 use crate::control::model::{SourceState, SourceStatus, Status, TableState, Window};
 
 /// What is forecast for later than this, in seconds, is not worth a line: a day.
@@ -26,7 +27,13 @@ pub(super) async fn status(global: &Global) -> Result<(), Failure> {
 
 /// The screen.
 fn render(status: &Status, now: Timestamp, paint: Paint) -> String {
-    let parts = [daemon(status, paint), sources(status, now, paint), mappings(status, paint), crms(status, now, paint)];
+    let parts = [
+        daemon(status, paint),
+        sources(status, now, paint),
+        mappings(status, paint),
+        crms(status, now, paint),
+        alerts(status, now, paint),
+    ];
     let mut text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
     let notes = notes(status, now);
     if !notes.is_empty() {
@@ -129,6 +136,27 @@ fn crms(status: &Status, now: Timestamp, paint: Paint) -> String {
     shown(&table, status.crms.is_empty(), paint)
 }
 
+fn alerts(status: &Status, now: Timestamp, paint: Paint) -> String {
+    let mut table = Table::new(&[
+        ("ALERT", Side::Left),
+        ("SEVERITY", Side::Left),
+        ("ABOUT", Side::Left),
+        ("SINCE", Side::Right),
+        ("TOLD", Side::Left),
+    ]);
+    for alert in &status.alerts {
+        let told = if alert.told.is_empty() { UNKNOWN.to_owned() } else { alert.told.join(", ") };
+        table.row([
+            plain(&alert.kind.replace('_', " ")),
+            (word(&alert.severity), alert_tone(alert.severity)),
+            plain(&alert.about),
+            plain(&ago(alert.since, now)),
+            plain(&told),
+        ]);
+    }
+    shown(&table, status.alerts.is_empty(), paint)
+}
+
 fn limits(windows: &[Window], now: Timestamp) -> String {
     if windows.is_empty() {
         return UNKNOWN.to_owned();
@@ -163,6 +191,15 @@ fn notes(status: &Status, now: Timestamp) -> Vec<Note> {
     status.sources.iter().for_each(|source| source_notes(&mut notes, source));
     status.mappings.iter().for_each(|mapping| mapping_notes(&mut notes, mapping));
     status.crms.iter().for_each(|crm| crm_notes(&mut notes, crm, now));
+    status.alerts.iter().for_each(|alert| alert_notes(&mut notes, alert));
+    for channel in &status.alert_channels {
+        if let (Some(since), Some(error)) = (channel.failing_since, &channel.last_error) {
+            let waiting = counted(channel.waiting, "message waits", "messages wait");
+            let text = format!("fails since {}, {waiting}: {error}", ago(Some(since), now));
+            let next = format!("passerelle alert test {}", channel.name);
+            notes.push(note(Tone::Warning, &format!("alert {}", channel.name), text, Some(&next)));
+        }
+    }
     for drift in &status.drift {
         let text = format!("{}: {}; {}", drift.table, drift.change, drift.effect);
         let tone = if drift.held { Tone::Bad } else { Tone::Warning };
@@ -249,6 +286,21 @@ fn crm_notes(notes: &mut Vec<Note>, crm: &CrmStatus, now: Timestamp) {
     }
 }
 
+/// What an alert says that no other line does.
+fn alert_notes(notes: &mut Vec<Note>, alert: &AlertStatus) {
+    const SAID_BY_OTHERS: [&str; 6] = ["source_down", "crm_down", "dead_letters", "guard", "mapping_held", "drift"];
+    if !SAID_BY_OTHERS.contains(&alert.kind.as_str()) {
+        notes.push(note(alert_tone(alert.severity), &alert.about, alert.text.clone(), alert.next_command.as_deref()));
+    }
+}
+
+fn alert_tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Warning => Tone::Warning,
+        Severity::Critical => Tone::Bad,
+    }
+}
+
 fn note(tone: Tone, about: &str, text: String, next: Option<&str>) -> Note {
     Note { tone, about: about.to_owned(), text, next: next.map(str::to_owned) }
 }
@@ -295,7 +347,7 @@ fn crm_tone(state: CrmState) -> Tone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::model::DaemonStatus;
+    use crate::control::model::{AlertChannelStatus, DaemonStatus};
 
     fn second(second: i64) -> Option<Timestamp> {
         Timestamp::from_second(second).ok()
@@ -338,7 +390,7 @@ mod tests {
             windows: vec![Window { name: "per_day".to_owned(), used: Some(310), limit: 80_000, resets_at: None }],
             ..CrmStatus::default()
         };
-        Status { daemon, sources: vec![source], mappings: vec![mapping], crms: vec![crm], drift: vec![] }
+        Status { daemon, sources: vec![source], mappings: vec![mapping], crms: vec![crm], ..Status::default() }
     }
 
     fn screen(status: &Status) -> String {
@@ -385,6 +437,45 @@ sales  ready       310   12 010          0  per day 310 of 80 000
             "crm sales: no reason is known, tried again in 30 s",
         ];
         assert_eq!(notes[1..], expect, "{screen}");
+    }
+
+    #[test]
+    fn open_alerts_and_channels_that_fail_are_shown() {
+        let alert = |kind: &str, severity, text: &str| AlertStatus {
+            kind: kind.to_owned(),
+            severity,
+            about: "source erp".to_owned(),
+            text: text.to_owned(),
+            next_command: Some("passerelle offsets".to_owned()),
+            since: second(280),
+            ..AlertStatus::default()
+        };
+        let mut status = calm();
+        let lag = alert("lag", Severity::Warning, "is 12 min behind: the limit is 10 min");
+        status.alerts.push(AlertStatus { told: vec!["mail".to_owned(), "ops".to_owned()], ..lag });
+        status.alerts.push(alert("source_down", Severity::Critical, "is stopped"));
+        let last_error = Some("HTTP 503 Service Unavailable".to_owned());
+        let failing_since = second(880);
+        let channel = AlertChannelStatus {
+            name: "ops".to_owned(),
+            waiting: 1,
+            failing_since,
+            last_error,
+            ..AlertChannelStatus::default()
+        };
+        status.alert_channels.push(channel);
+        let expect = "
+ALERT        SEVERITY  ABOUT            SINCE  TOLD
+lag          warning   source erp  12 min ago  mail, ops
+source down  critical  source erp  12 min ago  –
+
+source erp: is 12 min behind: the limit is 10 min
+  next: passerelle offsets
+alert ops: fails since 2 min ago, 1 message waits: HTTP 503 Service Unavailable
+  next: passerelle alert test ops
+";
+        let screen = screen(&status);
+        assert!(screen.ends_with(expect), "{screen}");
     }
 
     #[test]

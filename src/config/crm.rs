@@ -151,7 +151,7 @@ fn expect(found: &Found<'_>) -> Option<String> {
 }
 
 /// `http://host:port`. A secret has no place in it: requests stay encrypted to the CRM.
-fn proxy(found: &Found<'_>) -> Option<String> {
+pub(super) fn proxy(found: &Found<'_>) -> Option<String> {
     const FORM: &str = "proxy = \"http://proxy.example:3128\"";
     let text = found.text()?.trim_end_matches('/');
     let Some((scheme, authority)) = text.split_once("://") else {
@@ -218,7 +218,7 @@ fn base_url(found: &Found<'_>) -> Option<String> {
     }
 }
 
-fn is_loopback(authority: &str) -> bool {
+pub(super) fn is_loopback(authority: &str) -> bool {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => host,
         _ => authority,

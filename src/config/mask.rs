@@ -45,6 +45,8 @@ pub(super) fn secrets(text: &str) -> Vec<Range<usize>> {
     }
     found.extend(without_equals(text));
     found.extend(user_info(text));
+    let of_urls: Vec<_> = url_tokens(text).filter(|token| !found.iter().any(|range| meet(range, token))).collect();
+    found.extend(of_urls);
     found.sort_by_key(|range| range.start);
     found
 }
@@ -119,6 +121,27 @@ fn user_info(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// The long parts behind the host of a URL: the addresses of webhooks are secrets.
+fn url_tokens(text: &str) -> impl Iterator<Item = Range<usize>> {
+    const SHORTEST: usize = 16;
+    text.match_indices("://").flat_map(move |(at, mark)| {
+        let start = at + mark.len();
+        let url = text[start..].split(['"', '\'', '\n', ' ']).next().unwrap_or_default();
+        let path = start + url.find('/').unwrap_or(url.len());
+        let parts = text[path..start + url.len()].split(['/', '?', '&', '=', '#']);
+        let mut at = path;
+        parts.filter_map(move |part| {
+            let range = at..at + part.len();
+            at = range.end + 1;
+            (part.len() >= SHORTEST).then_some(range)
+        })
+    })
+}
+
+fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
 #[cfg(test)]
 mod tests {
     use super::secrets;
@@ -144,6 +167,12 @@ mod tests {
         check(r#""password" = "a""#, r#""password" = "***""#);
         check(r#"auth.token = "a""#, r#"auth.token = "***""#);
         check(r#"url = "https://me:pw@acme.example""#, r#"url = "https://***@acme.example""#);
+        check(r#"url = "https://a.example/T0/hunter2hunter2hunter2""#, r#"url = "https://a.example/T0/***""#);
+        check(
+            r#"url = "https://a.example/x?key=hunter2hunter2hunter2&y=1""#,
+            r#"url = "https://a.example/x?key=***&y=1""#,
+        );
+        check(r#"password = "https://a.example/hunter2hunter2hunter2""#, r#"password = "***""#);
         check(r#"password "hunter2""#, r#"password "***""#);
         check(r#"passé"word = "hunter2""#, r#"passé"word = "***""#);
         check(r#"épassword = "hunter2""#, r#"épassword = "***""#);

@@ -1,5 +1,7 @@
 //! The configuration as the rest of the daemon reads it: parsed, checked, with nothing left to interpret.
 
+mod alert;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -8,6 +10,8 @@ use std::time::Duration;
 
 use passerelle_change::TableName;
 use secrecy::SecretString;
+
+pub use alert::{AlertChannel, AlertKind, Alerts, ChannelKind, Email, MailTls, Severity, Webhook, WebhookFormat};
 
 /// Everything that was configured.
 #[derive(Debug)]
@@ -20,6 +24,10 @@ pub struct Config {
     pub crms: BTreeMap<String, Crm>,
     /// Mappings by name.
     pub mappings: BTreeMap<String, Mapping>,
+    /// From where on something is worth an alert.
+    pub alerts: Alerts,
+    /// Whom alerts go to, by name.
+    pub channels: BTreeMap<String, AlertChannel>,
     /// A hash of the files' text, for `config_hash` and `config_stale`.
     pub hash: String,
 }

@@ -17,7 +17,8 @@ const LARGEST_SECRET_BYTES: u64 = 1 << 20;
 /// Where a secret is found, or the secret itself.
 pub(super) const FORM: Form = Form::Called("secret", &Form::Any(&[text("text", "."), Form::Table(&KEYS)]));
 
-static KEYS: Keys = Keys {
+/// Where a secret is found.
+pub(super) static KEYS: Keys = Keys {
     keys: &[
         Key::need(
             "credential",

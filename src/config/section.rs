@@ -120,7 +120,7 @@ impl<'a> Section<'a> {
         let known = || self.keys.of(self.case).map(|key| key.name);
         let hint = match nearest(name, known()) {
             // `mapping.contacts.source = …` behind another table's head.
-            _ if ["source", "crm", "mapping", "lookup"].contains(&name) => {
+            _ if ["source", "crm", "mapping", "lookup", "alert"].contains(&name) => {
                 format!("what follows a head belongs to its table: begin another with [{name}.NAME]")
             }
             Some(near) => format!("did you mean `{near}`?"),

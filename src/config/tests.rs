@@ -14,8 +14,9 @@ use passerelle_change::FieldValue;
 use secrecy::ExposeSecret;
 
 use super::model::{
-    Auth, Canary, Check, Delivery, Departure, FieldSource, Flavor, MapOther, Missing, Mysql, OnBad, OnKeyChange,
-    Postgres, PublishColumns, SourceKind, Standard, Tinyint1, Tls, ZeroDates,
+    AlertKind, Auth, Canary, ChannelKind, Check, Delivery, Departure, FieldSource, Flavor, MailTls, MapOther, Missing,
+    Mysql, OnBad, OnKeyChange, Postgres, PublishColumns, Severity, SourceKind, Standard, Tinyint1, Tls, WebhookFormat,
+    ZeroDates,
 };
 use super::{Fault, Faults, Files, Loaded, example, load, parse};
 
@@ -189,6 +190,34 @@ fn every_key_is_read() {
     assert_eq!(mapping.on_key_change, OnKeyChange::Recreate);
     assert_eq!(field("Ref__c").check, Some(Check::Pattern("[A-Z]{2}[0-9]+".into())));
     assert_eq!((field("Shop__r").missing, field("Account").missing), (Missing::Null, Missing::Omit));
+}
+
+#[test]
+fn alerts_are_read() {
+    let config = parse_case(include_str!("every_key.toml")).unwrap().config;
+    let (alerts, minutes) = (&config.alerts, Duration::from_mins);
+    assert_eq!((alerts.lag, alerts.crm_down, alerts.quiet), (minutes(5), minutes(10), minutes(1)));
+    assert!((alerts.dead_letters - 0.005).abs() < 1e-9 && (alerts.disk_budget - 0.8).abs() < 1e-9);
+    let ops = &config.channels["ops"];
+    let ChannelKind::Webhook(webhook) = &ops.kind else { panic!("{:?}", ops.kind) };
+    assert_eq!(webhook.url.expose_secret(), "https://hooks.example/T0/B0?x=1");
+    assert_eq!((webhook.format, webhook.secret.is_some()), (WebhookFormat::Slack, true));
+    assert_eq!((ops.on.len(), ops.severity, ops.timeout), (12, Severity::Critical, Duration::from_secs(5)));
+    assert!(ops.is_of("visitors", "web") && !ops.tells(AlertKind::Lag, Severity::Warning));
+    let page = &config.channels["page"];
+    assert!(matches!(&page.kind, ChannelKind::Command { argv } if argv.len() == 3));
+    assert!(page.is_of("orders", "shop") && !page.is_of("customers", "shop"));
+    assert!(page.tells(AlertKind::Lag, Severity::Warning), "all kinds, where none is named");
+    let email = |name: &str| match &config.channels[name].kind {
+        ChannelKind::Email(email) => email.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (mail, night) = (email("mail"), email("night"));
+    assert_eq!((mail.port, mail.tls, mail.to.len(), mail.to_owner), (2525, MailTls::Tls, 2, false));
+    assert_eq!(mail.login.as_ref().map(|(user, _)| user.as_str()), Some("passerelle"));
+    assert_eq!((night.port, night.tls, night.to_owner, night.login.is_some()), (25, MailTls::None, true, false));
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("hooks.example/T0"), "an address may be a secret: {shown}");
 }
 
 #[test]

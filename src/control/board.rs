@@ -9,7 +9,10 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::model::{CrmStatus, DaemonStatus, Drift, MappingStatus, Offsets, SourceOffsets, SourceStatus, Status};
+use super::model::{
+    AlertChannelStatus, AlertStatus, CrmStatus, DaemonStatus, Drift, MappingStatus, Offsets, SourceOffsets,
+    SourceStatus, Status,
+};
 
 /// What every part of the daemon last said of itself. Shared by `Arc`.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ struct Posts {
     mappings: BTreeMap<String, MappingStatus>,
     crms: BTreeMap<String, CrmStatus>,
     drift: Vec<Drift>,
+    alerts: Vec<AlertStatus>,
+    alert_channels: Vec<AlertChannelStatus>,
 }
 
 impl Default for Board {
@@ -75,6 +80,13 @@ impl Board {
         publish(&mut self.posts().drift);
     }
 
+    /// Publishes the open alerts, and how their channels do.
+    pub fn alerts(&self, alerts: Vec<AlertStatus>, channels: Vec<AlertChannelStatus>) {
+        let mut posts = self.posts();
+        posts.alerts = alerts;
+        posts.alert_channels = channels;
+    }
+
     /// Takes off what a new configuration no longer has: `keep` says of each (kind, name) whether it stays.
     pub fn retain(&self, keep: impl Fn(Entry, &str) -> bool) {
         let mut posts = self.posts();
@@ -99,6 +111,8 @@ impl Board {
             mappings,
             crms: posts.crms.values().cloned().collect(),
             drift: posts.drift.clone(),
+            alerts: posts.alerts.clone(),
+            alert_channels: posts.alert_channels.clone(),
         }
     }
 
@@ -210,13 +224,16 @@ mod tests {
         board.source("s", |source| source.last_error = Some(super::super::model::LastError::default()));
         board.source("s", |source| source.tables.push(super::super::model::TableStatus::default()));
         board.mapping("m", |_| ());
+        board.alerts(vec![AlertStatus::default()], vec![AlertChannelStatus::default()]);
         board.crm("c", |crm| crm.windows.push(super::super::model::Window::default()));
         let status = serde_json::to_value(board.status(Timestamp::UNIX_EPOCH)).unwrap();
         let check = |value: &serde_json::Value, expect: &str| {
             let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
             assert_eq!(keys.join(" "), expect);
         };
-        check(&status, "daemon sources mappings crms drift");
+        check(&status, "daemon sources mappings crms drift alerts alert_channels");
+        check(&status["alerts"][0], "id kind severity about text next_command owner since told");
+        check(&status["alert_channels"][0], "name kind waiting told_total lost_total failing_since last_error");
         check(
             &status["daemon"],
             "version state uptime_seconds config_hash config_stale state_bytes disk_full_in_seconds memory_bytes \
@@ -233,7 +250,7 @@ mod tests {
         check(
             &status["mappings"][0],
             "name state pending oldest_pending_at freshness_seconds freshness_target_seconds waiting_parent in_flight \
-             dead_letters dead_letters_by_reason delivered_total unchanged_total last_delivered_at held_reason \
+             records dead_letters dead_letters_by_reason delivered_total unchanged_total last_delivered_at held_reason \
              mode owner purpose left_out_total observed_creations_total observed_updates_total \
              observed_deletions_total next_run_at drained_in_seconds deletes_last_hour guard_tripped",
         );

@@ -1,7 +1,8 @@
 //! `/metrics`: the board in the text format of Prometheus.
 //!
 //! The rule of names: `passerelle_<part>_<thing>_<unit>`, with `_total` behind what only grows since the start. Parts
-//! are `daemon`, `source`, `mapping` and `crm`, and the part's name is the label of that name. What is not known has no
+//! are `daemon`, `source`, `mapping`, `crm` and `alert_channel`, and the part's name is the label of that name; `passerelle_alerts`
+//! counts open alerts by their kind, also where there are none. What is not known has no
 //! sample. A state is a gauge of 1 with the label `state`.
 //!
 //! The figures live on the board already, so they are written from there: a second registry would only copy them.
@@ -11,7 +12,9 @@ use std::fmt::{Display, Write};
 
 use jiff::Timestamp;
 
-use super::model::{CrmStatus, MappingStatus, Offsets, SourceOffsets, SourceStatus, Status};
+use crate::config::model::AlertKind;
+
+use super::model::{AlertChannelStatus, CrmStatus, MappingStatus, Offsets, SourceOffsets, SourceStatus, Status};
 
 /// Content type of the text format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -24,6 +27,7 @@ pub(super) fn render(status: &Status, offsets: &Offsets) -> String {
     positions(&mut text, &offsets.sources);
     mappings(&mut text, &status.mappings);
     crms(&mut text, &status.crms);
+    alerts(&mut text, status);
     text.0
 }
 
@@ -142,6 +146,20 @@ fn crms(text: &mut Text, crms: &[CrmStatus]) {
         "What the CRM does",
         crms.iter().map(|c| ([("crm", c.name.clone()), ("state", word(&c.state))], Some(1.0))),
     );
+}
+
+fn alerts(text: &mut Text, status: &Status) {
+    let open = |kind: &str| status.alerts.iter().filter(|alert| alert.kind == kind).count();
+    let kinds = AlertKind::ALL.iter().map(|(kind, _)| ([("kind", *kind)], Some(open(kind))));
+    text.family("alerts", "Open alerts", kinds);
+    let mut family = |name: &str, help: &str, figure: &dyn Fn(&AlertChannelStatus) -> Option<f64>| {
+        let channels = status.alert_channels.iter();
+        text.family(name, help, channels.map(|channel| ([("alert_channel", channel.name.as_str())], figure(channel))));
+    };
+    family("alert_channel_waiting_messages", "Messages not told yet", &|c| Some(number(c.waiting)));
+    family("alert_channel_told_messages_total", "Messages told", &|c| Some(number(c.told_total)));
+    family("alert_channel_lost_messages_total", "Messages given up", &|c| Some(number(c.lost_total)));
+    family("alert_channel_failing", "1: every try fails", &|c| Some(f64::from(u8::from(c.failing_since.is_some()))));
 }
 
 /// The exposition as it grows.

@@ -3,11 +3,15 @@
 //! What is not known is `null`. Reading is lenient (a field that is missing is its default), so that the command line
 //! of one version can read the daemon of another. Times are RFC 3339 in UTC, sizes bytes, spans seconds.
 
+mod alert;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use passerelle_change::Micros;
 use serde::{Deserialize, Serialize};
+
+pub use alert::{AlertChannelStatus, AlertStatus};
 
 /// A time of the state or of a source as the documents print it; `None` when it is out of the calendar's range.
 pub fn at(micros: Micros) -> Option<Timestamp> {
@@ -28,6 +32,10 @@ pub struct Status {
     pub crms: Vec<CrmStatus>,
     /// Schema changes that are not settled.
     pub drift: Vec<Drift>,
+    /// What is wrong now and worth an alert.
+    pub alerts: Vec<AlertStatus>,
+    /// Whom alerts go to, by name.
+    pub alert_channels: Vec<AlertChannelStatus>,
 }
 
 /// The process.
@@ -205,6 +213,8 @@ pub struct MappingStatus {
     pub waiting_parent: Option<u64>,
     /// Records in a request now.
     pub in_flight: u64,
+    /// Records that it feeds in the CRM.
+    pub records: Option<u64>,
     /// Dead letters.
     pub dead_letters: Option<u64>,
     /// The same by the code of the refusal.

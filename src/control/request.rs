@@ -80,6 +80,13 @@ pub enum Request {
         /// What changed.
         reply: Reply<Done>,
     },
+    /// Send a test through channels of alerts.
+    TestAlerts {
+        /// This one; `None` for all.
+        name: Option<String>,
+        /// What became of it, a line a channel.
+        reply: Reply<Done>,
+    },
     /// Bring the figures on the board up to date that are dear to reckon: pending counts, facts of the server. Sent
     /// before a reading, which waits for it only briefly.
     Refresh {

@@ -50,7 +50,8 @@ pub(super) fn socket(handle: Handle) -> Router {
         .route("/v1/drift/accept", post(accept_drift))
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
-        .route("/v1/reload", post(reload));
+        .route("/v1/reload", post(reload))
+        .route("/v1/alert/test", post(test_alerts));
     bounded(readings.merge(commands), handle)
 }
 
@@ -222,6 +223,17 @@ struct Reloading {
 
 async fn reload(State(handle): State<Handle>, Command(body): Command<Reloading>) -> Answer<Done> {
     handle.ask(|reply| Request::Reload { dry_run: body.dry_run, reply }).await.map(Json)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Testing {
+    #[serde(default)]
+    name: Option<String>,
+}
+
+async fn test_alerts(State(handle): State<Handle>, Command(body): Command<Testing>) -> Answer<Done> {
+    handle.ask(|reply| Request::TestAlerts { name: body.name, reply }).await.map(Json)
 }
 
 /// A choice that says nothing would retry everything by mistake; a key belongs to a mapping.

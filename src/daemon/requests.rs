@@ -128,6 +128,8 @@ impl<'r> Desk<'r> {
             Request::Pause { target, reply } => drop(reply.send(self.pause(&target).await)),
             Request::Resume { target, confirm, reply } => drop(reply.send(self.resume(&target, confirm).await)),
             Request::Reload { dry_run, reply } => drop(reply.send(self.reload(dry_run).await)),
+            // It answers by itself: a receiver may be slow.
+            Request::TestAlerts { name, reply } => self.shared.alerts.test(name, reply),
             Request::Refresh { reply } => drop(reply.send(self.refresh().await)),
         }
     }

@@ -16,6 +16,7 @@ use super::{Command, SharedClient, now_micros};
 use crate::capture::Durable;
 use crate::config::model;
 use crate::control::board::Board;
+use crate::control::growth::Growth;
 use crate::mapping::Mapping;
 use crate::wanted::Wanted;
 
@@ -125,6 +126,8 @@ pub(super) struct Engine<'s> {
     pub records_per_second: f64,
     /// What a record cost while nothing lingered.
     pub calls_per_record: f64,
+    /// How the day's calls are used, for the forecast of their end.
+    pub day_used: Growth,
     /// Key changes that were applied, by source.
     pub moves_done: HashMap<SourceId, Seq>,
 }
@@ -168,6 +171,7 @@ impl Delivery {
             recent: (now, 0, 0),
             records_per_second: 0.0,
             calls_per_record: 1.0,
+            day_used: Growth::default(),
             moves_done: HashMap::new(),
         };
         engine.read_holds()?;

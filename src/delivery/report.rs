@@ -1,7 +1,7 @@
 //! What delivery publishes of itself.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use passerelle_change::Micros;
@@ -13,6 +13,8 @@ use crate::control::model::{CrmState, LastError, MappingState, Window};
 
 /// Pending rows are counted exactly up to here.
 const EXACT: u64 = 10_000;
+/// The vendor's limit is one of 24 hours.
+const DAY: Duration = Duration::from_hours(24);
 
 impl Engine<'_> {
     /// Publishes the figures that cost nothing.
@@ -28,6 +30,7 @@ impl Engine<'_> {
             resets_at: figure.resets_at.and_then(time),
         });
         let windows: Vec<_> = windows.collect();
+        let exhausted_at = self.exhausted_at(now, windows.iter().find(|window| window.name == "per_day"));
         let paused = self.limiter.paused_for(moment);
         let state = match () {
             () if self.held => CrmState::Paused,
@@ -45,6 +48,7 @@ impl Engine<'_> {
             crm.records_total = self.records_total;
             crm.throttled_total = self.throttled_total;
             crm.windows = windows;
+            crm.exhausted_at = exhausted_at;
             crm.retry_at = retry_at;
             crm.last_error = error;
         });
@@ -83,6 +87,16 @@ impl Engine<'_> {
         }
     }
 
+    /// Forecast: when the day's calls are used up, by how they were used lately; `None` where they last for a day.
+    fn exhausted_at(&mut self, now: Instant, day: Option<&Window>) -> Option<Timestamp> {
+        let (day, used) = day.and_then(|day| Some((day, day.used?)))?;
+        self.day_used.note(now, used as f64);
+        let left = self.day_used.until(day.limit.saturating_sub(used) as f64);
+        // Used up is used up, whether it is used any further or not.
+        let left = if used >= day.limit { Some(Duration::ZERO) } else { left };
+        Timestamp::now().checked_add(left.filter(|left| *left < DAY)?).ok()
+    }
+
     /// Counts what waits and what is dead: a walk over the state, on request only.
     pub(super) fn reckon(&mut self) -> Result<(), StateError> {
         self.report();
@@ -92,6 +106,7 @@ impl Engine<'_> {
             let scanning = if lane.is_scanning() || !lane.loaded { lane.in_hand().max(1) as u64 } else { 0 };
             let pending = (queued + waiting).max(scanning);
             let since = self.store.mapping_since(lane.id)?.and_then(|since| time(since.committed_at));
+            let records = self.store.figures(lane.id)?.records;
             let mut by_reason = BTreeMap::new();
             let mut dead = 0;
             self.store.dead_letters(lane.id, |_, letter| {
@@ -107,6 +122,7 @@ impl Engine<'_> {
                     if pending == 0 { Some(0.0) } else { drained_in.map(|left| left.as_secs_f64()) };
                 mapping.waiting_parent = Some(waiting);
                 mapping.oldest_pending_at = since;
+                mapping.records = Some(records);
                 mapping.dead_letters = Some(dead);
                 mapping.dead_letters_by_reason = by_reason;
             });

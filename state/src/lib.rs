@@ -7,10 +7,12 @@
 //! - [`suspects`]: what has to be read again from the source, and which rows are there.
 //! - [`drift`]: which schema each mapping was accepted for, and what the log has shown since.
 //! - [`delivery`]: a view at a transaction's end; the one batch {accepted, parked, dead letters, entries done}.
+//! - [`alerts`]: what is wrong now, and who has yet to be told of it.
 //! - [`facts`]: what the values hold. [`keys`]: how they are found. [`codec`]: how they are written.
 //!
 //! Every key has one writer, capture or delivery; neither reads to write on the hot path.
 
+pub mod alerts;
 pub mod capture;
 pub mod codec;
 pub mod delivery;
@@ -25,6 +27,7 @@ pub mod spool;
 mod store;
 pub mod suspects;
 
+pub use alerts::{AlertChanges, Telling};
 pub use capture::{CaptureBatch, SealedBatch};
 pub use delivery::{DeliveryBatch, ParkedRow, Queued, View};
 pub use drift::{Fit, Strange};

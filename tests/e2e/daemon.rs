@@ -101,6 +101,12 @@ impl Daemon {
         answer.json().await.ok()
     }
 
+    /// The same as text.
+    pub(crate) async fn text(&self, path: &str) -> Option<String> {
+        let answer = self.http.get(format!("http://passerelle{path}")).send().await.ok()?;
+        answer.text().await.ok()
+    }
+
     /// Runs a verb of the command line: its status, and what it printed to both.
     pub(crate) fn cli(&self, arguments: &[&str]) -> (ExitStatus, String) {
         let mut command = Command::new(PROGRAM);

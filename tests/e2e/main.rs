@@ -5,6 +5,7 @@
 #![allow(clippy::await_holding_refcell_ref, reason = "one task a test")]
 
 mod absent;
+mod alerts;
 mod away;
 mod chaos;
 mod daemon;

@@ -1,7 +1,7 @@
 //! The tables of keys in `docs/`: between their marks stands what the tables of the code give.
 
 use crate::config::keys::{Cases, Key, Keys, Rule};
-use crate::config::{crm, daemon, field, lookup, mapping, source, standard};
+use crate::config::{alert, crm, daemon, field, lookup, mapping, source, standard};
 
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
 const MAPPING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mapping.md");
@@ -17,6 +17,8 @@ fn the_tables_of_keys_are_the_codes() {
         ("mapping", &mapping::KEYS),
         ("standard", &standard::KEYS),
         ("lookup", &lookup::KEYS),
+        ("alerts", &alert::LIMITS),
+        ("alert", &alert::KEYS),
     ];
     check(CONFIGURATION, &tables);
     check(MAPPING, &[("field", &field::KEYS)]);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{BASE, SEPARATOR, env};
 use crate::config::keys::{Cases, Form, Key, Keys, Rule};
-use crate::config::{self, Faults, Files, Loaded, daemon, example, parse, schema, standard};
+use crate::config::{self, Faults, Files, Loaded, alert, daemon, example, parse, schema, standard};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/passerelle.schema.json");
 
@@ -50,7 +50,14 @@ fn what_the_reader_takes_the_schema_takes() {
 }
 
 /// Faults that the schema finds, each in a configuration that is good without it.
-const FAULTS: [(&str, &str); 23] = [
+const FAULTS: [(&str, &str); 27] = [
+    ("a kind of alert that is none", "[alert.ops]\nkind = \"command\"\ncommand = [\"page\"]\non = [\"delay\"]"),
+    (
+        "a key of another kind of channel",
+        "[alert.ops]\nkind = \"command\"\ncommand = [\"page\"]\nurl = \"https://x.example\"",
+    ),
+    ("a channel without its keys", "[alert.ops]\nkind = \"email\""),
+    ("a channel among the limits", "[alerts.ops]\nkind = \"webhook\""),
     ("an unknown table", "[mappings.x]"),
     ("an unknown key", "[daemon]\nstate_folder = \"/srv\""),
     ("a number in quotes", "[crm.sales.limits]\nper_second = \"25\""),
@@ -136,7 +143,9 @@ fn the_schema_and_the_reader_agree_on_every_key() {
     let mut agreement = Agreement { validator: validator(), tried: 0 };
     // What is tried has nothing to do with the mapping that is there, but for references.
     let base: toml::Table = BASE.replace("\"Account\"", "\"Company__c\"").parse().unwrap();
-    for (kind, name) in [("source", "erp"), ("crm", "sales"), ("mapping", "contacts"), ("lookup", "terms")] {
+    for (kind, name) in
+        [("source", "erp"), ("crm", "sales"), ("mapping", "contacts"), ("lookup", "terms"), ("alert", "ops")]
+    {
         let Some(Form::Named { of, .. }) = config::KEYS.get(kind).map(|key| &key.form) else { panic!("{kind}") };
         agreement.on(of.keys().unwrap(), &|table| {
             let mut document = base.clone();
@@ -145,7 +154,7 @@ fn the_schema_and_the_reader_agree_on_every_key() {
             document
         });
     }
-    for (kind, keys) in [("daemon", &daemon::KEYS), ("standard", &standard::KEYS)] {
+    for (kind, keys) in [("daemon", &daemon::KEYS), ("standard", &standard::KEYS), ("alerts", &alert::LIMITS)] {
         agreement.on(keys, &|table| {
             let mut document = base.clone();
             document.insert(kind.to_owned(), table.into());
