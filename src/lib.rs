@@ -33,7 +33,9 @@
 //! 8. Unmapped columns and rows never reach the disk (`decode` of each connector, the publication); no value and no
 //!    secret reaches a log.
 //! 9. Everything is bounded; at the disk budget reading stops, with hysteresis (`source/tail.rs`).
-//! 10. A mapping that is held holds no other ([`delivery`]).
+//! 10. A mapping that is held holds no other ([`delivery`]). One whose table has changed is held from the first row behind the
+//!     change on: capture notes what the log shows in that row's batch, and every view of delivery's shows it (`passerelle_state::drift`);
+//!     [`drift`] weighs it when the source is set up, and the source's watch sees what no traffic shows.
 //!
 //! Beside them, [`alert`] reads what all of them publish, and tells people what is wrong: no pipeline knows of it, or waits for it.
 //!

@@ -2,7 +2,7 @@
 //!
 //! The first set-up accepts the table as it is. Each later one compares it with what was accepted: what touches the
 //! mapping is weighed, and the mapping's policy says whether it goes on. Two things settle what is held: a decision
-//! ([`Decided`]), and a mapping that was written anew and compiles. Until then the mapping is compiled for the table as
+//! ([`InForce`]), and a mapping that was written anew and compiles. Until then the mapping is compiled for the table as
 //! it was accepted, so that it can be shown and its rows are captured. Pure.
 
 use std::collections::BTreeSet;
@@ -92,6 +92,8 @@ pub struct Footing {
     pub stand: Stand,
     /// What is read again now that it is settled.
     pub reread: Reread,
+    /// Changes that it goes on with by its policy.
+    pub passed: Vec<Weighed>,
 }
 
 /// What is known of a mapping and its table.
@@ -162,13 +164,13 @@ impl Look<'_> {
         if accepted.written != self.written {
             // A mapping that was written anew is the other way to decide.
             let faults = match self.table {
-                Some(table) => match self.compiled(table, &Patch::default()) {
-                    Ok(()) => {
-                        let reread = Reread::of(&changes, BTreeSet::new());
-                        return Ok(self.settled(table, Patch::default(), reread));
+                Some(table) => {
+                    let patch = accepted.patch.forgotten(&changes);
+                    match self.compiled(table, &patch) {
+                        Ok(()) => return Ok(self.settled(table, patch, Reread::of(&changes, BTreeSet::new()))),
+                        Err(faults) => faults,
                     }
-                    Err(faults) => faults,
-                },
+                }
                 None => self.no_table(),
             };
             if self.compiled(&accepted.table, &accepted.patch).is_err() {
@@ -179,7 +181,8 @@ impl Look<'_> {
         let weighed = weigh(&changes, &subject);
         match (verdict(self.mapping.on_drift, &weighed, &subject), self.table) {
             (Verdict::Go { patch, reload }, Some(table)) => {
-                Ok(self.settled(table, patch, Reread::of(&changes, reload)))
+                let settled = self.settled(table, patch, Reread::of(&changes, reload));
+                Ok(Footing { passed: weighed, ..settled })
             }
             (verdict, table) => {
                 let reason = reason(self.mapping, &weighed);
@@ -189,7 +192,7 @@ impl Look<'_> {
                     Verdict::Fail => Stand::Fails(reason),
                     Verdict::Go { .. } | Verdict::Hold => Stand::Held(reason),
                 };
-                Ok(Footing { accepted, pending, stand, reread: Reread::default() })
+                Ok(Footing { accepted, pending, stand, reread: Reread::default(), passed: Vec::new() })
             }
         }
     }
@@ -213,7 +216,7 @@ impl Look<'_> {
 
     fn settled(&self, table: &TableFacts, patch: Patch, reread: Reread) -> Footing {
         let accepted = Accepted { table: table.clone(), written: self.written, patch };
-        Footing { accepted, pending: None, stand: Stand::Fits, reread }
+        Footing { accepted, pending: None, stand: Stand::Fits, reread, passed: Vec::new() }
     }
 
     /// Whether the mapping compiles for a table.

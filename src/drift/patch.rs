@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use passerelle_change::Column;
 
-use super::change::{Part, Patch};
+use super::change::{Change, Part, Patch};
 use crate::config::model::{self, Expr, FieldSource};
 use crate::mapping;
 
@@ -105,6 +105,26 @@ impl Patch {
         } else {
             self.renamed.insert(name.to_owned(), to.to_owned());
         }
+    }
+
+    /// What is left of it for a mapping that was written anew, which calls columns as they are called now: the names that they
+    /// had before. Rows that were captured then wait under them.
+    #[must_use]
+    pub fn forgotten(&self, changes: &[Change]) -> Self {
+        let mut forgotten = Self::default();
+        for name in self.renamed.keys().chain(self.formerly.keys()) {
+            let now = self.name_now(name);
+            let before = self.names_of(name).into_iter().filter(|other| *other != now).map(str::to_owned);
+            forgotten.formerly.insert(now.to_owned(), before.collect());
+        }
+        for change in changes {
+            if let Change::ColumnRenamed { column, to, is_certain: true } = change {
+                let mut before = forgotten.formerly.remove(column).unwrap_or_default();
+                before.push(column.clone());
+                forgotten.formerly.insert(to.clone(), before);
+            }
+        }
+        forgotten
     }
 
     /// The mapping goes on without a column.

@@ -23,6 +23,16 @@ pub(crate) fn show(board: &Board, source: &str, mappings: &[CompiledMapping]) {
         shown.retain(|drift| !is_ours(drift));
         for mapping in mappings {
             let name = &*mapping.config.name;
+            for passed in &mapping.footing.passed {
+                let (change, effect) = (passed.change.to_string(), passed.sentence());
+                tracing::info!(
+                    source,
+                    mapping = name,
+                    change,
+                    effect,
+                    "the table has changed, and the mapping goes on"
+                );
+            }
             match (&mapping.footing.pending, before.contains(name)) {
                 (Some(pending), was_shown) => {
                     if !was_shown {

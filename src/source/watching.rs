@@ -18,6 +18,7 @@ use super::table::TableFacts;
 use super::{Source, chain};
 use crate::config::model;
 use crate::control::board::Board;
+use crate::control::model::SourceState;
 use crate::drift::{Child, Hints, Look, Stand};
 
 /// What the log has shown is looked for this often.
@@ -100,12 +101,22 @@ impl Watching {
 
     /// What the catalogue has otherwise than when the source was set up, and how.
     fn difference<'s>(&'s self, sight: &'s Sight) -> Option<(&'s str, &'static str)> {
-        if let Some(untold) = sight.untold.first() {
+        // Where the stream could not be opened, it may be for that: what is missing is told there.
+        if let Some(untold) = sight.untold.first().filter(|_| self.is_streaming()) {
             return Some((&untold.table.name, "the publication does not have all of the table"));
         }
         let before = self.tables.database.tables();
         let touched = self.mappings.iter().find(|mapping| self.is_touched(mapping, &before, &sight.tables));
         touched.map(|mapping| (&*mapping.config.name, "the catalogue has another schema"))
+    }
+
+    fn is_streaming(&self) -> bool {
+        let mut is_streaming = false;
+        self.board.source(&self.config.name, |source| {
+            is_streaming =
+                matches!(source.state, SourceState::Loading | SourceState::CatchingUp | SourceState::Streaming);
+        });
+        is_streaming
     }
 
     fn is_touched(&self, mapping: &CompiledMapping, before: &[TableFacts], now: &[TableFacts]) -> bool {

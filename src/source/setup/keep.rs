@@ -41,7 +41,11 @@ impl Tables {
             if fit != before {
                 store.set_fit(mapping.id, &fit)?;
             }
-            if store.decided(mapping.id)?.is_some() {
+            // What was decided about the table as it is now can't be judged by what is remembered of it.
+            if !self.are_remembered() && store.decided(mapping.id)?.is_some() {
+                if footing.stand != Stand::Fits {
+                    tracing::warn!(mapping = %mapping.config.name, "the table has changed again since it was decided about: the decision is not in force");
+                }
                 store.set_decided(mapping.id, None)?;
             }
         }
