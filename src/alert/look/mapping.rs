@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::{Condition, Documents, Seen};
 use crate::alert::model::About;
@@ -35,14 +36,16 @@ pub(super) fn look(seen: &mut Seen, documents: &Documents<'_>, name: &str, watch
 
 fn held(seen: &mut Seen, status: &Status, mapping: &MappingStatus, about: &About) {
     // Held for a change of its table, it is told as that.
-    let is_drift = status.drift.iter().any(|drift| drift.mapping.as_deref() == Some(&*mapping.name));
+    let is_drift = status.drift.iter().any(|drift| drift.held && drift.mapping.as_deref() == Some(&*mapping.name));
     if mapping.state != MappingState::Held || is_drift {
         return;
     }
     let reason = mapping.held_reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
     let text = format!("is held, and its records wait{reason}");
     let condition = Condition::new(AlertKind::MappingHeld, about.clone(), Severity::Critical, text);
-    seen.conditions.push(condition.next(format!("passerelle resume mapping/{}", mapping.name)));
+    // The mapping says a moment later than its drift that it goes on.
+    let grace = Duration::from_secs(5);
+    seen.conditions.push(Condition { grace, ..condition.next(format!("passerelle resume mapping/{}", mapping.name)) });
 }
 
 fn dead_letters(seen: &mut Seen, documents: &Documents<'_>, mapping: &MappingStatus, about: &About) {

@@ -232,7 +232,7 @@ fn a_guard_and_a_hold() {
     status(
         json!({ "mappings": [{ "state": "held", "held_reason": "50 records in a row were refused with X" }] }),
         &[
-            "critical mapping_held mapping contacts, after 0 s: is held, and its records wait: 50 records in a row were refused with \
+            "critical mapping_held mapping contacts, after 5 s: is held, and its records wait: 50 records in a row were refused with \
            X | passerelle resume mapping/contacts",
         ],
     );
