@@ -101,6 +101,13 @@ impl Rig {
         Ok(Self { server, sql, crm, program, folder })
     }
 
+    /// Adds to the configuration.
+    pub(crate) fn configure_more(&self, text: &str) -> Result<()> {
+        let config = self.folder.path().join("passerelle.toml");
+        let before = std::fs::read_to_string(&config)?;
+        Ok(std::fs::write(&config, format!("{before}\n{text}"))?)
+    }
+
     /// Starts the daemon and waits until it streams.
     pub(crate) async fn streaming(&self) -> Result<Daemon> {
         let mut daemon = self.program.start()?;
