@@ -35,7 +35,7 @@ mod syntax;
 mod text;
 mod trace;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use passerelle_change::{FieldValue, Refusal, Type};
@@ -102,7 +102,7 @@ pub fn faults_without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
 
 /// What [`Mapping::revision`] will be of a mapping, once it is compiled. `time_zone` is its source's.
 pub fn revision_of(config: &model::Mapping, time_zone: &str) -> u64 {
-    revision::of(config, &BTreeSet::new(), time_zone)
+    revision::of(config, &BTreeMap::new(), time_zone)
 }
 
 /// What a mapping needs to know of the mapping that its reference names.

@@ -158,6 +158,10 @@ impl Engine<'_> {
     /// The server failed at a record alone: it is set aside, and what else there is goes on.
     fn suspect(&mut self, staged: Vec<Staged>, text: &str) -> Result<(), StateError> {
         let accepted = self.records_total > self.records_before_suspect;
+        if !accepted {
+            // Nothing says that it takes others: it may be down.
+            self.fault = Some(text.to_owned());
+        }
         self.records_before_suspect = self.records_total;
         let mut notes = Notes::new(self.store, now_micros(), None);
         for one in staged {

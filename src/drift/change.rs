@@ -237,8 +237,9 @@ pub struct Patch {
     pub formerly: BTreeMap<String, Vec<String>>,
     /// Columns without which the mapping goes on: fields that need them are left out.
     pub dropped: BTreeSet<String>,
-    /// Columns that are null in every row.
-    pub nulls: BTreeSet<String>,
+    /// Columns that are null in every row, each of the type that it had when it was last of use: expressions were written for
+    /// that.
+    pub nulls: BTreeMap<String, Type>,
 }
 
 impl Change {

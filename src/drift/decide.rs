@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use passerelle_change::Type;
+
 use super::answers::{WITHOUT_TABLE, answers_for, needed_by, needs_word, way_out};
 use super::change::{Change, Decision, Part, Patch, Retyping, Severity};
 use super::retyping::retyping;
@@ -59,7 +61,7 @@ pub fn decide(
 
 /// Columns that have to be read again for a change that is accepted, by their names in the table as `patch` has them.
 pub(super) fn reloads(weighed: &Weighed, patch: &Patch, subject: &Subject<'_>) -> BTreeSet<String> {
-    let is_run = |name: &&String| !patch.dropped.contains(*name) && !patch.nulls.contains(*name);
+    let is_run = |name: &&String| !patch.dropped.contains(*name) && !patch.nulls.contains_key(*name);
     let now = |name: &String| patch.name_now(name).to_owned();
     let column = || weighed.names.iter().filter(is_run).map(now).collect();
     match &weighed.change {
@@ -196,7 +198,7 @@ impl Case<'_> {
         let before = self.subject.patch.name_now(name);
         let table = &self.subject.table.name;
         let patch = self.subject.patch;
-        let was_given_up = patch.dropped.contains(name) || patch.nulls.contains(name);
+        let was_given_up = patch.dropped.contains(name) || patch.nulls.contains_key(name);
         if !was_given_up && self.changes_of(name).next().is_none() {
             return Err(undecided(format!("{before} is there as it was: {to} can't be taken for it")));
         }
@@ -224,7 +226,7 @@ impl Case<'_> {
     fn is_of_no_use(&self, name: &str, what: &str) -> Result<(), Undecided> {
         let breaks = |weighed: &&Weighed| weighed.severity() == Severity::Breaking && !weighed.change.is_addition();
         let Patch { dropped, nulls, .. } = self.subject.patch;
-        let was_given_up = dropped.contains(name) || nulls.contains(name);
+        let was_given_up = dropped.contains(name) || nulls.contains_key(name);
         if was_given_up || self.changes_of(name).any(|weighed| breaks(&weighed)) {
             return Ok(());
         }
@@ -306,7 +308,10 @@ impl Case<'_> {
                     }
                 }
                 Word::Drop => patch.leave_out(name),
-                Word::AsNull => patch.make_null(name),
+                Word::AsNull => {
+                    let was = self.subject.table.column(self.subject.patch.name_now(name));
+                    patch.make_null(name, was.map_or(Type::Text { max_chars: None }, |was| was.ty.clone()));
+                }
             }
         }
         for weighed in self.weighed {
@@ -314,7 +319,7 @@ impl Case<'_> {
         }
         for name in &self.words.reload {
             let column = patch.name_now(name);
-            let is_given_up = patch.dropped.contains(name) || patch.nulls.contains(name);
+            let is_given_up = patch.dropped.contains(name) || patch.nulls.contains_key(name);
             if is_given_up || self.now.column(column).is_none() {
                 return Err(undecided(format!("{column} can't be read again: the mapping goes on without it")));
             }

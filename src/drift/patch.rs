@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use passerelle_change::Column;
+use passerelle_change::{Column, Type};
 
 use super::change::{Change, Part, Patch};
 use crate::config::model::{self, Expr, FieldSource};
@@ -133,9 +133,9 @@ impl Patch {
         self.dropped.insert(name.to_owned());
     }
 
-    /// A column is null in every row.
-    pub fn make_null(&mut self, name: &str) {
+    /// A column is null in every row. `ty` is what it was when it was last of use; of one that is null already, that stays.
+    pub fn make_null(&mut self, name: &str, ty: Type) {
         self.dropped.remove(name);
-        self.nulls.insert(name.to_owned());
+        self.nulls.entry(name.to_owned()).or_insert(ty);
     }
 }

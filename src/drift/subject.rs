@@ -58,7 +58,10 @@ impl<'s> Subject<'s> {
         let is_run = |(part, columns): &(Part, BTreeSet<String>)| {
             !matches!(part, Part::Field(_)) || columns.is_disjoint(dropped)
         };
-        let without_nulls = |(part, columns): (Part, BTreeSet<String>)| (part, &columns - nulls);
+        let without_nulls = |(part, mut columns): (Part, BTreeSet<String>)| {
+            columns.retain(|name| !nulls.contains_key(name));
+            (part, columns)
+        };
         parts(self.mapping).into_iter().filter(is_run).map(without_nulls).collect()
     }
 

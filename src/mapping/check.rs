@@ -3,11 +3,11 @@
 mod words;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
-use passerelle_change::{Column, Value};
+use passerelle_change::{Column, Type, Value};
 
 use super::fault::Fault;
 use super::filters;
@@ -28,7 +28,7 @@ pub(super) struct Checker<'c> {
     /// Names of the table's other columns, to offer them.
     others: &'c [String],
     /// Names of columns that are null in every row, whether they are there or not.
-    nulls: BTreeSet<String>,
+    nulls: BTreeMap<String, Type>,
     /// The columns are not known: each that is named is taken to be there, of any type.
     untyped: bool,
     /// All columns were named in a fault: once is enough.
@@ -55,7 +55,7 @@ impl<'c> Checker<'c> {
         Self {
             columns,
             others: &[],
-            nulls: BTreeSet::new(),
+            nulls: BTreeMap::new(),
             untyped: false,
             named_all: false,
             zone,
@@ -75,7 +75,7 @@ impl<'c> Checker<'c> {
     }
 
     /// The same with columns that are null in every row.
-    pub(super) fn with_nulls(self, nulls: &BTreeSet<String>) -> Self {
+    pub(super) fn with_nulls(self, nulls: &BTreeMap<String, Type>) -> Self {
         Self { nulls: nulls.clone(), ..self }
     }
 
@@ -119,8 +119,10 @@ impl<'c> Checker<'c> {
         if let Some(known) = self.slots.iter().position(|slot| slot.name == name) {
             return Some(known);
         }
-        let slot =
-            if self.nulls.contains(name) { Slot::null(name, self.columns) } else { Slot::find(name, self.columns)? };
+        let slot = match self.nulls.get(name) {
+            Some(ty) => Slot::null(name, ty),
+            None => Slot::find(name, self.columns)?,
+        };
         self.slots.push(if self.standard.empty_is_null { slot.with_blank_as_null() } else { slot });
         Some(self.slots.len() - 1)
     }

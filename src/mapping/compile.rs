@@ -1,6 +1,6 @@
 //! From the configuration to a compiled mapping, or to everything that is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -135,7 +135,7 @@ impl Mapping {
         parents: &dyn Fn(&str) -> Option<ParentInfo>,
         time_zone: &str,
     ) -> Result<Self, Vec<MappingFault>> {
-        Self::compile_with_nulls(config, columns, names, &BTreeSet::new(), parents, time_zone)
+        Self::compile_with_nulls(config, columns, names, &BTreeMap::new(), parents, time_zone)
     }
 
     /// The same with the names of columns that are null in every row, whatever their cells hold and though there may be no
@@ -144,7 +144,7 @@ impl Mapping {
         config: &model::Mapping,
         columns: &[Column],
         names: &[String],
-        nulls: &BTreeSet<String>,
+        nulls: &BTreeMap<String, Type>,
         parents: &dyn Fn(&str) -> Option<ParentInfo>,
         time_zone: &str,
     ) -> Result<Self, Vec<MappingFault>> {

@@ -1,9 +1,9 @@
 //! A hash of what a mapping says, the same over restarts and machines.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::hash::Hasher;
 
-use passerelle_change::FieldValue;
+use passerelle_change::{FieldValue, Type};
 use siphasher::sip::SipHasher24;
 
 use super::compile::expressions;
@@ -13,7 +13,7 @@ use crate::config::model::{Check, Expr, Field, FieldSource, MapOther, Mapping, M
 const LANGUAGE: u8 = 1;
 
 /// Everything that changes the outcome of an evaluation, and where it goes; not policies, not places, not order of time.
-pub(super) fn of(config: &Mapping, nulls: &BTreeSet<String>, time_zone: &str) -> u64 {
+pub(super) fn of(config: &Mapping, nulls: &BTreeMap<String, Type>, time_zone: &str) -> u64 {
     // Fixed keys: the hash is written to the state.
     let mut hash = Hash(SipHasher24::new_with_keys(0x7061_7373_6572_656c, 0x6c65_2f6d_6170_0001));
     hash.tag(LANGUAGE);
@@ -27,7 +27,7 @@ pub(super) fn of(config: &Mapping, nulls: &BTreeSet<String>, time_zone: &str) ->
     hash.expr(config.deleted.as_ref());
     config.fields.iter().for_each(|field| hash.field(field));
     hash.reach(config);
-    for name in nulls {
+    for name in nulls.keys() {
         hash.tag(37);
         hash.text(name);
     }

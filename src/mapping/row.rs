@@ -35,14 +35,9 @@ impl Slot {
         Some(Self { name: name.to_owned(), versions, blank_is_null: false, is_flag, null_of: None })
     }
 
-    /// A column that is null in every row, of the kind that it had when it was last of use: where its newest version is of
-    /// another kind than the one before, it is taken to be null because of that.
-    pub(super) fn null(name: &str, columns: &[Column]) -> Self {
-        let mut kinds =
-            columns.iter().rev().filter(|column| column.name == name).map(|column| Kind::of_type(&column.ty));
-        let newest = kinds.next();
-        let before = newest.as_ref().and_then(|newest| kinds.find(|kind| kind != newest));
-        let null_of = before.or(newest).or(Some(Kind::Any));
+    /// A column that is null in every row, whatever its cells hold.
+    pub(super) fn null(name: &str, ty: &Type) -> Self {
+        let null_of = Some(Kind::of_type(ty));
         Self { name: name.to_owned(), versions: Vec::new(), blank_is_null: false, is_flag: false, null_of }
     }
 

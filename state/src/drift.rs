@@ -68,7 +68,9 @@ pub fn fingerprint(schema: &TableSchema, names: &BTreeSet<String>) -> u64 {
     let is_ours = |name: &String| names.contains(name) || schema.key.contains(name);
     let ours: BTreeSet<ColumnId> =
         schema.columns.iter().filter(|column| is_ours(&column.name)).map(|column| column.id).collect();
-    ours.iter().for_each(|id| hasher.write_u32(id.0));
+    for id in ours {
+        hasher.write_u32(id.0);
+    }
     hasher.finish()
 }
 
@@ -222,7 +224,7 @@ mod tests {
         let mut fit = Fit::default();
         fit.know(1);
         store.set_fit(mapping, &fit).unwrap();
-        let mut batch = CaptureBatch::begin(&store, &gate, true, Default::default());
+        let mut batch = CaptureBatch::begin(&store, &gate, true, std::collections::BTreeMap::new());
         let strange = Strange { schema: 2, columns: Vec::new(), seq: Seq(4), at: Micros(0) };
         batch.strange(mapping, &strange);
         store.write_capture(batch.seal().0, &gate, true).unwrap();

@@ -28,7 +28,7 @@ fn decided(world: &World, now: &str, said: &str) -> Result<String, Undecided> {
     let decided = decide(&world.weigh(now), &world.subject(), Some(&world.now(now)), &decisions(said))?;
     let mut words: Vec<String> = decided.patch.renamed.iter().map(|(name, to)| format!("{name}={to}")).collect();
     words.extend(decided.patch.dropped.iter().map(|name| format!("-{name}")));
-    words.extend(decided.patch.nulls.iter().map(|name| format!("0{name}")));
+    words.extend(decided.patch.nulls.keys().map(|name| format!("0{name}")));
     words.extend(decided.reload.iter().map(|name| format!("@{name}")));
     Ok(words.join(" "))
 }

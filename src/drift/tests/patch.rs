@@ -21,7 +21,7 @@ fn fields_without_their_columns_are_left_out() {
     assert_eq!(fields(&patch).unwrap(), "A C D");
     patch.leave_out("a");
     assert_eq!(fields(&patch).unwrap(), "C D");
-    patch.make_null("a");
+    patch.make_null("a", Type::Int);
     assert_eq!(fields(&patch).unwrap(), "A C D", "a null is a value");
     patch.rename("b", "c");
     assert_eq!(fields(&patch).unwrap(), "A B C D");
@@ -68,9 +68,10 @@ fn a_patch_is_kept_as_json_and_an_older_one_is_read() {
     let mut patch = Patch::default();
     patch.rename("phone", "tel");
     patch.rename("phone", "fon");
-    patch.make_null("fax");
+    patch.make_null("fax", Type::Int);
+    patch.make_null("fax", Type::Bool);
     let text = serde_json::to_string(&patch).unwrap();
-    assert_eq!(text, r#"{"renamed":{"phone":"fon"},"formerly":{"phone":["tel"]},"dropped":[],"nulls":["fax"]}"#);
+    assert_eq!(text, r#"{"renamed":{"phone":"fon"},"formerly":{"phone":["tel"]},"dropped":[],"nulls":{"fax":"Int"}}"#);
     assert_eq!(serde_json::from_str::<Patch>(&text).unwrap(), patch);
     assert_eq!(serde_json::from_str::<Patch>(r#"{"dropped":["a"]}"#).unwrap().dropped.len(), 1);
 }

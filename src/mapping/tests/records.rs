@@ -1,6 +1,6 @@
 //! Rows to records.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -310,7 +310,10 @@ fn every_fault_is_found_at_once_and_in_its_place() {
 
 #[test]
 fn a_column_that_is_null_in_every_row_need_not_be_there() {
-    let nulls = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<String>>();
+    let nulls = |names: &[&str]| -> BTreeMap<String, Type> {
+        let ty = |name: &str| if name == "amount" { Type::Int } else { Type::Text { max_chars: None } };
+        names.iter().map(|name| ((*name).to_owned(), ty(name))).collect()
+    };
     let with_nulls = |config: &model::Mapping, columns: &[Column], names: &[&str]| {
         Mapping::compile_with_nulls(config, columns, &[], &nulls(names), &parents, "UTC")
     };
@@ -344,7 +347,7 @@ fn a_column_that_is_null_is_of_the_type_that_it_had() {
     let columns = [columns(), vec![number]].concat();
     let config = mapping(vec![value("Name", "name | upper")]);
     let compile = |nulls: &[&str]| {
-        let nulls = nulls.iter().map(ToString::to_string).collect();
+        let nulls = nulls.iter().map(|name| ((*name).to_owned(), Type::Text { max_chars: None })).collect();
         Mapping::compile_with_nulls(&config, &columns, &[], &nulls, &parents, "UTC").map(|_| ())
     };
     assert!(compile(&[]).is_err(), "a number has no upper case");

@@ -25,7 +25,7 @@ impl Names {
         let patch = &footing.accepted.patch;
         let mut names = Self::default();
         for used in mapping::columns_of(config)? {
-            if !patch.dropped.contains(&used) && !patch.nulls.contains(&used) {
+            if !patch.dropped.contains(&used) && !patch.nulls.contains_key(&used) {
                 names.want(patch.name_now(&used), patch.names_of(&used));
             }
         }
