@@ -28,8 +28,11 @@ async fn my_42_hold_holds_what_would_go_on() {
 }
 
 async fn continue_follows_and_leaves_out<S: Database>(world: World<S>) {
-    let behind = "update customer set tel = '+992' where id = 2; insert into customer values (4, 'Dan', '+994', 'Metz')";
-    world.sql(&format!("update customer set phone = '+771' where id = 1; alter table customer rename column phone to tel; {behind}"));
+    let behind =
+        "update customer set tel = '+992' where id = 2; insert into customer values (4, 'Dan', '+994', 'Metz')";
+    world.sql(&format!(
+        "update customer set phone = '+771' where id = 1; alter table customer rename column phone to tel; {behind}"
+    ));
     world.settled().await;
     world.comes_out(TEL).await;
     let phones: Vec<_> = world.customers(&[("Phone", "tel")]).into_iter().collect();
@@ -59,7 +62,8 @@ async fn fail_stops_the_source_until_it_is_settled<S: Database>(mut world: World
     let failed = world
         .until("the source to stop", async || {
             let source = world.status_of("sources", "erp").await?;
-            (source["state"] == "failed" || source["state"] == "stopped" || source["state"] == "halted").then_some(source)
+            (source["state"] == "failed" || source["state"] == "stopped" || source["state"] == "halted")
+                .then_some(source)
         })
         .await;
     assert!(failed.to_string().contains("phone"), "{failed:#}");

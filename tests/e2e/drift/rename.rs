@@ -19,10 +19,7 @@ async fn a_rename_is_accepted_after_many_changes<S: Database>(world: World<S>) {
             world.sql(&format!("update customer set {column} = concat({round}, '-', id) where id <= {of}"));
         }
     };
-    world.sql(&format!(
-        "insert into customer select seq, 'one of many', '+0', 'Paris' from {}",
-        numbers(4, CUSTOMERS)
-    ));
+    world.sql(&format!("insert into customer select seq, 'one of many', '+0', 'Paris' from {}", numbers(4, CUSTOMERS)));
     world.settled().await;
     world.cli(&["pause", "customers"]);
     world.mark();

@@ -49,7 +49,8 @@ async fn my_39_a_mapping_can_go_to_the_new_name() {
 }
 
 /// The table of [`super::TABLES`] again, with other rows.
-const AGAIN: &str = "create table customer (id int primary key, name varchar(80) not null, phone varchar(40), city varchar(60));
+const AGAIN: &str =
+    "create table customer (id int primary key, name varchar(80) not null, phone varchar(40), city varchar(60));
     insert into customer values (1, 'Ada', '+441', 'Rome'), (2, 'Bob', null, 'Bari')";
 
 /// The customers that are not in the new table stay: a row that nobody deleted may be anywhere.
@@ -132,7 +133,7 @@ async fn my_40_a_truncated_table_is_no_drift() {
 }
 
 async fn another_key_holds_until_it_is_put_back<S: Database>(world: World<S>, ddl: &str, back: &str) {
-    let told = world.held_for(ddl, ROWS).await;
+    let told = world.held_soon_for(ddl, ROWS).await;
     assert!(World::<S>::kinds(&told).contains(&"key_changed"), "{told:?}");
     assert!(world.refused(&[]).contains("put the key back"));
     world.sql(back);
@@ -159,7 +160,7 @@ async fn my_41_another_key_holds_until_it_is_put_back() {
 async fn pg_27_a_table_without_an_identity_holds_until_it_has_one() {
     let world = on_postgres("", &mappings("")).await;
     let behind = "insert into customer values (4, 'Dan', null, 'Metz')";
-    let told = world.held_for("alter table customer replica identity nothing", behind).await;
+    let told = world.held_soon_for("alter table customer replica identity nothing", behind).await;
     assert!(World::<PgServer>::kinds(&told).contains(&"identity_changed"), "{told:?}");
     assert!(world.refused(&[]).contains("REPLICA IDENTITY DEFAULT"));
     world.sql("alter table customer replica identity default");
@@ -171,7 +172,9 @@ async fn pg_27_a_table_without_an_identity_holds_until_it_has_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pg_27_a_fuller_identity_holds_nothing() {
     let world = on_postgres("", &mappings("")).await;
-    world.sql(&format!("update customer set city = 'Caen' where id = 1; alter table customer replica identity full; {ROWS}"));
+    world.sql(&format!(
+        "update customer set city = 'Caen' where id = 1; alter table customer replica identity full; {ROWS}"
+    ));
     world.settled().await;
     world.comes_out(ALL).await;
     assert_eq!(world.get("/v1/drift").await.unwrap()["drift"], serde_json::json!([]));
@@ -218,7 +221,10 @@ fn swapped(change: &str, aside: &str) -> String {
 async fn my_52_a_swap_that_changes_nothing_mapped_is_no_event() {
     for aside in ["_customer_del", "_customer_old"] {
         let world = on_mariadb(&[], "", &mappings("")).await;
-        world.sql(&format!("update customer set city = 'Caen' where id = 1; {}; {ROWS}", swapped("add spare int", aside)));
+        world.sql(&format!(
+            "update customer set city = 'Caen' where id = 1; {}; {ROWS}",
+            swapped("add spare int", aside)
+        ));
         world.settled().await;
         world.comes_out(ALL).await;
         assert_eq!(world.get("/v1/drift").await.unwrap()["drift"], serde_json::json!([]));
@@ -250,7 +256,8 @@ async fn pg_25_a_table_that_another_one_takes_the_place_of_is_read_again() {
 /// A column that the publication names takes the table with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn pg_21_a_table_that_left_the_publication_is_put_back() {
-    let mut world = World::of(PgServer::start().unwrap(), super::TABLES, &mappings(""), SandboxOptions::default()).await;
+    let mut world =
+        World::of(PgServer::start().unwrap(), super::TABLES, &mappings(""), SandboxOptions::default()).await;
     "publish_columns = \"mapped\"\n".clone_into(&mut world.source_lines);
     world.configure();
     world.start().await;

@@ -6,7 +6,7 @@ use crate::world::World;
 
 /// What changes it, and goes on.
 async fn nothing_is_held<S: Database>(world: World<S>, ddl: &str, behind: &str) {
-    world.sql(&format!("update customer set city = 'Caen' where id = 1; {ddl}; {behind}"));
+    world.sql(&format!("update customer set name = 'Ada II' where id = 1; {ddl}; {behind}"));
     world.settled().await;
     world.comes_out(ALL).await;
     assert_eq!(world.get("/v1/drift").await.unwrap()["drift"], serde_json::json!([]));
@@ -18,7 +18,7 @@ async fn nothing_is_held<S: Database>(world: World<S>, ddl: &str, behind: &str) 
 
 /// What holds it, and is taken as it is.
 async fn it_is_taken_as_it_is<S: Database>(world: World<S>, ddl: &str, behind: &str, kind: &str) {
-    let told = world.held_for(ddl, behind).await;
+    let told = world.held_soon_for(ddl, behind).await;
     assert!(World::<S>::kinds(&told).contains(&kind), "{told:?}");
     world.accepts(&[]).await;
     world.comes_out(ALL).await;
@@ -61,7 +61,8 @@ async fn a_narrowed_column_is_counted_and_read_again<S: Database>(world: World<S
             told[0]["counted"].as_str().map(str::to_owned)
         })
         .await;
-    assert!(counted.starts_with("3 of "), "{counted}");
+    // The second one was written anew behind the change, and the fourth has none.
+    assert_eq!(counted, "2 of 4 rows would be cut at 3 characters");
     assert!(world.cli(&["drift", "show", "customers"]).contains(&counted));
     let said = world.accepts(&[]).await;
     assert!(said.contains("read again: phone"), "{said}");
@@ -80,18 +81,25 @@ async fn my_42_a_narrowed_column_is_counted_and_read_again() {
     a_narrowed_column_is_counted_and_read_again(on_mariadb(&[], "", &mappings("")).await, ddl).await;
 }
 
+/// The mappings with `Phone` sent as text whatever it is in the table.
+fn as_text() -> String {
+    mappings("").replace("\"phone\"", "\"'' ~ phone\"")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pg_23_a_converted_column_is_read_again() {
+    let world = on_postgres("", &as_text()).await;
     let ddl = "alter table customer alter column phone type bigint using phone::bigint * 10";
     let behind = "update customer set phone = 992 where id = 2; insert into customer values (4, 'Dan', 994, 'Metz')";
-    it_is_taken_as_it_is(on_postgres("", &mappings("")).await, ddl, behind, "retyped").await;
+    it_is_taken_as_it_is(world, ddl, behind, "retyped").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn my_42_a_converted_column_is_read_again() {
+    let world = on_mariadb(&[], "", &as_text()).await;
     let ddl = "alter table customer modify phone bigint";
     let behind = "update customer set phone = 992 where id = 2; insert into customer values (4, 'Dan', 994, 'Metz')";
-    it_is_taken_as_it_is(on_mariadb(&[], "", &mappings("")).await, ddl, behind, "retyped").await;
+    it_is_taken_as_it_is(world, ddl, behind, "retyped").await;
 }
 
 /// A type that the field's expression does not take.
@@ -99,7 +107,7 @@ async fn what_does_not_compile_any_more_is_not_taken<S: Database>(mut world: Wor
     let told = world.held_for(ddl, "insert into customer values (4, 'Dan', 994, 'Metz')").await;
     assert_eq!((&told[0]["kind"], &told[0]["severity"]), (&"retyped".into(), &"breaking".into()), "{told:?}");
     world.refused(&[]);
-    world.remap(&mappings(""));
+    world.remap(&as_text());
     world.cli(&["reload"]);
     world.goes_on("customers").await;
     world.settled().await;

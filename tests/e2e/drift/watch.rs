@@ -62,7 +62,8 @@ async fn my_42_a_change_while_the_daemon_is_away_is_seen() {
 async fn my_38_a_rename_comes_out_right_whatever_the_log_says_of_columns() {
     for metadata in ["full", "no_log"] {
         let world = on_mariadb(&[("binlog_row_metadata", metadata)], "", &mappings("")).await;
-        let behind = "update customer set tel = '+992' where id = 2; insert into customer values (4, 'Dan', '+994', 'Metz')";
+        let behind =
+            "update customer set tel = '+992' where id = 2; insert into customer values (4, 'Dan', '+994', 'Metz')";
         let told = world.held_for("alter table customer rename column phone to tel", behind).await;
         assert_eq!(told[0]["kind"], "column_renamed", "{metadata}: {told:?}");
         world.accepts(&[]).await;
