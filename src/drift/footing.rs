@@ -12,8 +12,9 @@ use passerelle_change::{ColumnIds, TableId};
 use passerelle_state::{MappingId, StateError, Store};
 use serde::{Deserialize, Serialize};
 
-use super::change::{Change, Patch};
+use super::change::{Change, Patch, Severity};
 use super::compare::{Hints, compare};
+use super::decide::reloads;
 use super::patch::{columns_for, patched};
 use super::policy::{Verdict, verdict};
 use super::subject::{Child, Subject};
@@ -42,6 +43,9 @@ pub struct Pending {
     pub since: Timestamp,
     /// The table as it is now; `None` where it is gone.
     pub table: Option<TableFacts>,
+    /// What is read again once all is settled, for changes that were put back meanwhile.
+    #[serde(default)]
+    pub put_back: Reread,
 }
 
 /// What a person has decided and the next set-up puts in force. Kept in the state, as JSON.
@@ -69,7 +73,7 @@ pub enum Stand {
 }
 
 /// What is read again from the table, beyond columns that were never read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reread {
     /// The values of these columns, by their names now.
     pub columns: BTreeSet<String>,
@@ -154,11 +158,12 @@ impl Look<'_> {
             return Ok(self.settled(table, Patch::default(), Reread::default()));
         };
         let changes = compare(&accepted.table, self.table, self.hints);
+        let put_back = put_back(pending.as_ref(), &changes);
         if let (Some(decided), Some(table)) = (decided, self.table)
             && decided.written == self.written
-            && self.weighed(&decided.table, &decided.patch).is_empty()
+            && self.is_as_decided(&decided, table)
         {
-            let reread = Reread::of(&changes, decided.reload);
+            let reread = Reread::of(&changes, decided.reload).and(put_back);
             return Ok(self.settled(table, decided.patch, reread));
         }
         if accepted.written != self.written {
@@ -167,7 +172,11 @@ impl Look<'_> {
                 Some(table) => {
                     let patch = accepted.patch.forgotten(&changes);
                     match self.compiled(table, &patch) {
-                        Ok(()) => return Ok(self.settled(table, patch, Reread::of(&changes, BTreeSet::new()))),
+                        Ok(()) => {
+                            let reread =
+                                Reread::of(&changes, self.due(&changes, &accepted.table, &patch)).and(put_back);
+                            return Ok(self.settled(table, patch, reread));
+                        }
                         Err(faults) => faults,
                     }
                 }
@@ -181,13 +190,13 @@ impl Look<'_> {
         let weighed = weigh(&changes, &subject);
         match (verdict(self.mapping.on_drift, &weighed, &subject), self.table) {
             (Verdict::Go { patch, reload }, Some(table)) => {
-                let settled = self.settled(table, patch, Reread::of(&changes, reload));
+                let settled = self.settled(table, patch, Reread::of(&changes, reload).and(put_back));
                 Ok(Footing { passed: weighed, ..settled })
             }
             (verdict, table) => {
                 let reason = reason(self.mapping, &weighed);
                 let since = pending.filter(|kept| kept.weighed == weighed).map_or(self.now, |kept| kept.since);
-                let pending = Some(Pending { weighed, since, table: table.cloned() });
+                let pending = Some(Pending { weighed, since, table: table.cloned(), put_back });
                 let stand = match verdict {
                     Verdict::Fail => Stand::Fails(reason),
                     Verdict::Go { .. } | Verdict::Hold => Stand::Held(reason),
@@ -212,6 +221,18 @@ impl Look<'_> {
             children: self.children,
             time_zone: self.time_zone,
         }
+    }
+
+    /// Whether nothing that touches the mapping has changed since. What the log has told is older than the decision.
+    fn is_as_decided(&self, decided: &InForce, table: &TableFacts) -> bool {
+        let changes = compare(&decided.table, Some(table), &Hints::default());
+        weigh(&changes, &self.subject(&decided.table, &decided.patch)).is_empty()
+    }
+
+    /// Columns that are to be read again for changes of a table `before` that is taken as it is now.
+    fn due(&self, changes: &[Change], before: &TableFacts, patch: &Patch) -> BTreeSet<String> {
+        let subject = self.subject(before, patch);
+        weigh(changes, &subject).iter().flat_map(|weighed| reloads(weighed, patch, &subject)).collect()
     }
 
     fn settled(&self, table: &TableFacts, patch: Patch, reread: Reread) -> Footing {
@@ -272,6 +293,32 @@ impl Reread {
         }
         reread
     }
+}
+
+impl Reread {
+    fn and(mut self, other: Self) -> Self {
+        self.columns.extend(other.columns);
+        self.renamed.extend(other.renamed);
+        self.rows |= other.rows;
+        self.replaced |= other.replaced;
+        self
+    }
+}
+
+/// What is to be read again for changes that were `pending`, and that nobody has settled but who made them, by another
+/// change: what was captured in between has the column under another name or not at all, and its values may be lost.
+/// Of a table that was away, or had no key, nothing was captured.
+fn put_back(pending: Option<&Pending>, changes: &[Change]) -> Reread {
+    let Some(pending) = pending else { return Reread::default() };
+    let mut reread = pending.put_back.clone();
+    let is_over = |weighed: &&Weighed| weighed.severity() > Severity::None && !changes.contains(&weighed.change);
+    for Weighed { change, .. } in pending.weighed.iter().filter(is_over) {
+        match change.column() {
+            Some(column) => drop(reread.columns.insert(column.to_owned())),
+            None => reread.replaced = true,
+        }
+    }
+    reread
 }
 
 /// Why a mapping is held: the worst change.

@@ -3,6 +3,7 @@
 mod compare;
 mod count;
 mod decide;
+mod footing;
 mod patch;
 mod policy;
 mod properties;

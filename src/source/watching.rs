@@ -19,7 +19,7 @@ use super::{Source, chain};
 use crate::config::model;
 use crate::control::board::Board;
 use crate::control::model::SourceState;
-use crate::drift::{Child, Hints, Look, Stand};
+use crate::drift::{Child, Hints, Look, Stand, compare};
 
 /// What the log has shown is looked for this often.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -123,6 +123,10 @@ impl Watching {
         let of = |tables: &'_ [TableFacts]| tables.iter().position(|table| table.name == mapping.config.table);
         let (before, now) = (of(before).map(|at| &before[at]), of(now).map(|at| &now[at]));
         let Some(before) = before else { return now.is_some() };
+        // What is held is shown as it is: whatever changes may be the half of what was, or put it back.
+        if mapping.footing.pending.is_some() {
+            return !compare(before, now, &Hints::default()).is_empty();
+        }
         let parents = |name: &str| self.tables.parent(&self.mappings, name);
         let children = Child::of(&mapping.config.name, self.mappings.iter().map(|other| &*other.config));
         let look = Look {
