@@ -73,10 +73,14 @@ impl<'t> Case<'t> {
     }
 
     fn base(&self, port: &str, url: &str) -> String {
-        let slot = if self.user == "reader" { "passerelle_reader" } else { "passerelle_erp" };
+        // Of the reader's publication a list of columns is known, which its user may not alter.
+        let (slot, columns) = match self.user {
+            "reader" => ("passerelle_reader", "publish_columns = \"mapped\"\n"),
+            _ => ("passerelle_erp", ""),
+        };
         format!(
             "[source.erp]\nkind = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"{}\"\nuser = \"{}\"\n\
-             tls = \"disable\"\nslot = \"{slot}\"\npublication = \"{slot}\"\n\n[crm.sales]\nkind = \"salesforce\"\nurl = \"{}\"\n\
+             tls = \"disable\"\nslot = \"{slot}\"\npublication = \"{slot}\"\n{columns}\n[crm.sales]\nkind = \"salesforce\"\nurl = \"{}\"\n\
              auth = {{ method = \"client_credentials\", client_id = \"any\", client_secret = {{ env = \"SANDBOX_SECRET\" }} }}\n",
             self.port.unwrap_or(port),
             self.database,
