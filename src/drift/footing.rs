@@ -313,10 +313,8 @@ fn put_back(pending: Option<&Pending>, changes: &[Change]) -> Reread {
     let mut reread = pending.put_back.clone();
     let is_over = |weighed: &&Weighed| weighed.severity() > Severity::None && !changes.contains(&weighed.change);
     for Weighed { change, .. } in pending.weighed.iter().filter(is_over) {
-        match change.column() {
-            Some(column) => drop(reread.columns.insert(column.to_owned())),
-            None => reread.replaced = true,
-        }
+        reread.columns.extend(change.column().map(str::to_owned));
+        reread.replaced |= change.column().is_none();
     }
     reread
 }

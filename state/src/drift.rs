@@ -61,16 +61,13 @@ impl Fit {
     }
 }
 
-/// What of a table's schema a mapping depends on: which of the named columns there are, and of which types. Stable over
-/// restarts, for a column's id is.
+/// What of a table's schema a mapping depends on: which of the named columns there are, of which types, and in which order,
+/// for two of one type may have changed names. Stable over restarts, for a column's id is.
 pub fn fingerprint(schema: &TableSchema, names: &BTreeSet<String>) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(0x7061_7373, 0x6472_6966);
     let is_ours = |name: &String| names.contains(name) || schema.key.contains(name);
-    let ours: BTreeSet<ColumnId> =
-        schema.columns.iter().filter(|column| is_ours(&column.name)).map(|column| column.id).collect();
-    for id in ours {
-        hasher.write_u32(id.0);
-    }
+    let ours = schema.columns.iter().filter(|column| is_ours(&column.name));
+    ours.for_each(|column| hasher.write_u32(column.id.0));
     hasher.finish()
 }
 
@@ -208,7 +205,8 @@ mod tests {
         let names = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
         let of = |columns: &[(u32, &str)]| fingerprint(&schema(columns), &names);
         let first = of(&[(1, "id"), (2, "a"), (3, "b"), (4, "c")]);
-        assert_eq!(first, of(&[(3, "b"), (1, "id"), (2, "a"), (9, "d")]), "places and other columns do not matter");
+        assert_eq!(first, of(&[(1, "id"), (9, "d"), (2, "a"), (3, "b")]), "other columns do not matter");
+        assert_ne!(first, of(&[(1, "id"), (3, "b"), (2, "a")]), "two have changed names, or places");
         assert_ne!(first, of(&[(1, "id"), (2, "a")]), "a column is gone");
         assert_ne!(first, of(&[(1, "id"), (2, "a"), (5, "b")]), "another type");
         assert_ne!(first, of(&[(6, "id"), (2, "a"), (3, "b")]), "another type of the key");
