@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use passerelle_change::TableName;
 
-use super::super::{Accepted, Footing, Hints, InForce, Kept, Look, Patch, Stand};
+use super::super::{Accepted, Footing, Hints, InForce, Kept, Look, Patch, Reread, Stand};
 use super::World;
 use crate::mapping::ParentInfo;
 use crate::source::table::TableFacts;
@@ -74,7 +74,7 @@ fn what_was_put_back_is_read_again() {
     let footing = by(&world, &[None, Some(COLUMNS)]);
     assert_eq!((footing.stand, footing.reread.replaced), (Stand::Fits, true), "the table was away");
     let footing = by(&world, &[Some(COLUMNS)]);
-    assert_eq!(footing.reread, Default::default(), "nothing has happened");
+    assert_eq!(footing.reread, Reread::default(), "nothing has happened");
 }
 
 #[test]
