@@ -12,6 +12,7 @@ use passerelle_change::TableName;
 use secrecy::SecretString;
 
 pub use alert::{AlertChannel, AlertKind, Alerts, ChannelKind, Email, MailTls, Severity, Webhook, WebhookFormat};
+pub use passerelle_net::TlsMode as Tls;
 
 /// Everything that was configured.
 #[derive(Debug)]
@@ -175,21 +176,6 @@ impl SourceKind {
             Self::Mysql(Mysql { flavor: Flavor::Mariadb, .. }) => "MariaDB",
         }
     }
-}
-
-/// `tls` of a source, as libpq's sslmode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// Never.
-    Disable,
-    /// When the server offers it; without check.
-    Prefer,
-    /// Always; without check.
-    Require,
-    /// Always, the certificate signed by a known authority.
-    VerifyCa,
-    /// The same, and for this host.
-    VerifyFull,
 }
 
 /// `[crm.NAME]`.

@@ -16,7 +16,7 @@ use passerelle_mysql::history::{self, History, HistoryRefusal, Kept, Start};
 use passerelle_mysql::replication::Replication;
 use passerelle_mysql::stream::{self, Progress};
 use passerelle_mysql::value::ZeroDates;
-use passerelle_mysql::{Error, Flavor, LogPosition, Options, TlsMode, snapshot, sql};
+use passerelle_mysql::{Error, Flavor, LogPosition, Options, snapshot, sql};
 use passerelle_state::{Load, SourceId, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -81,13 +81,7 @@ pub(crate) fn options(config: &model::Source, settings: &model::Mysql, applicati
         database: config.database.clone(),
         user: config.user.clone(),
         password: config.password.clone(),
-        tls: match config.tls {
-            model::Tls::Disable => TlsMode::Disable,
-            model::Tls::Prefer => TlsMode::Prefer,
-            model::Tls::Require => TlsMode::Require,
-            model::Tls::VerifyCa => TlsMode::VerifyCa,
-            model::Tls::VerifyFull => TlsMode::VerifyFull,
-        },
+        tls: config.tls,
         tls_ca: config.tls_ca.clone(),
         tls_cert: config.tls_cert.clone(),
         tls_key: config.tls_key.clone(),

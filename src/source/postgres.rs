@@ -16,7 +16,7 @@ use passerelle_postgres::publication::Lack;
 use passerelle_postgres::replication::{Replication, SlotKind};
 use passerelle_postgres::snapshot;
 use passerelle_postgres::stream::{self, Progress};
-use passerelle_postgres::{Error, Lsn, Options, TlsMode, publication, sql};
+use passerelle_postgres::{Error, Lsn, Options, publication, sql};
 use passerelle_state::Load;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -71,13 +71,7 @@ pub(crate) fn options(config: &model::Source, application_name: &str) -> Options
         database: config.database.clone(),
         user: config.user.clone(),
         password: config.password.clone(),
-        tls: match config.tls {
-            model::Tls::Disable => TlsMode::Disable,
-            model::Tls::Prefer => TlsMode::Prefer,
-            model::Tls::Require => TlsMode::Require,
-            model::Tls::VerifyCa => TlsMode::VerifyCa,
-            model::Tls::VerifyFull => TlsMode::VerifyFull,
-        },
+        tls: config.tls,
         tls_ca: config.tls_ca.clone(),
         tls_cert: config.tls_cert.clone(),
         tls_key: config.tls_key.clone(),

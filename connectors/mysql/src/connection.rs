@@ -11,11 +11,11 @@ mod auth;
 mod greeting;
 mod inbound;
 mod rows;
-mod socket;
-mod tls;
 
+use std::io;
 use std::time::Duration;
 
+use passerelle_net::{Socket, server_name};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::wire::{Malformed, Reader};
@@ -23,7 +23,6 @@ use crate::{Error, Options};
 use greeting::Greeting;
 pub(crate) use inbound::Inbound;
 pub(crate) use rows::{Cells, Next};
-use socket::Socket;
 
 /// For the name, TCP, TLS and authentication together.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -53,21 +52,21 @@ impl Connection {
     }
 
     async fn open_now(options: &Options) -> Result<Self, Error> {
-        let mut connection = Self { socket: Socket::open(options).await?, inbound: Inbound::new(MAX_DIALOGUE_BYTES) };
+        let mut connection = Self { socket: reach(options).await?, inbound: Inbound::new(MAX_DIALOGUE_BYTES) };
         let packet = connection.packet().await?;
         if let Some(error) = server_error(&packet) {
             return Err(error);
         }
         let greeting = Greeting::read(&packet)?;
         let login = greeting.login(options);
-        if greeting.offers_tls() && connection.socket.wants_tls(options) {
+        if greeting.offers_tls() && connection.socket.wants_tls(options.tls) {
             connection.send(&login.tls_request()).await?;
             if !connection.inbound.is_empty() {
                 // What came in clear text behind the greeting would not be the server's.
                 return Err(Malformed("bytes in clear text where TLS begins").into());
             }
-            connection.socket = connection.socket.protect(options).await?;
-        } else if connection.socket.needs_tls(options) {
+            connection.socket = protect(connection.socket, options).await?;
+        } else if connection.socket.needs_tls(options.tls) {
             return Err(Error::NoTls { address: options.address() });
         }
         auth::authenticate(&mut connection, options, &greeting, login).await?;
@@ -141,6 +140,22 @@ impl Connection {
     pub(crate) async fn end(mut self) {
         let _ = self.socket.shutdown().await;
     }
+}
+
+/// Connects, without TLS: the server speaks first.
+async fn reach(options: &Options) -> Result<Socket, Error> {
+    let connected = match options.socket_path() {
+        Some(path) => Socket::unix(&path).await,
+        None => Socket::tcp(&options.host, options.port, None).await,
+    };
+    connected.map_err(|error| Error::Connect { address: options.address(), why: error.to_string() })
+}
+
+/// The same connection under TLS.
+async fn protect(socket: Socket, options: &Options) -> Result<Socket, Error> {
+    let (config, name) = (options.tls_settings().client_config()?, server_name(&options.host)?);
+    let failed = |error: io::Error| Error::TlsHandshake { address: options.address(), why: error.to_string() };
+    socket.protect(config, name).await.map_err(failed)
 }
 
 const COM_QUERY: u8 = 0x03;

@@ -6,10 +6,10 @@
 mod dump;
 mod server;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use passerelle_change::{Class, TableName};
+use passerelle_net::{UnusableFile, WrongSettings};
 
 use crate::Flavor;
 use crate::wire::Malformed;
@@ -60,16 +60,11 @@ pub enum Error {
         why: String,
     },
     /// A file of certificates or a key cannot be used.
-    #[error("{}: {why}", .path.display())]
-    TlsFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
+    #[error(transparent)]
+    TlsFile(UnusableFile),
     /// The TLS settings contradict each other or the host cannot be verified.
-    #[error("{0}")]
-    TlsSettings(String),
+    #[error(transparent)]
+    TlsSettings(WrongSettings),
     /// The server asks for the password in clear text on a connection that is not protected.
     #[error("the server asks for the password in clear text and the connection is not protected")]
     CleartextRefused,
@@ -200,8 +195,8 @@ impl Error {
                 "set `tls_ca` to the authority that signed the server's certificate, and `host` to a name in it; \
                  of a certificate that the server made itself, `ca.pem` in its data folder, with `tls = \"verify-ca\"`",
             ),
-            Self::TlsFile { .. } => operator("give the file as PEM and let the daemon's user read it"),
-            Self::TlsSettings(_) => operator("correct the `tls` settings of the source"),
+            Self::TlsFile(_) => operator(UnusableFile::HINT),
+            Self::TlsSettings(_) => operator(WrongSettings::HINT),
             Self::CleartextRefused => operator("set `tls` of the source to `verify-full`"),
             Self::Authentication(_) => operator(
                 "let the user authenticate by caching_sha2_password, mysql_native_password or ed25519: ALTER USER … IDENTIFIED VIA …",
@@ -248,7 +243,7 @@ impl Error {
             | Self::Silent(_)
             | Self::NoTls { .. }
             | Self::TlsHandshake { .. }
-            | Self::TlsFile { .. }
+            | Self::TlsFile(_)
             | Self::TlsSettings(_)
             | Self::CleartextRefused
             | Self::Authentication(_)
@@ -267,6 +262,15 @@ impl Error {
             | Self::UnknownEvent { .. }
             | Self::TooOld { .. }
             | Self::Cancelled => None,
+        }
+    }
+}
+
+impl From<passerelle_net::Error> for Error {
+    fn from(error: passerelle_net::Error) -> Self {
+        match error {
+            passerelle_net::Error::File(file) => Self::TlsFile(file),
+            passerelle_net::Error::Settings(settings) => Self::TlsSettings(settings),
         }
     }
 }

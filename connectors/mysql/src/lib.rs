@@ -39,5 +39,6 @@ pub mod value;
 pub mod wire;
 
 pub use error::{Error, ServerError};
-pub use options::{Flavor, Options, TlsMode};
+pub use options::{Flavor, Options};
+pub use passerelle_net::TlsMode;
 pub use position::{Gtids, LogPosition};

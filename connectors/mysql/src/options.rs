@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use passerelle_net::{TlsMode, TlsSettings};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -73,21 +74,6 @@ pub struct Options {
     pub application_name: String,
 }
 
-/// How a connection is protected, in libpq's words for it; the clients of both servers have the same modes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsMode {
-    /// Never.
-    Disable,
-    /// When the server offers it; its certificate is not checked.
-    Prefer,
-    /// Always; its certificate is not checked.
-    Require,
-    /// Always, and the certificate is signed by a trusted authority.
-    VerifyCa,
-    /// The same, and it is for this host.
-    VerifyFull,
-}
-
 /// The socket's names in the folders of packages: of Debian and Fedora, and of the servers' own builds.
 const SOCKETS: [&str; 2] = ["mysqld.sock", "mysql.sock"];
 
@@ -111,6 +97,16 @@ impl Options {
             Some(path) => path.display().to_string(),
             None if self.host.contains(':') => format!("[{}]:{}", self.host, self.port),
             None => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// What concerns TLS of it.
+    pub(crate) fn tls_settings(&self) -> TlsSettings<'_> {
+        TlsSettings {
+            mode: self.tls,
+            ca: self.tls_ca.as_deref(),
+            cert: self.tls_cert.as_deref(),
+            key: self.tls_key.as_deref(),
         }
     }
 }

@@ -226,7 +226,7 @@ fn while_connecting(options: &Options, error: mysql_async::Error) -> Error {
     match Error::from(error) {
         Error::NoTls { .. } => Error::NoTls { address },
         Error::Broken(why) => Error::Connect { address, why },
-        Error::TlsSettings(why) => Error::TlsHandshake { address, why },
+        Error::TlsSettings(why) => Error::TlsHandshake { address, why: why.0 },
         other => other,
     }
 }

@@ -8,12 +8,12 @@ pub(crate) mod socket;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
+use passerelle_net::Socket;
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::wire::{self, Malformed};
 use crate::{Error, Options, ServerError};
-pub(crate) use socket::Socket;
 
 /// For the name, TCP, TLS, startup and authentication together.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -52,7 +52,7 @@ impl Connection {
     }
 
     async fn open_now(options: &Options) -> Result<Self, Error> {
-        let (socket, protection) = Socket::open(options).await?;
+        let (socket, protection) = socket::open(options).await?;
         let mut connection = Self { socket, inbound: BytesMut::with_capacity(8192), server_version: 0 };
         let session = Options::session();
         let parameters = [

@@ -4,10 +4,10 @@
 //! rows.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use passerelle_change::{Class, TableName};
+use passerelle_net::{UnusableFile, WrongSettings};
 
 use crate::wire::Malformed;
 use crate::{Lsn, OLDEST_VERSION};
@@ -67,16 +67,11 @@ pub enum Error {
         source: io::Error,
     },
     /// A file of certificates or a key cannot be used.
-    #[error("{}: {text}", .path.display())]
-    TlsFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        text: String,
-    },
+    #[error(transparent)]
+    TlsFile(UnusableFile),
     /// The TLS settings contradict each other or the host cannot be verified.
-    #[error("{0}")]
-    TlsSettings(String),
+    #[error(transparent)]
+    TlsSettings(WrongSettings),
     /// The server asks for a password and none is configured.
     #[error("the server asks for a password and none is configured")]
     NoPassword,
@@ -257,8 +252,8 @@ impl Error {
             Self::TlsHandshake { .. } => operator(
                 "set `tls_ca` to the authority that signed the server's certificate, and `host` to a name in it",
             ),
-            Self::TlsFile { .. } => operator("give the file as PEM and let the daemon's user read it"),
-            Self::TlsSettings(_) => operator("correct the `tls` settings of the source"),
+            Self::TlsFile(_) => operator(UnusableFile::HINT),
+            Self::TlsSettings(_) => operator(WrongSettings::HINT),
             Self::NoPassword => operator("set `password` of the source"),
             Self::CleartextRefused => {
                 operator("use scram-sha-256 in pg_hba.conf, or set `tls` of the source to `verify-full`")
@@ -313,6 +308,15 @@ impl From<tokio_postgres::Error> for Error {
             }),
             None if error.is_closed() => Self::Closed,
             None => Self::Query(error),
+        }
+    }
+}
+
+impl From<passerelle_net::Error> for Error {
+    fn from(error: passerelle_net::Error) -> Self {
+        match error {
+            passerelle_net::Error::File(file) => Self::TlsFile(file),
+            passerelle_net::Error::Settings(settings) => Self::TlsSettings(settings),
         }
     }
 }

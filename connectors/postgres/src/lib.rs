@@ -36,4 +36,5 @@ pub const OLDEST_VERSION: u32 = 110_000;
 
 pub use error::{Error, ServerError};
 pub use lsn::Lsn;
-pub use options::{Options, TlsMode};
+pub use options::Options;
+pub use passerelle_net::TlsMode;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use passerelle_net::{TlsMode, TlsSettings};
 use secrecy::SecretString;
 
 /// How a server is reached.
@@ -28,21 +29,6 @@ pub struct Options {
     pub tls_key: Option<PathBuf>,
     /// What `pg_stat_activity` shows.
     pub application_name: String,
-}
-
-/// How a connection is protected, as libpq's `sslmode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsMode {
-    /// Never.
-    Disable,
-    /// When the server offers it; its certificate is not checked.
-    Prefer,
-    /// Always; its certificate is not checked.
-    Require,
-    /// Always, and the certificate is signed by a trusted authority.
-    VerifyCa,
-    /// The same, and it is for this host.
-    VerifyFull,
 }
 
 /// Settings that decide how values are printed (PG-50) and what we are told. A role's or a database's own settings never show through: what
@@ -82,6 +68,16 @@ impl Options {
         match self.socket_path() {
             Some(path) => path.display().to_string(),
             None => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// What concerns TLS of it.
+    pub(crate) fn tls_settings(&self) -> TlsSettings<'_> {
+        TlsSettings {
+            mode: self.tls,
+            ca: self.tls_ca.as_deref(),
+            cert: self.tls_cert.as_deref(),
+            key: self.tls_key.as_deref(),
         }
     }
 }

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{Client, Config};
 
-use crate::connection::socket::{Protection, Socket};
+use crate::connection::socket::{self, Protection};
 use crate::{Error, Options, ServerError};
 use handed::{Done, Handed};
 
@@ -49,7 +49,7 @@ pub fn identifiers<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
 }
 
 async fn connect_now(options: &Options) -> Result<Client, Error> {
-    let (socket, protection) = Socket::open(options).await?;
+    let (socket, protection) = socket::open(options).await?;
     // A handshake that is done already passes for one that begins without being asked for.
     let mut config = config(options);
     match protection {

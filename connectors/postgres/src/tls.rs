@@ -1,20 +1,15 @@
-//! TLS, the same for both halves: one [`ClientConfig`] by [`TlsMode`], and channel binding (RFC 5929).
+//! TLS, the same for both halves, and what is PostgreSQL's own of it: channel binding (RFC 5929).
 
 use std::future::Future;
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aws_lc_rs::digest;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use passerelle_net::server_name;
+use rustls::ClientConfig;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
 use tokio_rustls::client::TlsStream;
@@ -25,39 +20,10 @@ use crate::{Error, Options, TlsMode};
 ///
 /// Reads the files it names, so it is made anew for each connection: rotated certificates are taken up.
 pub fn client_config(options: &Options) -> Result<Option<Arc<ClientConfig>>, Error> {
-    if options.socket_path().is_some() {
+    if options.socket_path().is_some() || options.tls == TlsMode::Disable {
         return Ok(None);
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match options.tls {
-        TlsMode::Disable => return Ok(None),
-        TlsMode::Prefer | TlsMode::Require => Arc::new(Unchecked { provider: provider.clone() }),
-        TlsMode::VerifyCa => Arc::new(ChainOnly { roots: roots(options)?, provider: provider.clone() }),
-        TlsMode::VerifyFull => WebPkiServerVerifier::builder_with_provider(Arc::new(roots(options)?), provider.clone())
-            .build()
-            .map_err(|error| Error::TlsSettings(error.to_string()))?,
-    };
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::TlsSettings(error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier);
-    let config = match (&options.tls_cert, &options.tls_key) {
-        (Some(cert), Some(key)) => builder
-            .with_client_auth_cert(certificates(cert)?, private_key(key)?)
-            .map_err(|error| Error::TlsFile { path: key.clone(), text: error.to_string() })?,
-        (None, None) => builder.with_no_client_auth(),
-        (Some(_), None) | (None, Some(_)) => {
-            return Err(Error::TlsSettings("`tls_cert` and `tls_key` go together".into()));
-        }
-    };
-    Ok(Some(Arc::new(config)))
-}
-
-/// The host as TLS names it: a DNS name or an address.
-pub fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
-    ServerName::try_from(host.to_owned())
-        .map_err(|_| Error::TlsSettings(format!("`{host}` is neither a host name nor an address")))
+    Ok(Some(options.tls_settings().client_config()?))
 }
 
 /// The data of `tls-server-end-point` for a server's certificate: its hash by the hash of its signature, with SHA-256
@@ -70,128 +36,6 @@ pub fn server_end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
         SignatureHash::Sha512 => &digest::SHA512,
     };
     Some(digest::digest(algorithm, certificate).as_ref().to_vec())
-}
-
-/// [`server_end_point`] of the other side of a connection.
-pub fn channel_binding<S>(stream: &TlsStream<S>) -> Option<Vec<u8>> {
-    server_end_point(stream.get_ref().1.peer_certificates()?.first()?)
-}
-
-fn roots(options: &Options) -> Result<RootCertStore, Error> {
-    let mut roots = RootCertStore::empty();
-    if let Some(path) = &options.tls_ca {
-        for certificate in certificates(path)? {
-            roots.add(certificate).map_err(|error| Error::TlsFile { path: path.clone(), text: error.to_string() })?;
-        }
-        return Ok(roots);
-    }
-    let native = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(native.certs);
-    if roots.is_empty() {
-        return Err(Error::TlsSettings("the system has no trusted authorities: set `tls_ca`".into()));
-    }
-    Ok(roots)
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let fault = |text: String| Error::TlsFile { path: path.to_owned(), text };
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = read.map_err(|error| fault(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(fault("no certificate in it".into()));
-    }
-    Ok(certificates)
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_file(path)
-        .map_err(|error| Error::TlsFile { path: path.to_owned(), text: error.to_string() })
-}
-
-/// `verify-ca`: the chain must lead to a trusted authority; the name does not count.
-#[derive(Debug)]
-struct ChainOnly {
-    roots: RootCertStore,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for ChainOnly {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// `prefer` and `require`: against listeners only, as libpq has it. The handshake's signature is still checked.
-#[derive(Debug)]
-struct Unchecked {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Unchecked {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// TLS for `tokio-postgres`, with the same configuration. On a Unix socket, or where the mode is `disable`, the caller
@@ -234,7 +78,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
 
 impl<S: AsyncRead + AsyncWrite + Unpin> tokio_postgres::tls::TlsStream for Stream<S> {
     fn channel_binding(&self) -> ChannelBinding {
-        channel_binding(&self.0).map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
+        let shown = self.0.get_ref().1.peer_certificates().and_then(|certificates| certificates.first());
+        let end_point = shown.and_then(server_end_point);
+        end_point.map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use mysql_async::{DriverError, IoError};
 use passerelle_change::Class;
+use passerelle_net::WrongSettings;
 
 use super::{DumpFault, Error, dump, operator};
 
@@ -68,9 +69,9 @@ impl From<mysql_async::Error> for Error {
         match error {
             mysql_async::Error::Server(error) => error.into(),
             mysql_async::Error::Io(IoError::Io(error)) => error.into(),
-            mysql_async::Error::Io(IoError::Tls(error)) => Self::TlsSettings(error.to_string()),
+            mysql_async::Error::Io(IoError::Tls(error)) => Self::TlsSettings(WrongSettings(error.to_string())),
             mysql_async::Error::Driver(error) => of_driver(&error),
-            mysql_async::Error::Url(error) => Self::TlsSettings(error.to_string()),
+            mysql_async::Error::Url(error) => Self::TlsSettings(WrongSettings(error.to_string())),
             mysql_async::Error::Other(error) => Self::Broken(error.to_string()),
         }
     }

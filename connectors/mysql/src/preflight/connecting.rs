@@ -12,7 +12,7 @@ pub(super) fn finding(options: &Options, error: &Error) -> Finding {
         Error::OtherFlavor { .. } => "kind",
         Error::ServerTooOld { .. } => "version",
         Error::ServerIdClash(_) => "server_id",
-        Error::NoTls { .. } | Error::TlsHandshake { .. } | Error::TlsFile { .. } | Error::TlsSettings(_) => "tls",
+        Error::NoTls { .. } | Error::TlsHandshake { .. } | Error::TlsFile(_) | Error::TlsSettings(_) => "tls",
         Error::CleartextRefused | Error::Authentication(_) => "authentication",
         Error::Connect { .. }
         | Error::Broken(_)

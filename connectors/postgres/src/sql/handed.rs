@@ -6,11 +6,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use passerelle_net::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use crate::Error;
-use crate::connection::socket::{Protection, Socket};
+use crate::connection::socket::Protection;
 
 /// The socket, and the data of channel binding where it is protected by TLS.
 #[derive(Debug)]
