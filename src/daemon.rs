@@ -400,7 +400,7 @@ fn delivery(
             table: mapping.table,
             columns: mapping.columns.clone(),
             object_id: shared.store.object_id(&crm.name, &mapping.config.object)?,
-            config: Arc::clone(&mapping.config),
+            config: Arc::clone(&mapping.run),
             mapping: Arc::clone(&mapping.mapping),
             needs,
             has_children: mappings.iter().any(|(_, other)| other.parents.contains(&mapping.id)),

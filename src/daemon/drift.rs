@@ -52,8 +52,10 @@ pub(super) async fn accept(
     };
     let weighed = look.weighed(&accepted.table, &accepted.patch);
     if weighed != pending.weighed || accept.seen.as_ref().is_some_and(|seen| *seen != drift::mark(&weighed)) {
-        // What it is now is shown as soon as the source is set up for it.
-        shared.outdated.cancel();
+        // What it is now is shown as soon as the source is set up for it; else it is shown already.
+        if weighed != pending.weighed {
+            shared.outdated.cancel();
+        }
         return Err(conflict(format!("{} has changed again since it was shown", mapping.config.table)).hint(show));
     }
     let subject = look.subject(&accepted.table, &accepted.patch);

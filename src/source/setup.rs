@@ -65,6 +65,8 @@ pub struct CompiledMapping {
     pub id: MappingId,
     /// As configured.
     pub config: Arc<model::Mapping>,
+    /// As it is run: without the fields that were given up. Its fields are those of the compiled one, in its order.
+    pub run: Arc<model::Mapping>,
     /// Its table.
     pub table: TableId,
     /// The columns of its table that are loaded, by id.

@@ -38,7 +38,7 @@ impl Compiler<'_> {
                 continue;
             };
             match self.mapping(&standing, table.id)? {
-                Ok(mapping) => {
+                Ok((mapping, run)) => {
                     let Standing { config, footing, names } = standing;
                     let is_urgent = config.fields.iter().any(|field| field.urgent);
                     // No mapping has such a name.
@@ -50,6 +50,7 @@ impl Compiler<'_> {
                         table: table.id,
                         columns: table.schema.columns.iter().map(|column| column.id.0).collect(),
                         mapping: Arc::new(mapping),
+                        run: Arc::new(run),
                         parents: parents(&config, self.numbers),
                         names: names.all(),
                         footing: Arc::new(footing),
@@ -62,7 +63,11 @@ impl Compiler<'_> {
         if faults.is_empty() { Ok(compiled) } else { Err(SetupFault::Mappings(faults)) }
     }
 
-    fn mapping(&self, standing: &Standing, table: TableId) -> Result<Result<Mapping, Vec<MappingFault>>, StateError> {
+    fn mapping(
+        &self,
+        standing: &Standing,
+        table: TableId,
+    ) -> Result<Result<(Mapping, model::Mapping), Vec<MappingFault>>, StateError> {
         let Standing { config, footing, names } = standing;
         let patch = &footing.accepted.patch;
         let facts = &footing.accepted.table;
@@ -73,7 +78,8 @@ impl Compiler<'_> {
             Err(needed) => return Ok(Err(vec![MappingFault::of_setting(config, "table", needed.to_string())])),
         };
         let (parents, zone) = (self.parents, self.time_zone);
-        Ok(Mapping::compile_with_nulls(&ready, &columns, &others, &patch.nulls, parents, zone))
+        let compiled = Mapping::compile_with_nulls(&ready, &columns, &others, &patch.nulls, parents, zone);
+        Ok(compiled.map(|mapping| (mapping, ready)))
     }
 
     /// The columns by these names, of whatever type they ever were: cells of older types may still stand in the row store.
