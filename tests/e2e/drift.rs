@@ -137,6 +137,8 @@ const ROWS: &str =
 fn shown(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
+        // The CRM takes empty text for null.
+        Value::String(text) if text.is_empty() => None,
         Value::String(text) => Some(format!("{text:?}")),
         other => Some(format!("\"{other}\"")),
     }

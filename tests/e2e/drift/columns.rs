@@ -292,27 +292,24 @@ async fn my_42_a_rename_that_is_taken_back_is_settled_by_itself() {
 }
 
 /// What the mapping calls `phone` is called `city` now, and the other way round; both are of one type.
-async fn columns_that_change_names_are_followed<S: Database>(world: World<S>) {
+async fn columns_that_change_names_are_followed<S: Database>(world: World<S>, words: &[&str]) {
     let ddl = "alter table customer rename column phone to other; alter table customer rename column city to phone; alter table customer rename column other to city";
     let behind = "update customer set city = '+992' where id = 2; insert into customer (id, name, city, phone) values (4, 'Dan', '+994', 'Metz')";
     let told = world.held_for(ddl, behind).await;
     assert_eq!(World::<S>::kinds(&told), ["column_renamed", "column_renamed"], "{told:?}");
-    world.accepts(&[]).await;
+    world.accepts(words).await;
     world.comes_out(&[("Name", "name"), ("Phone", "city"), ("BillingCity", "phone")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pg_20_columns_that_change_names_are_followed() {
-    columns_that_change_names_are_followed(
-        on_postgres("alter table customer alter column city type varchar(40)", &mappings("")).await,
-    )
-    .await;
+    let world = on_postgres("alter table customer alter column city type varchar(40)", &mappings("")).await;
+    columns_that_change_names_are_followed(world, &[]).await;
 }
 
+/// Of three statements that pass names on, what is in between is nobody's: it is a question.
 #[tokio::test(flavor = "multi_thread")]
 async fn my_42_columns_that_change_names_are_followed() {
-    columns_that_change_names_are_followed(
-        on_mariadb(&[], "alter table customer modify city varchar(40)", &mappings("")).await,
-    )
-    .await;
+    let world = on_mariadb(&[], "alter table customer modify city varchar(40)", &mappings("")).await;
+    columns_that_change_names_are_followed(world, &["--rename", "phone=city"]).await;
 }
