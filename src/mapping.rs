@@ -28,6 +28,7 @@ mod lexer;
 mod number;
 mod output;
 mod program;
+pub mod related;
 mod revision;
 mod row;
 mod shape;
