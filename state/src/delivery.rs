@@ -370,6 +370,14 @@ impl<'s> DeliveryBatch<'s> {
         self.batch.is_empty()
     }
 
+    pub(crate) fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    pub(crate) fn raw(&mut self) -> &mut WriteBatch {
+        &mut self.batch
+    }
+
     /// A lane entry is done, or stands elsewhere now.
     pub fn dequeue(&mut self, lane: MappingId, entry: &Queued) {
         let mut key = Vec::with_capacity(13 + entry.row_key.len());

@@ -68,9 +68,22 @@ pub(crate) enum Kind {
     Strange = 43,
     Decided = 44,
     RenamedColumns = 45,
+    Indexed = 31,
+    Group = 33,
     Alert = 50,
     Telling = 51,
-    // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.
+    RelatedRow = 52,
+    Line = 53,
+    Dependent = 54,
+    Needs = 55,
+    FanOut = 56,
+    Mark = 57,
+    MarkAt = 58,
+    Expiry = 59,
+    ExpiryOf = 60,
+    Built = 61,
+    RelationName = 62,
+    // 30 is kept for encrypted OAuth tokens, 32 for clusters.
 }
 
 /// Writes keys of one kind into a fresh vector.

@@ -362,7 +362,7 @@ impl FigureOf {
         }
         let sum: BigDecimal = totals.sum.parse().unwrap_or_else(|_| BigDecimal::zero());
         let amount = match self.function {
-            Function::Avg => (sum / BigDecimal::from(totals.rows)).with_prec(28),
+            Function::Avg => (sum / BigDecimal::from(totals.rows)).with_prec(28).round(28),
             _ => sum,
         };
         let text = amount.normalized().to_plain_string();

@@ -118,7 +118,7 @@ fn recomputed(rows: &BTreeMap<u32, Order>, today: i64) -> Vec<Figure> {
             return Ok(Value::Null);
         }
         let sum: BigDecimal = BigDecimal::new(all.iter().sum::<i64>().into(), 2);
-        let avg = (sum / BigDecimal::from(all.len() as u64)).with_prec(28).normalized().to_plain_string();
+        let avg = (sum / BigDecimal::from(all.len() as u64)).with_prec(28).round(28).normalized().to_plain_string();
         Ok(Value::Decimal(Decimal::from_str_exact(&avg).unwrap()))
     };
     let values: BTreeSet<i64> = all.iter().copied().collect();
