@@ -52,7 +52,7 @@ fn run(parts: Parts, rows: u64, in_a_transaction: u64) -> Result<f64> {
         gate: Arc::new(gate_for(&store, [LANE])?),
         store,
         source,
-        lanes: BTreeMap::from([(TABLE, vec![LANE])]),
+        lanes: Lanes { mappings: BTreeMap::from([(TABLE, vec![LANE])]), ..Lanes::default() },
         fits: BTreeMap::new(),
         parts,
         input,

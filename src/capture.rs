@@ -17,6 +17,7 @@
 mod fold;
 mod group;
 mod reread;
+mod sieve;
 mod tentative;
 mod writer;
 
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use fold::Fold;
 pub use fold::gate_for;
+pub use sieve::WantedRows;
 use writer::Writer;
 
 /// What bounds capture's memory.
@@ -67,6 +69,24 @@ pub struct Fitting {
     pub columns: BTreeSet<String>,
     /// As [`drift::fingerprint`](passerelle_state::drift::fingerprint) has them.
     pub known: Vec<u64>,
+}
+
+/// Who is told of a table's changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    /// The lanes of mappings, by their tables.
+    pub mappings: BTreeMap<TableId, Vec<MappingId>>,
+    /// The lanes of indexes, by the tables whose rows they have.
+    pub indexes: BTreeMap<TableId, Vec<MappingId>>,
+    /// Of these tables only some rows are wanted.
+    pub wanted: BTreeMap<TableId, WantedRows>,
+}
+
+impl Lanes {
+    /// The tables that somebody is told of; one may come twice.
+    fn tables(&self) -> impl Iterator<Item = TableId> {
+        self.mappings.keys().chain(self.indexes.keys()).copied()
+    }
 }
 
 /// What comes to capture.
@@ -149,8 +169,8 @@ pub struct Capture {
     pub store: Arc<Store>,
     /// The source.
     pub source: SourceId,
-    /// The lanes of its mappings, by table.
-    pub lanes: BTreeMap<TableId, Vec<MappingId>>,
+    /// Who is told of its changes.
+    pub lanes: Lanes,
     /// The schemas that its mappings may be delivered by, by table.
     pub fits: BTreeMap<TableId, Vec<Fitting>>,
     /// What its log says of a transaction before its end.

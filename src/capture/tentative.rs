@@ -314,7 +314,7 @@ impl Fold {
         let Some(prepared) = into.store().prepared(self.source, name)? else {
             if committed {
                 // It was prepared before anything was read: what it changed, nobody has seen.
-                self.doubts.extend(self.lanes.keys().map(|&table| (table, Suspicion::NeverPrepared)));
+                self.doubts.extend(self.lanes.tables().map(|table| (table, Suspicion::NeverPrepared)));
             }
             return Ok(into);
         };

@@ -46,7 +46,7 @@ impl Running {
         let capture = Capture {
             store: Arc::clone(&store),
             source,
-            lanes: BTreeMap::from([(TABLE, vec![LANE])]),
+            lanes: Lanes { mappings: BTreeMap::from([(TABLE, vec![LANE])]), ..Lanes::default() },
             fits: BTreeMap::new(),
             parts,
             gate: Arc::clone(&gate),

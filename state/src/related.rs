@@ -284,6 +284,18 @@ impl Store {
         backwards: bool,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StateError> {
+        self.lines_but(at, figure, (from, backwards), None, visit)
+    }
+
+    /// The same without the line of one row.
+    pub fn lines_but(
+        &self,
+        at: &JoinKey,
+        figure: u8,
+        (from, backwards): (&[u8], bool),
+        but: Option<(u8, &[u8])>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError> {
         let prefix = line_prefix(at, figure).done();
         let end = after_prefix(&prefix);
         let mut options = rocksdb::ReadOptions::default();
@@ -298,7 +310,11 @@ impl Store {
         for entry in self.db().iterator_cf_opt(self.family(Family::Related), options, mode) {
             let (key, value) = entry?;
             let (length, value): (u32, serde_bytes::ByteBuf) = read(&key, &value)?;
-            let sort = key.get(prefix.len()..).and_then(|rest| rest.get(..length as usize)).unwrap_or_default();
+            let rest = key.get(prefix.len()..).unwrap_or_default();
+            let (sort, row) = rest.split_at_checked(length as usize).unwrap_or_default();
+            if row.split_first().is_some_and(|(&branch, row_key)| but == Some((branch, row_key))) {
+                continue;
+            }
             if !visit(sort, &value) {
                 break;
             }
