@@ -77,6 +77,7 @@ fn mapping(fields: Vec<Field>) -> model::Mapping {
         purpose: None,
         standard: Arc::default(),
         fields,
+        with: Vec::new(),
         place: place(0, 10),
     }
 }
