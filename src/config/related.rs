@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Fault;
-use super::keys::{EXPRESSION, Form, Key, Keys, TEXT, text};
+use super::keys::{EXPRESSION, Form, Key, Keys, TEXT};
 use super::mapping::{TABLE, table};
 use super::model::{Expr, OnlyName, Place, Related, RelatedForm, Source};
 use super::section::{Found, Section};
@@ -27,7 +27,7 @@ const EXAMPLE: &str = r#"{ country = { table = "public.res_country", on = { id =
 /// `with` of a mapping.
 pub(super) const WITH: Key = Key::maybe(
     "with",
-    Form::Named { names: NAMES, of: &Form::Table(&KEYS), least: 1 },
+    Form::Named { names: NAMES, of: &FIRST, least: 1 },
     EXAMPLE,
     "related rows of other tables, `[mapping.NAME.with.NAME]`: see [mapping.md](mapping.md#related-rows)",
 );
@@ -81,6 +81,7 @@ const fn nested(form: &'static Form) -> Key {
 
 /// The keys of `[mapping.NAME.with.NAME]`.
 pub(super) static KEYS: Keys = keys!(nested(&SECOND));
+static FIRST: Form = Form::Table(&KEYS);
 static SECOND: Form = Form::Table(&SECOND_KEYS);
 static SECOND_KEYS: Keys = keys!(nested(&THIRD));
 static THIRD: Form = Form::Table(&THIRD_KEYS);
