@@ -27,6 +27,7 @@ pub mod model;
 mod nearest;
 mod not_toml;
 mod references;
+mod related;
 mod render;
 pub(crate) mod schedule;
 mod schema;

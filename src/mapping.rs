@@ -12,8 +12,7 @@
 //!   counts as false. `or` over anything but booleans takes the first side that is neither null nor empty text;
 //! - integers and decimals are exact; `/` rounds at the 28th digit, a result that does not fit is bad, never rounded;
 //! - a reason never holds any of the row, so that reasons can be counted by and logged.
-//!
-//! Related rows (`a.b`) are read by the parser and refused by the check: they come later.
+//! - related rows (`a.b`) are no I/O either: an evaluation is handed what its relations have found ([`related`]).
 
 mod check;
 mod compile;
@@ -39,14 +38,15 @@ mod trace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use passerelle_change::{FieldValue, Refusal, Type};
+use passerelle_change::{FieldValue, Refusal, TableName, Type};
 
 use crate::config::model;
 
-pub use compile::MappingFault;
+pub use compile::{Compile, MappingFault};
 pub use expression::Expression;
 pub use fault::Fault;
 pub use filters::{Filter, Param, THEMES, Theme, reference};
+pub use related::{Ask, Branch, Entry, Fold, Form, Found, JoinKey, Made, RelatedTable, Relation, Scope};
 pub use shape::{Sent, Shape};
 pub use syntax::{MAX_DEPTH, MAX_LENGTH};
 pub use trace::{Step, Trace};
@@ -75,6 +75,12 @@ pub fn columns_of(config: &model::Mapping) -> Result<BTreeSet<String>, Vec<Mappi
         }
     }
     if faults.is_empty() { Ok(names) } else { Err(faults) }
+}
+
+/// The related tables that a mapping uses, each with the columns that it uses of it: what has to be captured besides the
+/// row keys. Expressions that cannot be read are passed over: [`columns_of`] says what is wrong with them.
+pub fn tables_of(config: &model::Mapping) -> Vec<(TableName, BTreeSet<String>)> {
+    related::uses::tables(config)
 }
 
 /// Faults of the columns that a mapping uses, at the first use of each: `judge` gives what is wrong with a column, and
@@ -120,8 +126,8 @@ pub struct ParentInfo {
 /// A compiled mapping.
 #[derive(Debug)]
 pub struct Mapping {
-    slots: Vec<row::Slot>,
-    index: row::SlotIndex,
+    scope: related::Scope,
+    relations: Vec<related::Relation>,
     filter: Option<program::Program>,
     deleted: Option<program::Program>,
     key: program::Program,
@@ -137,9 +143,19 @@ impl Mapping {
         self.revision
     }
 
-    /// Names of the columns that are used.
+    /// Names of the own table's columns that are used.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
-        self.slots.iter().map(|slot| slot.name.as_str())
+        self.scope.columns()
+    }
+
+    /// The relations that are used, flattened: the entries of one ask only for those before it.
+    pub fn relations(&self) -> &[related::Relation] {
+        &self.relations
+    }
+
+    /// What a record's evaluation asks for.
+    pub fn scope(&self) -> &related::Scope {
+        &self.scope
     }
 
     /// Whether a record can be created from this: no field waits for an absent column. Where one does, the row must be
@@ -149,9 +165,10 @@ impl Mapping {
     }
 
     /// Names of the absent columns that a record's fields wait for; empty when it is complete.
-    pub fn absent_columns(&self, cells: passerelle_change::Cells<'_>) -> Vec<String> {
-        let row = row::Row::new(&self.slots, &self.index, cells);
-        let absent = self.slots.iter().enumerate().filter(|(slot, _)| row.is_absent(*slot));
+    /// Those of related rows are among them with their paths, where `found` has them not.
+    pub fn absent_columns(&self, cells: passerelle_change::Cells<'_>, found: &[related::Found]) -> Vec<String> {
+        let row = self.scope.row(cells, found);
+        let absent = self.scope.slots().iter().enumerate().filter(|(slot, _)| row.is_absent(*slot));
         absent.map(|(_, slot)| slot.name.clone()).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration as the rest of the daemon reads it: parsed, checked, with nothing left to interpret.
 
 mod alert;
+mod related;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use passerelle_change::TableName;
 use secrecy::SecretString;
 
+pub use related::{OnlyName, Related, RelatedForm};
 pub use alert::{AlertChannel, AlertKind, Alerts, ChannelKind, Email, MailTls, Severity, Webhook, WebhookFormat};
 pub use passerelle_net::TlsMode as Tls;
 
@@ -322,6 +324,8 @@ pub struct Mapping {
     pub standard: Arc<Standard>,
     /// The fields in the order written.
     pub fields: Vec<Field>,
+    /// `with`: related rows, in the order written.
+    pub with: Vec<Related>,
     /// Where the mapping's table head stands.
     pub place: Place,
 }

@@ -189,7 +189,7 @@ fn urgent(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, Sta
     let Some(row) = world.view.row(lane.table, &entry.row_key)?.filter(|row| lane.swept.is_there(row)) else {
         return Ok(Verdict::Drop);
     };
-    let (Some(crm_id), Desired::Present(desired)) = (&record.crm_id, lane.mapping.evaluate(row.cells())) else {
+    let (Some(crm_id), Desired::Present(desired)) = (&record.crm_id, lane.mapping.evaluate(row.cells(), &[])) else {
         return Ok(Verdict::Drop);
     };
     // A row that leaves a record to others has nothing to say about it any more.

@@ -166,7 +166,7 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, St
         };
         return subject.depart(policy, true);
     };
-    match lane.mapping.evaluate(row.cells()) {
+    match lane.mapping.evaluate(row.cells(), &[]) {
         Desired::Present(record) => subject.present(record),
         Desired::Left => subject.depart(&lane.config.on_leave, false),
         Desired::Deleted => subject.depart(&lane.config.on_delete, false),

@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use passerelle_change::{Column, FieldValue, Type};
+use passerelle_change::{Column, FieldValue, TableName, Type};
 
 use super::check::{Checker, KeyPart, no_boolean, unknown_label};
 use super::fault::Fault;
 use super::identifiers::Check;
 use super::kind::Kind;
 use super::program::Program;
-use super::row::SlotIndex;
+use super::related::{RelatedTable, Scope};
 use super::{Mapping, ParentInfo, revision};
 use crate::config::model::{self, Expr, FieldSource, MapOther, OnBad, Place};
 use crate::config::{self, Files};
@@ -114,40 +114,42 @@ pub(super) struct Map {
     pub(super) other: MapOther,
 }
 
+/// What a mapping is compiled against.
+#[derive(Clone, Copy)]
+pub struct Compile<'a> {
+    /// All known columns of its table, newest last (a column whose type was changed is there several times).
+    pub columns: &'a [Column],
+    /// The names of all columns that the table has: a fault offers those that are not in `columns`, too.
+    pub names: &'a [String],
+    /// Columns that are null in every row, whatever their cells hold and though there may be no such column: each is of the
+    /// type that it had when it was last of use.
+    pub nulls: &'a BTreeMap<String, Type>,
+    /// The tables of relations; `None` for one that there is not. Without it they are not known: what names a related row is
+    /// not checked, and absent in every row.
+    pub related: Option<&'a dyn Fn(&TableName) -> Option<RelatedTable>>,
+    /// The mappings that references name.
+    pub parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
+    /// The source's.
+    pub time_zone: &'a str,
+}
+
+static NO_NULLS: BTreeMap<String, Type> = BTreeMap::new();
+
+impl<'a> Compile<'a> {
+    /// Columns, parents and a time zone, and nothing else.
+    pub fn new(
+        columns: &'a [Column],
+        parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
+        time_zone: &'a str,
+    ) -> Self {
+        Self { columns, names: &[], nulls: &NO_NULLS, related: None, parents, time_zone }
+    }
+}
+
 impl Mapping {
-    /// Compiles a mapping against all known columns of its table, newest last (a column whose type was changed is there
-    /// several times). `parents` knows the mappings that references name; `time_zone` is the source's. Says all
-    /// faults at once.
-    pub fn compile(
-        config: &model::Mapping,
-        columns: &[Column],
-        parents: &dyn Fn(&str) -> Option<ParentInfo>,
-        time_zone: &str,
-    ) -> Result<Self, Vec<MappingFault>> {
-        Self::compile_among(config, columns, &[], parents, time_zone)
-    }
-
-    /// The same, with the `names` of all columns that the table has: a fault offers those that are not in `columns`, too.
-    pub fn compile_among(
-        config: &model::Mapping,
-        columns: &[Column],
-        names: &[String],
-        parents: &dyn Fn(&str) -> Option<ParentInfo>,
-        time_zone: &str,
-    ) -> Result<Self, Vec<MappingFault>> {
-        Self::compile_with_nulls(config, columns, names, &BTreeMap::new(), parents, time_zone)
-    }
-
-    /// The same with the names of columns that are null in every row, whatever their cells hold and though there may be no
-    /// such column: each is of the type that it had when it was last of use.
-    pub fn compile_with_nulls(
-        config: &model::Mapping,
-        columns: &[Column],
-        names: &[String],
-        nulls: &BTreeMap<String, Type>,
-        parents: &dyn Fn(&str) -> Option<ParentInfo>,
-        time_zone: &str,
-    ) -> Result<Self, Vec<MappingFault>> {
+    /// Compiles a mapping. Says all faults at once.
+    pub fn compile(config: &model::Mapping, with: &Compile<'_>) -> Result<Self, Vec<MappingFault>> {
+        let Compile { columns, names, nulls, parents, time_zone, .. } = *with;
         let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
         let checker = Checker::new(columns, zone.clone()).with_names(names).with_nulls(nulls);
         let checker = checker.with_standard(&config.standard);
@@ -164,8 +166,8 @@ impl Mapping {
         let parts = (filter.map_or(Some(None), |it| it.map(Some)), deleted.map_or(Some(None), |it| it.map(Some)), key);
         match (parts, fields.into_iter().collect()) {
             ((Some(filter), Some(deleted), Some(key)), Some(fields)) if faults.is_empty() => Ok(Self {
-                index: SlotIndex::new(&checker.slots),
-                slots: checker.slots,
+                scope: Scope::new(checker.slots, Vec::new()),
+                relations: Vec::new(),
                 filter,
                 deleted,
                 key,

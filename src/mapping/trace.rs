@@ -43,7 +43,7 @@ impl Trace {
             };
             steps.push((label.to_owned(), program));
         }
-        Some(Self { steps, index: SlotIndex::new(&checker.slots), slots: checker.slots })
+        Some(Self { steps, index: SlotIndex::new(&checker.slots, None), slots: checker.slots })
     }
 
     /// What each step gives for a row. After a step that has no value there are no more.

@@ -131,7 +131,10 @@ fn mapping_faults(config: &Config, source: &Source, known: &Tables) -> Vec<Mappi
     let mut faults = Vec::new();
     for mapping in mappings(config, source) {
         let Some(table) = known.table(mapping) else { continue };
-        if let Err(found) = mapping::Mapping::compile(mapping, &tables::columns(table), &parent, &source.time_zone) {
+        if let Err(found) = mapping::Mapping::compile(
+            mapping,
+            &mapping::Compile::new(&tables::columns(table), &parent, &source.time_zone),
+        ) {
             faults.extend(found);
         }
     }

@@ -11,7 +11,7 @@ use super::names::Names;
 use super::{CompiledMapping, SetupFault, Tables};
 use crate::config::model::{self, FieldSource};
 use crate::drift::{Footing, columns_for, patched};
-use crate::mapping::{Mapping, MappingFault, ParentInfo};
+use crate::mapping::{Compile, Mapping, MappingFault, ParentInfo};
 
 /// What compiling needs besides the mapping.
 pub(super) struct Compiler<'a> {
@@ -78,7 +78,10 @@ impl Compiler<'_> {
             Err(needed) => return Ok(Err(vec![MappingFault::of_setting(config, "table", needed.to_string())])),
         };
         let (parents, zone) = (self.parents, self.time_zone);
-        let compiled = Mapping::compile_with_nulls(&ready, &columns, &others, &patch.nulls, parents, zone);
+        let compiled = Mapping::compile(
+            &ready,
+            &Compile { names: &others, nulls: &patch.nulls, ..Compile::new(&columns, parents, zone) },
+        );
         Ok(compiled.map(|mapping| (mapping, ready)))
     }
 
