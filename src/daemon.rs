@@ -18,13 +18,13 @@ use jiff::Timestamp;
 use passerelle_change::{Class, ColumnIds};
 use passerelle_crm::limiter::DayRecord;
 use passerelle_crm::{Limiter, Limits, Moment, Salesforce};
-use passerelle_state::{Gate, MappingId, SourceId, Store};
+use passerelle_state::{Gate, SourceId, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::alert::{self, Alerts};
-use crate::capture::{Capture, Durable, Fitting, gate_for};
+use crate::capture::{Capture, Durable, Fitting, Lanes, gate_for};
 use crate::config::{Faults, Files, Loaded, model};
 use crate::control::board::{Board, Entry};
 use crate::control::growth::Growth;
@@ -276,11 +276,11 @@ fn start(
         let (board, store, mappings) = (Arc::clone(&shared.board), Arc::clone(&store), mappings.clone());
         tokio::task::spawn_blocking(move || source::drifts::count(&board, &store, &mappings));
     }
-    let gate = Arc::new(gate_for(&store, mappings.iter().flat_map(lanes_of))?);
-    let mut lanes: BTreeMap<_, Vec<MappingId>> = BTreeMap::new();
+    let lanes = lanes(&mappings);
+    let all = [&lanes.mappings, &lanes.indexes].into_iter().flat_map(|lanes| lanes.values().flatten().copied());
+    let gate = Arc::new(gate_for(&store, all)?);
     let mut fits: BTreeMap<_, Vec<Fitting>> = BTreeMap::new();
     for mapping in &mappings {
-        lanes.entry(mapping.table).or_default().extend(lanes_of(mapping));
         let known = store.fit(mapping.id)?.unwrap_or_default().known;
         let fitting = Fitting { mapping: mapping.id, columns: mapping.names.clone(), known };
         fits.entry(mapping.table).or_default().push(fitting);
@@ -334,9 +334,20 @@ fn start(
     Ok((ReadySource { id, config, gate, durable, wanted, tables, mappings }, pipeline))
 }
 
-/// The lanes that capture names a mapping's rows in: its own, and that of its urgent fields.
-fn lanes_of(mapping: &CompiledMapping) -> impl Iterator<Item = MappingId> {
-    std::iter::once(mapping.id).chain(mapping.ahead)
+/// The lanes that capture names rows in: of each mapping its own and that of its urgent fields, and one for the indexes of
+/// each related table.
+fn lanes(mappings: &[CompiledMapping]) -> Lanes {
+    let mut lanes = Lanes { wanted: source::wanted_rows(mappings), ..Lanes::default() };
+    for mapping in mappings {
+        lanes.mappings.entry(mapping.table).or_default().extend(std::iter::once(mapping.id).chain(mapping.ahead));
+        for related in &mapping.related {
+            let of = lanes.indexes.entry(related.table).or_default();
+            if !of.contains(&related.lane) {
+                of.push(related.lane);
+            }
+        }
+    }
+    lanes
 }
 
 /// Begins the delivery of every CRM whose sources are all known, once.
@@ -405,6 +416,7 @@ fn delivery(
             needs,
             has_children: mappings.iter().any(|(_, other)| other.parents.contains(&mapping.id)),
             ahead: mapping.ahead,
+            related: mapping.related.clone(),
         });
     }
     let views = sources.iter().map(|source| SourceView {

@@ -13,6 +13,7 @@
 //! - [`settle`]: verdicts and outcomes → one write batch;
 //! - [`reach`]: rows that are not written yet, or not at all, because the mapping says so;
 //! - [`enforce`]: what people edited and is put back;
+//! - [`related`]: the indexes that a mapping's related rows are found by;
 //! - [`former`]: records that their rows have left for others;
 //! - [`moves`]: rows that changed their key. [`guard`]: the guard on deletions. [`commands`]: what people ask for.
 
@@ -32,6 +33,7 @@ mod prepare;
 mod queue;
 mod reach;
 mod reconcile;
+mod related;
 mod report;
 mod requests;
 mod round;
@@ -46,6 +48,7 @@ use passerelle_crm::Salesforce;
 
 pub use commands::Command;
 pub use engine::{Delivery, LaneSetup, SourceView};
+pub use related::RelatedSetup;
 
 /// The CRMs, picked by one `match`.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use std::time::Duration;
 use passerelle_change::TableName;
 use secrecy::SecretString;
 
-pub use related::{OnlyName, Related, RelatedForm};
 pub use alert::{AlertChannel, AlertKind, Alerts, ChannelKind, Email, MailTls, Severity, Webhook, WebhookFormat};
 pub use passerelle_net::TlsMode as Tls;
+pub use related::{OnlyName, Related, RelatedForm};
 
 /// Everything that was configured.
 #[derive(Debug)]

@@ -12,9 +12,8 @@ use super::tree::Value;
 /// Names that expressions can say: of relations and of figures.
 const NAMES: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 /// Words that mean something else at the beginning of an expression's part.
-const RESERVED: &[&str] = &[
-    "row", "and", "or", "not", "in", "is", "if", "else", "true", "True", "false", "False", "none", "None", "null",
-];
+const RESERVED: &[&str] =
+    &["row", "and", "or", "not", "in", "is", "if", "else", "true", "True", "false", "False", "none", "None", "null"];
 /// The most relations of a table, and the most figures of one relation.
 const MOST: usize = 32;
 /// The most tables of one pivot.
@@ -249,14 +248,14 @@ fn pivot(found: &Found<'_>) -> Option<RelatedForm> {
 fn only(found: &Found<'_>) -> Option<Vec<OnlyName>> {
     let items = found.list("[\"billing_phone\", \"billing_city\"]")?;
     if items.len() > MOST_NAMES {
-        return found.fault(format!("`only` has more than {MOST_NAMES} names"), "without it, those that are used count");
+        return found
+            .fault(format!("`only` has more than {MOST_NAMES} names"), "without it, those that are used count");
     }
     let place = |item: &Found<'_>| match &item.node.value {
         Value::Text(_, place) => place.clone(),
         _ => item.node.place.clone(),
     };
-    let names: Vec<_> =
-        items.iter().map(|item| Some(OnlyName { name: item.string()?, place: place(item) })).collect();
+    let names: Vec<_> = items.iter().map(|item| Some(OnlyName { name: item.string()?, place: place(item) })).collect();
     names.into_iter().collect()
 }
 
@@ -269,7 +268,6 @@ fn rollup(found: &Found<'_>) -> Option<RelatedForm> {
     if figures.len() > MOST {
         return found.fault(format!("`rollup` names more than {MOST} figures"), "give some a relation of their own");
     }
-    let figures: Vec<_> =
-        figures.iter().map(|figure| Some((name(figure, "a figure")?, figure.expr()?))).collect();
+    let figures: Vec<_> = figures.iter().map(|figure| Some((name(figure, "a figure")?, figure.expr()?))).collect();
     figures.into_iter().collect::<Option<Vec<_>>>().map(RelatedForm::Rollup)
 }

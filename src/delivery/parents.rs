@@ -145,7 +145,7 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
         return Ok(Parent::Missing);
     }
     let reconciled = link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.revision());
-    match lane.mapping.evaluate(row.cells(), &[]) {
+    match world.desired(lane, row_key, &row)? {
         Desired::Present(_) | Desired::Incomplete { .. } if !reconciled => Ok(Parent::Coming),
         Desired::Left if lane.config.on_leave != Departure::Delete => left_behind(world, lane, &row),
         Desired::Deleted if lane.config.on_delete != Departure::Delete => left_behind(world, lane, &row),
@@ -157,7 +157,7 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName) -> Result<Parent, 
 
 /// A row that feeds no record any more, and whose record stays in the CRM: what refers to it goes on doing so.
 fn left_behind(world: &World<'_>, lane: &Lane, row: &RowBuf) -> Result<Parent, StateError> {
-    let Some(key) = lane.mapping.key_of(row.cells(), &[]) else { return Ok(Parent::Missing) };
+    let Some(key) = world.key_of(lane, row)? else { return Ok(Parent::Missing) };
     let id = world.store.record_id(lane.object_id, &key);
     let record = world.store.record(id)?.and_then(|record| Some((record.crm_id?, record.perhaps)));
     let Some((crm_id, perhaps)) = record else { return Ok(Parent::Missing) };

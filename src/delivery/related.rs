@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use passerelle_change::{Position, TableId, TableName};
 use passerelle_state::{
-    Built, DeliveryBatch, Durability, Gate, Generation, MappingId, RelationId, StateError, Store, Swept, View,
+    Built, DeliveryBatch, Durability, Gate, Generation, MappingId, Queued, RelationId, StateError, Store, Swept, View,
 };
 
 use super::lane::is_loaded;
@@ -56,6 +56,8 @@ pub struct RelatedSetup {
     pub name: TableName,
     /// The lane in which its changed rows stand.
     pub lane: MappingId,
+    /// The columns that are used of it, by id: they have to be loaded.
+    pub columns: Vec<u32>,
 }
 
 /// The indexes of one source's tables for one CRM's mappings.
@@ -76,6 +78,7 @@ pub(super) struct Indexes {
 /// A related table.
 struct Table {
     id: TableId,
+    columns: Vec<u32>,
     queue: Queue,
     swept: Swept,
     /// The newest load that may be read.
@@ -119,6 +122,12 @@ pub(super) struct Described<'a> {
     pub table: TableId,
     pub mapping: &'a Arc<Mapping>,
     pub related: &'a [RelatedSetup],
+}
+
+impl<'a> From<&'a super::LaneSetup> for Described<'a> {
+    fn from(lane: &'a super::LaneSetup) -> Self {
+        Self { id: lane.id, table: lane.table, mapping: &lane.mapping, related: &lane.related }
+    }
 }
 
 impl Indexes {
@@ -171,10 +180,12 @@ impl Indexes {
 
     fn table(&mut self, setup: &RelatedSetup) -> usize {
         if let Some(known) = self.tables.iter().position(|table| table.id == setup.table) {
+            self.tables[known].columns.extend(&setup.columns);
             return known;
         }
         self.tables.push(Table {
             id: setup.table,
+            columns: setup.columns.clone(),
             queue: Queue::new(setup.lane),
             swept: Swept::default(),
             load: 0,
@@ -211,7 +222,8 @@ impl Indexes {
                 && is_loaded(Some(&load), passed)
             {
                 table.swept = table.swept.by_load(&load);
-                (table.load, table.loaded) = (load.number, true);
+                table.load = load.number;
+                table.loaded = table.columns.iter().all(|column| load.columns.contains(column));
             }
         }
         Ok(())
@@ -244,23 +256,12 @@ impl Indexes {
                 let mut work = Work::new(store, now);
                 for entry in &entries {
                     let Some(queued) = entry.queued() else { continue };
-                    let is_whole = self.take(&mut work, view, (at, &entry.row_key), entry.since.as_ref())?;
-                    if is_whole {
-                        work.done(self.tables[at].queue.id(), queued);
+                    if self.take(&mut work, view, (at, &entry.row_key), entry.since.as_ref())? {
+                        self.taken(&mut work, at, queued);
                     } else {
                         wanted.ask(self.tables[at].id, &entry.row_key);
-                        self.incomplete.insert((at, entry.row_key.clone()), queued.generation);
-                    }
-                    if is_whole
-                        && let Some(before) = self.incomplete.remove(&(at, entry.row_key.clone()))
-                        && before != queued.generation
-                    {
-                        let queued = passerelle_state::Queued { generation: before, ..queued };
-                        work.done(self.tables[at].queue.id(), queued);
-                        self.tables[at].queue.settled(before);
-                    }
-                    if is_whole {
-                        self.tables[at].queue.settled(queued.generation);
+                        // It stands where it does until it is whole: then it comes again.
+                        self.incomplete.insert((at, queued.row_key), queued.generation);
                     }
                 }
                 work.flush(self)?;
@@ -279,6 +280,18 @@ impl Indexes {
         let built = self.build(store, view, wanted, now, until)?;
         let told = self.tell(store, view, now, until)?;
         Ok(built.max(told).max(self.expire(store, now, until)?))
+    }
+
+    /// A lane's entry is done, and so is one that stood in the lane before for a row that had come in part.
+    fn taken(&mut self, work: &mut Work<'_>, table: usize, queued: Queued) {
+        let before = self.incomplete.remove(&(table, queued.row_key.clone()));
+        let before = before.filter(|before| *before != queued.generation);
+        let before = before.map(|generation| Queued { generation, ..queued.clone() });
+        let queue = &mut self.tables[table].queue;
+        for queued in before.into_iter().chain([queued]) {
+            queue.settled(queued.generation);
+            work.done(queue.id(), queued);
+        }
     }
 
     /// The newest closed generations of its lanes, to compare with.

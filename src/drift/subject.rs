@@ -116,8 +116,10 @@ impl<'s> Subject<'s> {
     /// What the compiler says of one part over these columns; `None` where nothing is wrong with it.
     pub(super) fn fault(&self, part: &Part, columns: &[Column]) -> Option<MappingFault> {
         let alone = alone(self.mapping, part);
-        let compiled =
-            Mapping::compile(&alone, &Compile { nulls: &self.patch.nulls, ..Compile::new(columns, self.parents, self.time_zone) });
+        let compiled = Mapping::compile(
+            &alone,
+            &Compile { nulls: &self.patch.nulls, ..Compile::new(columns, self.parents, self.time_zone) },
+        );
         compiled.err().and_then(|faults| faults.into_iter().next())
     }
 }

@@ -137,11 +137,7 @@ static NO_NULLS: BTreeMap<String, Type> = BTreeMap::new();
 
 impl<'a> Compile<'a> {
     /// Columns, parents and a time zone, and nothing else.
-    pub fn new(
-        columns: &'a [Column],
-        parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
-        time_zone: &'a str,
-    ) -> Self {
+    pub fn new(columns: &'a [Column], parents: &'a dyn Fn(&str) -> Option<ParentInfo>, time_zone: &'a str) -> Self {
         Self { columns, names: &[], nulls: &NO_NULLS, related: None, parents, time_zone }
     }
 }

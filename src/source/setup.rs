@@ -21,7 +21,9 @@ use passerelle_state::{MappingId, SourceId, StateError, Store};
 
 use super::database::{Database, Error};
 use super::table::TableFacts;
+use crate::capture::WantedRows;
 use crate::config::model;
+use crate::delivery::RelatedSetup;
 use crate::drift::{Child, Footing, Hints, Kept, Look};
 use crate::mapping::{self, Mapping, MappingFault, ParentInfo};
 use compile::{Compiler, Standing};
@@ -77,6 +79,8 @@ pub struct CompiledMapping {
     pub parents: Vec<MappingId>,
     /// The lane of its urgent fields, if it has some.
     pub ahead: Option<MappingId>,
+    /// The tables whose rows it is evaluated with.
+    pub related: Vec<RelatedSetup>,
     /// How it stands to its table.
     pub footing: Arc<Footing>,
     /// The columns that it depends on, by every name that they go by.
@@ -189,10 +193,35 @@ pub fn written(mapping: &model::Mapping, source: &model::Source) -> u64 {
     mapping::revision_of(mapping, &source.time_zone)
 }
 
-/// The tables that mappings name, each once.
+/// The tables that mappings name, each once: their own, and those of related rows.
 pub(super) fn tables_of(mappings: &[Arc<model::Mapping>]) -> Vec<TableName> {
-    let names: BTreeSet<&TableName> = mappings.iter().map(|mapping| &mapping.table).collect();
-    names.into_iter().cloned().collect()
+    let related = mappings.iter().flat_map(|mapping| mapping::tables_of(mapping)).map(|(name, _)| name);
+    let names: BTreeSet<TableName> = mappings.iter().map(|mapping| mapping.table.clone()).chain(related).collect();
+    names.into_iter().collect()
+}
+
+/// Of tables of which only pivots take rows, by names that are written out: those rows. No other ones need be captured.
+pub fn wanted_rows(mappings: &[CompiledMapping]) -> BTreeMap<TableId, WantedRows> {
+    let mut wanted: BTreeMap<TableId, Option<WantedRows>> = BTreeMap::new();
+    for mapping in mappings {
+        wanted.insert(mapping.table, None);
+        for relation in mapping.mapping.relations() {
+            for branch in relation.branches() {
+                let Some(table) = mapping.related.iter().find(|related| related.name == *branch.table()) else {
+                    continue;
+                };
+                let rows = relation
+                    .wanted_rows()
+                    .map(|(column, values)| WantedRows { column: column.to_owned(), values: values.clone() });
+                match (wanted.get_mut(&table.table), rows) {
+                    (None, rows) => drop(wanted.insert(table.table, rows)),
+                    (Some(Some(known)), Some(rows)) if known.column == rows.column => known.values.extend(rows.values),
+                    (Some(known), _) => *known = None,
+                }
+            }
+        }
+    }
+    wanted.into_iter().filter_map(|(table, rows)| Some((table, rows?))).collect()
 }
 
 /// Where tables have gone that stand no more under their names, or have another in their place.
@@ -334,15 +363,21 @@ impl Setup<'_> {
     }
 
     fn tables(&self, database: Database, known: &[TableFacts], all: &[Standing]) -> Result<Tables, SetupFault> {
-        let mut tables: BTreeMap<&TableName, (&TableFacts, Names)> = BTreeMap::new();
+        let mut tables: BTreeMap<TableName, (&TableFacts, Names)> = BTreeMap::new();
         for Standing { config, footing, names } in all {
             let facts = known.iter().find(|table| table.name == config.table);
-            let entry =
-                tables.entry(&config.table).or_insert((facts.unwrap_or(&footing.accepted.table), Names::default()));
-            entry.1.and(names.clone());
+            let facts = facts.unwrap_or(&footing.accepted.table);
+            tables.entry(config.table.clone()).or_insert((facts, Names::default())).1.and(names.clone());
+        }
+        for (name, columns) in all.iter().flat_map(|standing| mapping::tables_of(&standing.config)) {
+            // One that is not there is a fault of the mapping.
+            let Some(facts) = known.iter().find(|table| table.name == name) else { continue };
+            let names = Names { wanted: columns, ..Names::default() };
+            tables.entry(name).or_insert((facts, Names::default())).1.and(names);
         }
         let mut captured = Vec::new();
         for (name, (facts, names)) in tables {
+            let name = &name;
             let id = self.store.table_id(self.id, name)?;
             // One that was never accepted, and has no key, is refused below.
             let is_new =

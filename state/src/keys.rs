@@ -83,6 +83,7 @@ pub(crate) enum Kind {
     ExpiryOf = 60,
     Built = 61,
     RelationName = 62,
+    WantedRows = 63,
     // 30 is kept for encrypted OAuth tokens, 32 for clusters.
 }
 

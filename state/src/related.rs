@@ -8,6 +8,8 @@
 //!
 //! Delivery writes all of this: it follows lanes of its own, and nothing here is on the path of a change.
 
+use std::collections::BTreeSet;
+
 use passerelle_change::{Seq, TableId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -492,6 +494,20 @@ impl Store {
     pub fn related_lane(&self, crm: &str, table: TableId) -> Result<MappingId, StateError> {
         // No mapping has such a name.
         self.mapping_id(&format!("{crm}/related/{}", table.0))
+    }
+
+    /// The names by which rows of a table were wanted when it was loaded; `None` where all rows were.
+    pub fn wanted_rows(&self, table: TableId) -> Result<Option<BTreeSet<String>>, StateError> {
+        self.get(Family::Meta, &Key::new(Kind::WantedRows).u32(table.0).done())
+    }
+
+    /// Keeps them, synced. While no capture runs.
+    pub fn set_wanted_rows(&self, table: TableId, names: Option<&BTreeSet<String>>) -> Result<(), StateError> {
+        let key = Key::new(Kind::WantedRows).u32(table.0).done();
+        match names {
+            Some(names) => self.put(Family::Meta, &key, names, Durability::Synced),
+            None => self.delete(Family::Meta, &key, Durability::Synced),
+        }
     }
 
     /// What the oldest mark of a mapping, and dependents of its relations that are still to be told, hold `delivered` back to.

@@ -42,6 +42,16 @@ impl Reader<'_> {
         Ok(mapping.evaluate(row.cells(), &found))
     }
 
+    /// The external key of a row, whether or not it comes to a record.
+    pub(in crate::delivery) fn key_of(
+        &self,
+        (id, mapping): (MappingId, &Mapping),
+        row: &RowBuf,
+    ) -> Result<Option<String>, StateError> {
+        let (found, _) = self.gather(id, mapping.scope(), row.cells())?;
+        Ok(mapping.key_of(row.cells(), &found))
+    }
+
     /// What the asks of a mapping's scope have found, in their order, and by which join keys.
     pub(super) fn gather(
         &self,

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use passerelle_state::{
-    Dependent, DeliveryBatch, Durability, Indexed, JoinKey, MappingId, Queued, RelatedRow, Since, StateError, Store,
+    DeliveryBatch, Dependent, Durability, Indexed, JoinKey, MappingId, Queued, RelatedRow, Since, StateError, Store,
     View,
 };
 

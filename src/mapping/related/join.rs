@@ -163,9 +163,12 @@ mod tests {
 
     #[test]
     fn types_of_postgresql() {
-        for (name, case, padding) in
-            [("citext", true, false), ("public.citext", true, false), ("character(5)", false, true), ("text", false, false)]
-        {
+        for (name, case, padding) in [
+            ("citext", true, false),
+            ("public.citext", true, false),
+            ("character(5)", false, true),
+            ("text", false, false),
+        ] {
             assert_eq!(Fold::of_type(name), Fold { case, accents: false, padding }, "{name}");
         }
     }
@@ -182,7 +185,9 @@ mod tests {
 
     #[test]
     fn numbers_are_the_same_however_many_zeros_they_have() {
-        for (text, expect) in [("7.00", "7"), ("7", "7"), ("-0.0", "0"), ("100", "100"), ("1.50", "1.5"), ("1e30", "1e30")] {
+        for (text, expect) in
+            [("7.00", "7"), ("7", "7"), ("-0.0", "0"), ("100", "100"), ("1.50", "1.5"), ("1e30", "1e30")]
+        {
             assert_eq!(without_zeros(text), expect);
         }
     }

@@ -22,6 +22,11 @@ impl Tables {
                 store.set_renamed_columns(table.id, &[])?;
             }
         }
+        let wanted = super::wanted_rows(mappings);
+        for table in &self.all {
+            let names = wanted.get(&table.id).map(|rows| &rows.values);
+            want_rows(store, table, names)?;
+        }
         for mapping in mappings {
             let Some(table) = self.table(mapping.table) else { continue };
             let footing = &mapping.footing;
@@ -51,6 +56,21 @@ impl Tables {
         }
         Ok(())
     }
+}
+
+/// Rows that were left out of a table before, and are wanted now, are read: all of it is.
+fn want_rows(store: &Store, table: &Table, names: Option<&BTreeSet<String>>) -> Result<(), StateError> {
+    let before = store.wanted_rows(table.id)?;
+    let lacks = match (&before, names) {
+        (Some(before), Some(names)) => !names.is_subset(before),
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    if lacks {
+        let all = store.columns_of(table.id)?.into_iter().map(|column| column.id).collect();
+        store.forget_columns(table.id, &all)?;
+    }
+    if before.as_ref() != names { store.set_wanted_rows(table.id, names) } else { Ok(()) }
 }
 
 fn json<T: serde::Serialize>(fact: &T) -> String {
