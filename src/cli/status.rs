@@ -258,7 +258,7 @@ fn mapping_notes(notes: &mut Vec<Note>, mapping: &MappingStatus) {
             "`{relation}` leads to several rows where one is asked for ({}): the one with the lowest key is taken; `pick` chooses",
             count(*number)
         );
-        notes.push(note(Tone::Warn, &about, text, None));
+        notes.push(note(Tone::Plain, &about, text, None));
     }
     if let Some(dead) = mapping.dead_letters.filter(|dead| *dead > 0) {
         let mut reasons: Vec<(&String, &u64)> = mapping.dead_letters_by_reason.iter().collect();

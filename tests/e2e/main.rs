@@ -25,6 +25,7 @@ mod preview;
 mod records;
 mod recreate;
 mod refusals;
+mod related;
 mod reload;
 mod screens;
 mod settings;
