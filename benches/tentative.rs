@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use passerelle::capture::{Capture, Durable, Input, Parts, gate_for};
+use passerelle::capture::{Capture, Durable, Input, Lanes, Parts, gate_for};
 use passerelle_change::{Batch, CellsBuf, ColumnId, Event, KeyBuf, Micros, Op, Position, RowChange, Seq, TableId};
 use passerelle_state::{Checkpoint, MappingId, Store};
 use tokio::sync::{mpsc, watch};

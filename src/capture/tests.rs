@@ -8,7 +8,7 @@ use passerelle_state::{Checkpoint, Gate, Generation, MappingId, OpenTransaction,
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{BOUNDS, Bounds, Capture, Durable, Input, Parts, gate_for};
+use super::{BOUNDS, Bounds, Capture, Durable, Input, Lanes, Parts, gate_for};
 
 mod random;
 mod suspects;
