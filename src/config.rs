@@ -55,6 +55,7 @@ pub use files::Files;
 pub use model::Config;
 pub use nearest::nearest;
 pub use schema::schema;
+pub(crate) use units::duration;
 
 use keys::{Form, Key, Keys, NAMES};
 use mapping::Names;

@@ -42,6 +42,8 @@ use passerelle_change::{FieldValue, Refusal, TableName, Type};
 
 use crate::config::model;
 
+use related::uses::{Use, Uses};
+
 pub use compile::{Compile, MappingFault};
 pub use expression::Expression;
 pub use fault::Fault;
@@ -67,36 +69,39 @@ pub fn is_date_form(text: &str) -> bool {
 
 /// The names of the columns that a mapping uses: what has to be captured of its table, besides the row key.
 pub fn columns_of(config: &model::Mapping) -> Result<BTreeSet<String>, Vec<MappingFault>> {
-    let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
-    for expr in compile::expressions(config) {
-        match columns(&expr.text) {
-            Ok(more) => names.extend(more),
-            Err(fault) => faults.push(MappingFault::of(fault, expr)),
-        }
-    }
-    if faults.is_empty() { Ok(names) } else { Err(faults) }
+    let Uses { columns, faults, .. } = Uses::of(config);
+    let own = columns.into_iter().filter(|used| used.is_own).map(|used| used.column);
+    if faults.is_empty() { Ok(own.collect()) } else { Err(faults) }
 }
 
 /// The related tables that a mapping uses, each with the columns that it uses of it: what has to be captured besides the
 /// row keys. Expressions that cannot be read are passed over: [`columns_of`] says what is wrong with them.
 pub fn tables_of(config: &model::Mapping) -> Vec<(TableName, BTreeSet<String>)> {
-    related::uses::tables(config)
+    Uses::of(config).tables()
 }
 
-/// Faults of the columns that a mapping uses, at the first use of each: `judge` gives what is wrong with a column, and
-/// the hint. Expressions that cannot be read are passed over.
-pub fn column_faults(config: &model::Mapping, judge: &dyn Fn(&str) -> Option<(String, String)>) -> Vec<MappingFault> {
+/// The relations that no expression asks for: their paths, and where they stand.
+pub fn unused_relations(config: &model::Mapping) -> Vec<(String, model::Place)> {
+    Uses::of(config).unused()
+}
+
+/// Faults of the columns that a mapping uses, of its own table and of related ones, at the first use of each: `judge` gives
+/// what is wrong with a table's column, and the hint. Expressions that cannot be read are passed over.
+pub fn column_faults(
+    config: &model::Mapping,
+    judge: &dyn Fn(&TableName, &str) -> Option<(String, String)>,
+) -> Vec<MappingFault> {
     let (mut seen, mut faults) = (BTreeSet::new(), Vec::new());
-    for expr in compile::expressions(config) {
-        let Ok(tree) = syntax::parse(&expr.text) else { continue };
-        syntax::visit_columns(&tree, &mut |name, span| {
-            if !seen.insert(name.to_owned()) {
-                return;
+    let uses = Uses::of(config);
+    for Use { tables, column, expr, span, .. } in &uses.columns {
+        for table in *tables {
+            if !seen.insert((table, column)) {
+                continue;
             }
-            if let Some((message, hint)) = judge(name) {
+            if let Some((message, hint)) = judge(table, column) {
                 faults.push(MappingFault::of(Fault::new(span.clone(), message).hint(hint), expr));
             }
-        });
+        }
     }
     faults
 }

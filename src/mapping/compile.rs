@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::identifiers::Check;
 use super::kind::Kind;
 use super::program::Program;
-use super::related::{RelatedTable, Scope};
+use super::related::RelatedTable;
 use super::{Mapping, ParentInfo, revision};
 use crate::config::model::{self, Expr, FieldSource, MapOther, OnBad, Place};
 use crate::config::{self, Files};
@@ -57,13 +57,18 @@ impl MappingFault {
         Self { place, message, hint, part }
     }
 
-    fn at(place: &Place, message: impl Into<String>) -> Self {
+    pub(super) fn at(place: &Place, message: impl Into<String>) -> Self {
         Self { place: place.clone(), message: message.into(), hint: None, part: Part::Whole }
     }
 
     /// A fault of the value of one of a mapping's settings, such as `table`.
     pub fn of_setting(config: &model::Mapping, setting: &'static str, message: impl Into<String>) -> Self {
-        Self { part: Part::Setting(setting), ..Self::at(&config.place, message) }
+        Self::of_setting_at(&config.place, setting, message)
+    }
+
+    /// The same of a table whose head is at `head`.
+    pub(super) fn of_setting_at(head: &Place, setting: &'static str, message: impl Into<String>) -> Self {
+        Self { part: Part::Setting(setting), ..Self::at(head, message) }
     }
 
     /// What to write instead.
@@ -145,11 +150,9 @@ impl<'a> Compile<'a> {
 impl Mapping {
     /// Compiles a mapping. Says all faults at once.
     pub fn compile(config: &model::Mapping, with: &Compile<'_>) -> Result<Self, Vec<MappingFault>> {
-        let Compile { columns, names, nulls, parents, time_zone, .. } = *with;
+        let Compile { nulls, parents, time_zone, .. } = *with;
         let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-        let checker = Checker::new(columns, zone.clone()).with_names(names).with_nulls(nulls);
-        let checker = checker.with_standard(&config.standard);
-        let mut work = Work { checker, faults: Vec::new() };
+        let mut work = Work { checker: checker(config, with), faults: Vec::new() };
         if TimeZone::get(time_zone).is_err() {
             work.faults
                 .push(MappingFault::at(&config.place, format!("the source's time zone `{time_zone}` is not known")));
@@ -158,12 +161,14 @@ impl Mapping {
         let deleted = config.deleted.as_ref().map(|expr| work.condition(expr));
         let key = work.key(&config.key_value);
         let fields: Vec<_> = config.fields.iter().map(|field| work.field(field, parents)).collect();
+        work.relations(|| checker(config, with));
         let Work { checker, faults } = work;
+        let mut relations = Vec::new();
         let parts = (filter.map_or(Some(None), |it| it.map(Some)), deleted.map_or(Some(None), |it| it.map(Some)), key);
         match (parts, fields.into_iter().collect()) {
             ((Some(filter), Some(deleted), Some(key)), Some(fields)) if faults.is_empty() => Ok(Self {
-                scope: Scope::new(checker.slots, Vec::new()),
-                relations: Vec::new(),
+                scope: checker.into_scope(&mut relations),
+                relations,
                 filter,
                 deleted,
                 key,
@@ -176,6 +181,13 @@ impl Mapping {
     }
 }
 
+/// What a mapping's expressions are checked against.
+pub(super) fn checker<'c>(config: &'c model::Mapping, with: &Compile<'c>) -> Checker<'c> {
+    let zone = TimeZone::get(with.time_zone).unwrap_or(TimeZone::UTC);
+    let checker = Checker::new(with.columns, zone).with_names(with.names).with_nulls(with.nulls);
+    checker.with_standard(&config.standard).with_relations(&config.with, with.related)
+}
+
 fn columns(count: usize) -> String {
     if count == 1 { "one column".to_owned() } else { format!("{count} columns") }
 }
@@ -184,7 +196,8 @@ fn columns(count: usize) -> String {
 /// arguments, and the types of what is written out. Nothing that compiles is faulted.
 pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<MappingFault> {
     let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-    let mut work = Work { checker: Checker::untyped(zone).with_standard(&config.standard), faults: Vec::new() };
+    let checker = || Checker::untyped(zone.clone()).with_standard(&config.standard).with_relations(&config.with, None);
+    let mut work = Work { checker: checker(), faults: Vec::new() };
     for expr in [&config.filter, &config.deleted].into_iter().flatten() {
         work.condition(expr);
     }
@@ -199,19 +212,20 @@ pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
             FieldSource::Reference { value, .. } => drop(work.reference_key(value)),
         }
     }
+    work.relations(checker);
     work.faults
 }
 
-/// Every expression of a mapping.
+/// Every expression of a mapping, in the order in which they are compiled.
 pub(super) fn expressions(config: &model::Mapping) -> impl Iterator<Item = &Expr> {
     let fields = config.fields.iter().flat_map(|field| {
         let value = match &field.value {
             FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(expr),
             FieldSource::Const(_) => None,
         };
-        value.into_iter().chain(&field.when)
+        field.when.iter().chain(value)
     });
-    [Some(&config.key_value), config.filter.as_ref(), config.deleted.as_ref()].into_iter().flatten().chain(fields)
+    [config.filter.as_ref(), config.deleted.as_ref(), Some(&config.key_value)].into_iter().flatten().chain(fields)
 }
 
 struct Work<'c> {
@@ -219,7 +233,24 @@ struct Work<'c> {
     faults: Vec<MappingFault>,
 }
 
-impl Work<'_> {
+impl<'c> Work<'c> {
+    /// Takes over what is wrong with relations: with those that no expression asks for, too. `checker` is one that has
+    /// compiled nothing yet.
+    fn relations(&mut self, checker: impl Fn() -> Checker<'c>) {
+        if self.checker.levels[0].relations.is_empty() {
+            return;
+        }
+        let mut thorough = checker();
+        thorough.check_all_relations();
+        let mut noted = std::mem::take(&mut self.checker.asking.noted);
+        noted.extend(std::mem::take(&mut thorough.asking.noted));
+        for fault in noted {
+            if !self.faults.contains(&fault) {
+                self.faults.push(fault);
+            }
+        }
+    }
+
     /// `None` when there are faults, which are noted.
     fn expression(&mut self, expr: &Expr) -> Option<(Program, Kind)> {
         match self.checker.compile(&expr.text) {

@@ -6,7 +6,11 @@
 //! entry's for what makes the entry (`on`'s left side, `where`, `pick`, what a pivot or a rollup takes). Pure: who asks, and
 //! what depends on whom, is the caller's.
 
+pub(super) mod asking;
 mod entry;
+mod faults;
+mod figures;
+mod flat;
 mod join;
 pub mod order;
 pub mod rollup;
@@ -19,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use passerelle_change::{Cells, Column, TableName};
 
 pub use entry::{Entry, Made};
+pub use figures::{FUNCTIONS, RowFunction, reference};
 pub use join::Fold;
 use rollup::{Figure, Rollup};
 pub use scope::Scope;

@@ -5,7 +5,7 @@ use passerelle_change::{Cell, Cells, Column, ColumnId, Type, Value};
 use super::kind::Kind;
 use super::program::{Bad, Yield};
 use super::related::rollup::Figure;
-use super::related::{Found, stored};
+use super::related::{Fold, Found, stored};
 use super::text;
 
 /// Why what a pivot holds has no value.
@@ -23,6 +23,8 @@ pub(super) struct Slot {
     blank_is_null: bool,
     /// It is true or false here, and 1 or 0 to its database.
     is_flag: bool,
+    /// How its text is compared when it is joined.
+    pub(super) fold: Fold,
 }
 
 /// Where a slot's value comes from.
@@ -76,11 +78,15 @@ impl Slot {
     }
 
     fn of(name: &str, source: Source) -> Self {
-        Self { name: name.to_owned(), ask: None, source, blank_is_null: false, is_flag: false }
+        Self { name: name.to_owned(), ask: None, source, blank_is_null: false, is_flag: false, fold: Fold::default() }
     }
 
     pub(super) fn with_blank_as_null(self) -> Self {
         Self { blank_is_null: true, ..self }
+    }
+
+    pub(super) fn with_fold(self, fold: Fold) -> Self {
+        Self { fold, ..self }
     }
 
     /// The same of what an ask finds, under the path by which it is named.

@@ -9,7 +9,7 @@ use super::rows::RowText;
 use super::{Fate, FieldView, Outcome, Parents, Ready, RowView, Shown, column_step};
 use crate::config::Config;
 use crate::config::model::{Expr, Field, FieldSource, Missing};
-use crate::mapping::{Desired, Record, Step, Target, Trace};
+use crate::mapping::{Compile, Desired, Record, Step, Target, Trace};
 
 /// Whether `where` leaves the row out.
 pub(super) fn is_left(ready: &Ready<'_>, row: &RowText) -> bool {
@@ -79,8 +79,9 @@ pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &RowText, parents: &
 }
 
 fn shown(ready: &Ready<'_>, row: &RowText, expr: &Expr) -> Shown {
-    let trace = Trace::of(&expr.text, ready.shape.typed(), ready.time_zone, &ready.config.standard);
-    let steps = trace.map(|trace| trace.run(row.cells.as_cells())).unwrap_or_default();
+    let with = Compile::new(ready.shape.typed(), &|_| None, ready.time_zone);
+    let trace = Trace::of(&expr.text, ready.config, &with);
+    let steps = trace.map(|trace| trace.run(row.cells.as_cells(), &[])).unwrap_or_default();
     let unknown = || vec![Step { text: expr.text.clone(), value: Err("it cannot be shown step by step") }];
     Shown { expression: expr.text.clone(), steps: if steps.is_empty() { unknown() } else { steps } }
 }

@@ -143,8 +143,8 @@ fn mapping_faults(config: &Config, source: &Source, known: &Tables) -> Vec<Mappi
 
 /// Columns of a mapping that can't be had.
 fn closed_columns(mapping: &Mapping, closed: &[Closed]) -> Vec<MappingFault> {
-    mapping::column_faults(mapping, &|column| {
-        let is_it = |closed: &&Closed| closed.table == mapping.table && closed.column == column;
+    mapping::column_faults(mapping, &|table, column| {
+        let is_it = |closed: &&Closed| closed.table == *table && closed.column == column;
         closed.iter().find(is_it).map(|closed| (closed.why.clone(), closed.hint.clone()))
     })
 }

@@ -77,8 +77,11 @@ pub(in crate::mapping) struct Part {
     pub(in crate::mapping) fold: Fold,
 }
 
+/// The class of a kind that is not known.
+pub(super) const ANY: &str = "any";
+
 /// Of what class a kind is when it joins: only those of one class do. `None`: none of its kind joins.
-pub(in crate::mapping) fn class(kind: &Kind) -> Option<&'static str> {
+pub(super) fn class(kind: &Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::Bool => "boolean",
         Kind::Int => "integer",
@@ -90,8 +93,8 @@ pub(in crate::mapping) fn class(kind: &Kind) -> Option<&'static str> {
         Kind::DateTime => "datetime",
         Kind::Timestamp => "instant",
         Kind::Bytes => "bytes",
-        Kind::Any | Kind::Null => "any",
-        Kind::Json | Kind::List(_) => return None,
+        Kind::Any => ANY,
+        Kind::Null | Kind::Json | Kind::List(_) => return None,
     })
 }
 
