@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use passerelle_change::{ColumnIds, TableId, TableName, TableSchema, WantedTable};
+use passerelle_change::{ColumnIds, Position, TableId, TableName, TableSchema, WantedTable};
 use passerelle_state::{MappingId, SourceId, StateError, Store};
 
 use super::database::{Database, Error};
@@ -34,6 +34,8 @@ pub struct Tables {
     pub all: Vec<Table>,
     /// Where they are, and what its catalogue said when they were set up.
     pub database: Database,
+    /// Where the log was before the catalogue was read; `None` of one that is remembered.
+    looked_at: Option<Position>,
     loading: Mutex<HashSet<TableId>>,
     /// The catalogue is what the last run read, and nobody has looked since.
     is_remembered: AtomicBool,
@@ -160,10 +162,11 @@ pub async fn prepare(
     ids: &Mutex<ColumnIds>,
 ) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
     let names = tables_of(mappings);
-    let database = Database::read(config, &names).await?;
+    let (database, looked_at) = Database::read(config, &names).await?;
     let setup = Setup { config, id, mappings, store, ids };
     let moved = setup.moved(&database).await?;
-    setup.by(database, &moved)
+    let (tables, compiled) = setup.by(database, &moved)?;
+    Ok((Tables { looked_at, ..tables }, compiled))
 }
 
 /// The same by the catalogue as it was read last; `None` where the mappings want more than was known then.
@@ -226,7 +229,7 @@ impl Seen {
         (id, store): (TableId, &Store),
         before: &TableFacts,
     ) -> Result<Self, SetupFault> {
-        let database = Database::read(config, std::slice::from_ref(&before.name)).await?;
+        let (database, _) = Database::read(config, std::slice::from_ref(&before.name)).await?;
         let moved = moved(&database, std::iter::once(before)).await?.remove(&before.name);
         let table = database.tables().into_iter().find(|table| table.name == before.name);
         Ok(Self { table, renamed: store.renamed_columns(id)?, moved })
@@ -368,6 +371,7 @@ impl Setup<'_> {
             let renamed = names.renamed;
             captured.push(Table { id, facts: facts.clone(), schema, mapped, former, renamed, is_there });
         }
-        Ok(Tables { all: captured, database, loading: Mutex::default(), is_remembered: false.into() })
+        let (loading, is_remembered) = (Mutex::default(), false.into());
+        Ok(Tables { all: captured, database, looked_at: None, loading, is_remembered })
     }
 }

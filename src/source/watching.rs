@@ -89,9 +89,13 @@ impl Watching {
                 return Ok(Some(&held.config.name));
             }
         }
+        if self.tables.are_remembered() {
+            // Nobody could say what it is; the connection compares first.
+            return Ok(None);
+        }
         for mapping in self.mappings.iter().filter(|mapping| mapping.footing.stand == Stand::Fits) {
             if let Some(strange) = self.store.strange(mapping.id)?
-                && !self.store.fit(mapping.id)?.is_some_and(|fit| fit.known.contains(&strange.schema))
+                && !self.store.fit(mapping.id)?.is_some_and(|fit| fit.is_settled(&strange))
             {
                 return Ok(Some(&mapping.config.name));
             }

@@ -64,10 +64,11 @@ pub(crate) enum Kind {
     Suspected = 39,
     SuspectedRow = 40,
     LoadNumber = 41,
-    Fit = 42,
+    FormerFit = 42,
     Strange = 43,
     Decided = 44,
     RenamedColumns = 45,
+    Fit = 46,
     Alert = 50,
     Telling = 51,
     // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.

@@ -19,7 +19,7 @@ use crate::rows;
 
 /// The format of what is written today. 2: rows may be parked as suspected, and catalogues are kept. 3: changes may be
 /// spooled, and a row that the last load did not see may be gone.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const MIB: usize = 1 << 20;
 
 /// The families of the store.
@@ -240,7 +240,10 @@ impl Store {
             None => self.put(Family::Meta, &key, &FORMAT, Durability::Synced),
             Some(found) if found > FORMAT => Err(StateError::Newer { found, known: FORMAT }),
             // Everything that was ever written is read; what is written from now on an older program does not know.
-            Some(found) if found < FORMAT => self.put(Family::Meta, &key, &FORMAT, Durability::Synced),
+            Some(found) if found < FORMAT => {
+                self.renew_fits()?;
+                self.put(Family::Meta, &key, &FORMAT, Durability::Synced)
+            }
             Some(_) => Ok(()),
         }
     }
