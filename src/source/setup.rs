@@ -192,6 +192,19 @@ pub fn written(mapping: &model::Mapping, source: &model::Source) -> u64 {
     mapping::revision_of(mapping, &source.time_zone)
 }
 
+/// What is known of a mapping and its table now: what else is known of changes, which mappings its references name, and which
+/// fields lead to its rows.
+pub(crate) fn look<'a>(
+    source: &'a model::Source,
+    (mapping, table): (&'a model::Mapping, Option<&'a TableFacts>),
+    hints: &'a Hints<'a>,
+    parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
+    children: &'a [Child],
+) -> Look<'a> {
+    let (written, time_zone, now) = (written(mapping, source), &source.time_zone, Timestamp::now());
+    Look { mapping, written, table, hints, children, parents, time_zone, now }
+}
+
 /// The tables that mappings name, each once.
 pub(super) fn tables_of(mappings: &[Arc<model::Mapping>]) -> Vec<TableName> {
     let names: BTreeSet<&TableName> = mappings.iter().map(|mapping| &mapping.table).collect();
@@ -316,16 +329,8 @@ impl Setup<'_> {
             let renamed = self.store.renamed_columns(self.store.table_id(self.id, &config.table)?)?;
             let hints = hints(&renamed, moved.get(&config.table).cloned());
             let children = Child::of(&config.name, self.mappings.iter().map(|mapping| &**mapping));
-            let look = Look {
-                mapping: config,
-                written: written(config, self.config),
-                table: known.iter().find(|table| table.name == config.table),
-                hints: &hints,
-                children: &children,
-                parents,
-                time_zone: &self.config.time_zone,
-                now: Timestamp::now(),
-            };
+            let table = known.iter().find(|table| table.name == config.table);
+            let look = look(self.config, (config, table), &hints, parents, &children);
             let footing = look.footing(kept.get(&*config.name).cloned().unwrap_or_default());
             let named = footing.and_then(|footing| Names::of(config, &footing).map(|names| (footing, names)));
             match named {

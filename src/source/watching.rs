@@ -8,18 +8,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use passerelle_state::{StateError, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::database::Sight;
-use super::setup::{CompiledMapping, Tables};
+use super::setup::{CompiledMapping, Tables, look};
 use super::table::TableFacts;
 use super::{Source, chain};
 use crate::config::model;
 use crate::control::board::Board;
 use crate::control::model::SourceState;
-use crate::drift::{Child, Hints, Look, Stand, compare};
+use crate::drift::{Child, Hints, Stand, compare};
 
 /// What the log has shown is looked for this often.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -133,16 +132,8 @@ impl Watching {
         }
         let parents = |name: &str| self.tables.parent(&self.mappings, name);
         let children = Child::of(&mapping.config.name, self.mappings.iter().map(|other| &*other.config));
-        let look = Look {
-            mapping: &mapping.config,
-            written: mapping.footing.accepted.written,
-            table: now,
-            hints: &Hints::default(),
-            children: &children,
-            parents: &parents,
-            time_zone: &self.config.time_zone,
-            now: Timestamp::now(),
-        };
+        let hints = Hints::default();
+        let look = look(&self.config, (&mapping.config, now), &hints, &parents, &children);
         !look.weighed(before, &mapping.footing.accepted.patch).is_empty()
     }
 
