@@ -270,7 +270,7 @@ fn start(
     mappings: Vec<CompiledMapping>,
 ) -> Result<(ReadySource, SourcePipeline), SetupFault> {
     let store = Arc::clone(&shared.store);
-    tables.keep(id, &store, &mappings)?;
+    tables.keep(id, &store, &mappings, source::has_passed(&config))?;
     source::drifts::show(&shared.board, &config.name, &mappings);
     if mappings.iter().any(|mapping| mapping.footing.pending.is_some()) {
         let (board, store, mappings) = (Arc::clone(&shared.board), Arc::clone(&store), mappings.clone());
@@ -282,7 +282,8 @@ fn start(
     let mut fits: BTreeMap<_, Vec<Fitting>> = BTreeMap::new();
     for mapping in &mappings {
         let known = store.fit(mapping.id)?.unwrap_or_default().known;
-        let fitting = Fitting { mapping: mapping.id, columns: mapping.names.clone(), known };
+        let (columns, has_passed) = (mapping.names.clone(), source::has_passed(&config));
+        let fitting = Fitting { mapping: mapping.id, columns, known, has_passed };
         fits.entry(mapping.table).or_default().push(fitting);
     }
     let checkpoint = store.checkpoint(id)?;

@@ -149,7 +149,7 @@ impl Fold {
                                 into.loaded(table, batch.bytes(row.key), &load, batch.cells(row));
                             }
                         }
-                        Event::Schema(schema) => self.schema(&mut into, schema),
+                        Event::Schema { schema, behind } => self.schema(&mut into, schema, behind.as_ref()),
                         Event::Begin { .. }
                         | Event::Truncate(_)
                         | Event::End { .. }
@@ -205,7 +205,7 @@ impl Fold {
                     into.truncated(*table, self.seq);
                 }
             }
-            Event::Schema(schema) => self.schema(into, schema),
+            Event::Schema { schema, behind } => self.schema(into, schema, behind.as_ref()),
             Event::End { position, committed_at } => self.end(position, *committed_at)?,
             Event::Suspect { table, key: None, why } => self.suspect(into, *table, *why),
             Event::Suspect { table, key: Some(key), .. } => {
@@ -325,11 +325,11 @@ impl Fold {
         Ok(CaptureBatch::begin(store, gate, self.between_transactions(), stamped))
     }
 
-    /// What the rows behind it are of. A mapping that was not accepted for it is held from them on.
-    pub(super) fn schema(&mut self, into: &mut CaptureBatch<'_>, schema: &TableSchema) {
+    /// What the rows behind it are of. A mapping that was not accepted for it, or only for older log, is held from them on.
+    pub(super) fn schema(&mut self, into: &mut CaptureBatch<'_>, schema: &TableSchema, behind: Option<&Position>) {
         for fitting in self.fits.get(&schema.table).into_iter().flatten() {
             let shown = drift::fingerprint(schema, &fitting.columns);
-            if !fitting.known.contains(&shown) {
+            if !fitting.is_known(shown, behind) {
                 let columns = schema.columns.iter().map(|column| column.id).collect();
                 let strange = Strange { schema: shown, columns, seq: self.seq, at: self.committed_at };
                 into.strange(fitting.mapping, &strange);

@@ -7,7 +7,9 @@ use passerelle_change::{FieldValue, Type};
 use siphasher::sip::SipHasher24;
 
 use super::compile::expressions;
-use crate::config::model::{Check, Expr, Field, FieldSource, MapOther, Mapping, Missing, OnBad, Related, RelatedForm, Standard};
+use crate::config::model::{
+    Check, Expr, Field, FieldSource, MapOther, Mapping, Missing, OnBad, Related, RelatedForm, Standard,
+};
 
 /// Raised when the same text begins to mean something else.
 const LANGUAGE: u8 = 1;

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use passerelle_change::{ColumnIds, TableId, TableName, TableSchema, WantedTable};
+use passerelle_change::{ColumnIds, Position, TableId, TableName, TableSchema, WantedTable};
 use passerelle_state::{MappingId, SourceId, StateError, Store};
 
 use super::database::{Database, Error};
@@ -36,6 +36,8 @@ pub struct Tables {
     pub all: Vec<Table>,
     /// Where they are, and what its catalogue said when they were set up.
     pub database: Database,
+    /// Where the log was before the catalogue was read; `None` of one that is remembered.
+    looked_at: Option<Position>,
     loading: Mutex<HashSet<TableId>>,
     /// The catalogue is what the last run read, and nobody has looked since.
     is_remembered: AtomicBool,
@@ -164,10 +166,11 @@ pub async fn prepare(
     ids: &Mutex<ColumnIds>,
 ) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
     let names = tables_of(mappings);
-    let database = Database::read(config, &names).await?;
+    let (database, looked_at) = Database::read(config, &names).await?;
     let setup = Setup { config, id, mappings, store, ids };
     let moved = setup.moved(&database).await?;
-    setup.by(database, &moved)
+    let (tables, compiled) = setup.by(database, &moved)?;
+    Ok((Tables { looked_at, ..tables }, compiled))
 }
 
 /// The same by the catalogue as it was read last; `None` where the mappings want more than was known then.
@@ -191,6 +194,19 @@ pub fn prepare_remembered(
 /// A mapping as it is written now, by its revision.
 pub fn written(mapping: &model::Mapping, source: &model::Source) -> u64 {
     mapping::revision_of(mapping, &source.time_zone)
+}
+
+/// What is known of a mapping and its table now: what else is known of changes, which mappings its references name, and which
+/// fields lead to its rows.
+pub(crate) fn look<'a>(
+    source: &'a model::Source,
+    (mapping, table): (&'a model::Mapping, Option<&'a TableFacts>),
+    hints: &'a Hints<'a>,
+    parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
+    children: &'a [Child],
+) -> Look<'a> {
+    let (written, time_zone, now) = (written(mapping, source), &source.time_zone, Timestamp::now());
+    Look { mapping, written, table, hints, children, parents, time_zone, now }
 }
 
 /// The tables that mappings name, each once: their own, and those of related rows.
@@ -255,7 +271,7 @@ impl Seen {
         (id, store): (TableId, &Store),
         before: &TableFacts,
     ) -> Result<Self, SetupFault> {
-        let database = Database::read(config, std::slice::from_ref(&before.name)).await?;
+        let (database, _) = Database::read(config, std::slice::from_ref(&before.name)).await?;
         let moved = moved(&database, std::iter::once(before)).await?.remove(&before.name);
         let table = database.tables().into_iter().find(|table| table.name == before.name);
         Ok(Self { table, renamed: store.renamed_columns(id)?, moved })
@@ -342,16 +358,8 @@ impl Setup<'_> {
             let renamed = self.store.renamed_columns(self.store.table_id(self.id, &config.table)?)?;
             let hints = hints(&renamed, moved.get(&config.table).cloned());
             let children = Child::of(&config.name, self.mappings.iter().map(|mapping| &**mapping));
-            let look = Look {
-                mapping: config,
-                written: written(config, self.config),
-                table: known.iter().find(|table| table.name == config.table),
-                hints: &hints,
-                children: &children,
-                parents,
-                time_zone: &self.config.time_zone,
-                now: Timestamp::now(),
-            };
+            let table = known.iter().find(|table| table.name == config.table);
+            let look = look(self.config, (config, table), &hints, parents, &children);
             let footing = look.footing(kept.get(&*config.name).cloned().unwrap_or_default());
             let named = footing.and_then(|footing| Names::of(config, &footing).map(|names| (footing, names)));
             match named {
@@ -403,6 +411,7 @@ impl Setup<'_> {
             let renamed = names.renamed;
             captured.push(Table { id, facts: facts.clone(), schema, mapped, former, renamed, is_there });
         }
-        Ok(Tables { all: captured, database, loading: Mutex::default(), is_remembered: false.into() })
+        let (loading, is_remembered) = (Mutex::default(), false.into());
+        Ok(Tables { all: captured, database, looked_at: None, loading, is_remembered })
     }
 }

@@ -32,7 +32,7 @@ pub mod suspects;
 pub use alerts::{AlertChanges, Telling};
 pub use capture::{CaptureBatch, SealedBatch};
 pub use delivery::{DeliveryBatch, ParkedRow, Queued, View};
-pub use drift::{Fit, Strange};
+pub use drift::{Fit, KnownSchema, Settled, Strange};
 pub use error::StateError;
 pub use facts::{
     AcceptedField, Checkpoint, Cursor, DeadLetter, Edits, Figures, Hold, Link, Load, LoadStage, Move, OpenTransaction,

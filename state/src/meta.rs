@@ -47,6 +47,16 @@ impl Store {
         Ok(id)
     }
 
+    /// The tables of a source that were ever named.
+    pub fn tables_of(&self, source: SourceId) -> Result<Vec<TableId>, StateError> {
+        let mut tables = Vec::new();
+        self.scan(Family::Meta, &Key::new(Kind::Table).done(), |key, table: Table| {
+            tables.extend(Parts::of(key).u32().filter(|_| table.source == source.0).map(TableId));
+            true
+        })?;
+        Ok(tables)
+    }
+
     /// The next number of a relation: never given again, whatever becomes of it.
     pub(crate) fn next_relation(&self) -> Result<u32, StateError> {
         let _alone = self.numbering.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,7 +18,8 @@ use crate::keys::{Key, Kind};
 use crate::rows;
 
 /// The format of what is written today. 2: rows may be parked as suspected, and catalogues are kept. 3: changes may be
-/// spooled, and a row that the last load did not see may be gone. 4: related rows are indexed.
+/// spooled, and a row that the last load did not see may be gone. 4: related rows are
+/// indexed.
 const FORMAT: u32 = 4;
 const MIB: usize = 1 << 20;
 
@@ -243,7 +244,10 @@ impl Store {
             None => self.put(Family::Meta, &key, &FORMAT, Durability::Synced),
             Some(found) if found > FORMAT => Err(StateError::Newer { found, known: FORMAT }),
             // Everything that was ever written is read; what is written from now on an older program does not know.
-            Some(found) if found < FORMAT => self.put(Family::Meta, &key, &FORMAT, Durability::Synced),
+            Some(found) if found < FORMAT => {
+                self.renew_fits()?;
+                self.put(Family::Meta, &key, &FORMAT, Durability::Synced)
+            }
             Some(_) => Ok(()),
         }
     }

@@ -70,16 +70,14 @@ impl Pass<'_, '_> {
         let near = nearest(first, known.relations.iter().map(|related| &*related.name));
         let json = format!("{} | json('{behind}')", known.path_of(first));
         match column.map(|column| Kind::of_type(&column.ty)) {
-            Some(Kind::Json) if is_bracketed => {
-                fault("values are not indexed".to_owned()).hint("a part of JSON").instead(self.splice(&expr.span, &json))
-            }
+            Some(Kind::Json) if is_bracketed => fault("values are not indexed".to_owned())
+                .hint("a part of JSON")
+                .instead(self.splice(&expr.span, &json)),
             Some(Kind::Json) => fault(format!("a part of JSON is not read with a point: `{first}.{behind}`"))
                 .instead(self.splice(&expr.span, &json)),
             Some(kind) => fault(format!("`{first}` is a column, and {} has no parts", kind.name())),
-            None if first == "row" => {
-                fault(format!("`{first}.{behind}`: `row` takes a name in brackets"))
-                    .instead(self.splice(&expr.span, &as_written(&behind)))
-            }
+            None if first == "row" => fault(format!("`{first}.{behind}`: `row` takes a name in brackets"))
+                .instead(self.splice(&expr.span, &as_written(&behind))),
             None => {
                 let title = match self.checker.asking.title(known) {
                     path if path.is_empty() => "there is no relation".to_owned(),

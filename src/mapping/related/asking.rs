@@ -317,7 +317,8 @@ impl<'c> Checker<'c> {
                 if let Some(kind) = unified {
                     return Some((Makes::Pivot(kind), Rollup::default()));
                 }
-                let has_text = |branch: &Branch<'_>| !matches!(branch.makes, BranchMakes::Pivot(Kind::Bytes | Kind::List(_)));
+                let has_text =
+                    |branch: &Branch<'_>| !matches!(branch.makes, BranchMakes::Pivot(Kind::Bytes | Kind::List(_)));
                 if !branches.iter().all(has_text) {
                     let fault = faults::pivot_of_unlike_values(related);
                     self.asking.note(fault);
@@ -544,7 +545,8 @@ fn put_in_key_order(
     // Numbers with a point and times may be printed otherwise than they are written in a key.
     let is_exact = |left: &Left, part: &Part| {
         let kind = &left.beside.kind;
-        part.fold.is_none() && matches!(kind, Kind::Int | Kind::Text | Kind::Enum(_) | Kind::Uuid | Kind::Bytes | Kind::Date)
+        part.fold.is_none()
+            && matches!(kind, Kind::Int | Kind::Text | Kind::Enum(_) | Kind::Uuid | Kind::Bytes | Kind::Date)
     };
     if !left.iter().zip(&*parts).all(|(left, part)| is_exact(left, part)) {
         return false;

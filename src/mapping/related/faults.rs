@@ -76,8 +76,7 @@ pub(super) fn unlike_join(left: &Expr, right: &Expr, kinds: [&Kind; 2], is_flag:
 
 pub(super) fn lefts_of_unlike_kinds(left: &Expr, kinds: [&Kind; 2], tables: [&TableName; 2]) -> MappingFault {
     let [first, other] = kinds;
-    let message =
-        format!("`{}` is {} in {} and {} in {}", left.text, first.name(), tables[0], other.name(), tables[1]);
+    let message = format!("`{}` is {} in {} and {} in {}", left.text, first.name(), tables[0], other.name(), tables[1]);
     MappingFault::of(Fault::new(0..left.text.len(), message).hint("give each table a relation of its own"), left)
 }
 

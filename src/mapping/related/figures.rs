@@ -173,7 +173,9 @@ fn unknown(call: &Call) -> Fault {
         Some(ours) => fault.hint(format!("it is called `{ours}` here")),
         None => {
             let names: Vec<String> = FUNCTIONS.iter().map(|known| format!("`{}`", known.name)).collect();
-            fault.hint(format!("functions: {}", names.join(", "))).nearest(&name, FUNCTIONS.iter().map(|known| known.name))
+            fault
+                .hint(format!("functions: {}", names.join(", ")))
+                .nearest(&name, FUNCTIONS.iter().map(|known| known.name))
         }
     }
 }
@@ -254,7 +256,9 @@ impl Reading<'_, '_> {
                 let read = constant_text(value).map_or(Err(String::new()), |text| crate::config::duration(text));
                 match read {
                     Ok(time) if !time.is_zero() => self.given.within = Some((time, span.clone())),
-                    Ok(_) | Err(_) => self.wrong_constant(value, "`within` is a time", "days, hours or minutes: `within = '365d'`"),
+                    Ok(_) | Err(_) => {
+                        self.wrong_constant(value, "`within` is a time", "days, hours or minutes: `within = '365d'`")
+                    }
                 }
             }
             "sep" => match constant_text(value) {
@@ -278,9 +282,7 @@ impl Reading<'_, '_> {
         let takes = self.known.takes;
         match (takes.contains(&word), is_word, is_flag) {
             (true, true, _) => Fault::new(span.clone(), format!("`{word}` stands alone")).hint(self.form()),
-            (true, false, _) => {
-                Fault::new(span.clone(), format!("`{word}` has a value")).hint(format!("`{word} = …`"))
-            }
+            (true, false, _) => Fault::new(span.clone(), format!("`{word}` has a value")).hint(format!("`{word} = …`")),
             (false, _, _) if word == "order_by" || word == "sort" => {
                 Fault::new(span.clone(), format!("`{name}` takes no `{word}`")).hint("rows are sorted `by = …`")
             }
@@ -365,7 +367,11 @@ impl Reading<'_, '_> {
         }
         match (&given.distinct, &given.value, &given.by, function) {
             (Some(span), None, _, Function::Count) => {
-                fault(span, "`distinct` counts values, and there is none".to_owned(), "`count(x, distinct)`".to_owned());
+                fault(
+                    span,
+                    "`distinct` counts values, and there is none".to_owned(),
+                    "`count(x, distinct)`".to_owned(),
+                );
             }
             (Some(_), _, Some((_, _, by)), Function::List) if given.within.is_none() => {
                 let message = "a list of different values is in their own order: `by` has no say";
@@ -389,7 +395,12 @@ impl Reading<'_, '_> {
                     fault(by, message, "text that holds a date is read as one: `by = x | date`".to_owned());
                 }
             }
-            (None, Some((_, _, by))) if matches!(function, Function::Count | Function::Sum | Function::Avg | Function::Min | Function::Max) => {
+            (None, Some((_, _, by)))
+                if matches!(
+                    function,
+                    Function::Count | Function::Sum | Function::Avg | Function::Min | Function::Max
+                ) =>
+            {
                 let hint = "it goes with `within`: `within = '365d', by = date_order`".to_owned();
                 fault(by, format!("`by` has no say in `{name}`: the order of rows makes no difference"), hint);
             }
