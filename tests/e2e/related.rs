@@ -214,11 +214,10 @@ impl Dealing {
             2 => format!("update partner set firm = {} where id = {partner}", self.any(6)),
             3 => format!("update partner set mail = {} where id = {partner}", self.word(&["a@x", "b@x", "null"])),
             4 => format!("delete from partner where id = {partner}"),
-            5 | 6 => self.upsert(
-                "partner",
-                partner,
-                &format!("'p{partner}', 'P {n}', {}, {}, 'a@x'", self.any(5), self.any(6)),
-            ),
+            5 | 6 => {
+                let (country, firm) = (self.any(5), self.any(6));
+                self.upsert("partner", partner, &format!("'p{partner}', 'P {n}', {country}, {firm}, 'a@x'"))
+            }
             7 => {
                 let (country, code, region) = (self.any(4), self.word(&["FR", "DE", "XX", "null"]), self.any(3));
                 self.upsert("country", country, &format!("{code}, {region}"))
