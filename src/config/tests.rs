@@ -260,9 +260,9 @@ fn relations_are_read() {
     let loaded = parse_case(include_str!("every_key.toml")).unwrap();
     let with = &loaded.config.mappings["visitors"].with;
     let names: Vec<&str> = with.iter().map(|related| &*related.name).collect();
-    assert_eq!(names, ["bill", "meta", "orders"], "in the order written");
+    assert_eq!(names, ["meta", "orders", "bill"], "in the order written");
     let tables = |related: &Related| related.tables.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let [bill, meta, orders] = &with[..] else { panic!() };
+    let [meta, orders, bill] = &with[..] else { panic!() };
     assert_eq!(tables(meta), ["web.wp_usermeta", "web.wp_othermeta"], "with the source's prefix");
     assert_eq!((tables(bill), tables(&bill.with[0])), (vec!["shop2.wp_address".to_owned()], vec!["web.wp_country".to_owned()]));
     let RelatedForm::Pivot { name, value, only: Some(only), pick: Some(pick) } = &meta.form else { panic!() };
