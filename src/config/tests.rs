@@ -15,8 +15,8 @@ use secrecy::ExposeSecret;
 
 use super::model::{
     AlertKind, Auth, Canary, ChannelKind, Check, Delivery, Departure, FieldSource, Flavor, MailTls, MapOther, Missing,
-    Mysql, OnBad, OnKeyChange, Postgres, PublishColumns, Related, RelatedForm, Severity, SourceKind, Standard, Tinyint1, Tls, WebhookFormat,
-    ZeroDates,
+    Mysql, OnBad, OnKeyChange, Postgres, PublishColumns, Related, RelatedForm, Severity, SourceKind, Standard,
+    Tinyint1, Tls, WebhookFormat, ZeroDates,
 };
 use super::{Fault, Faults, Files, Loaded, example, load, parse};
 
@@ -264,7 +264,10 @@ fn relations_are_read() {
     let tables = |related: &Related| related.tables.iter().map(ToString::to_string).collect::<Vec<_>>();
     let [meta, orders, bill] = &with[..] else { panic!() };
     assert_eq!(tables(meta), ["web.wp_usermeta", "web.wp_othermeta"], "with the source's prefix");
-    assert_eq!((tables(bill), tables(&bill.with[0])), (vec!["shop2.wp_address".to_owned()], vec!["web.wp_country".to_owned()]));
+    assert_eq!(
+        (tables(bill), tables(&bill.with[0])),
+        (vec!["shop2.wp_address".to_owned()], vec!["web.wp_country".to_owned()])
+    );
     let RelatedForm::Pivot { name, value, only: Some(only), pick: Some(pick) } = &meta.form else { panic!() };
     assert_eq!([name, value, pick].map(|expr| expr.text.as_str()), ["meta_key", "meta_value", "umeta_id"]);
     assert_eq!(only[0].name, "phone");

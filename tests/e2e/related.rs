@@ -157,8 +157,8 @@ pub(crate) fn expected<S: Database>(world: &World<S>) -> Records {
     let record = |row: Value| {
         let value = |(column, field): &(&str, &str)| {
             let value = match (*column, &row[*column]) {
-                // A boolean of MariaDB is a number.
-                ("blocked", value) => Value::Bool(*value == true || *value == 1),
+                // A boolean of MariaDB is a number, and text to its JSON.
+                ("blocked", value) => Value::Bool(*value == true || *value == 1 || *value == "1"),
                 // And its decimals are text to JSON.
                 ("total" | "least" | "greatest" | "recent_total" | "of_firm", Value::String(text)) => {
                     serde_json::from_str(text).unwrap()

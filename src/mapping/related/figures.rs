@@ -286,9 +286,7 @@ impl Reading<'_, '_> {
             (false, _, _) if word == "order_by" || word == "sort" => {
                 Fault::new(span.clone(), format!("`{name}` takes no `{word}`")).hint("rows are sorted `by = …`")
             }
-            (false, false, true) => {
-                Fault::new(span.clone(), format!("`{name}` takes one value")).hint(self.form())
-            }
+            (false, false, true) => Fault::new(span.clone(), format!("`{name}` takes one value")).hint(self.form()),
             (false, _, _) => {
                 let fault = Fault::new(span.clone(), format!("`{name}` takes no `{word}`"));
                 fault.hint(self.form()).nearest(word, takes.iter().copied())

@@ -2,8 +2,8 @@
 
 use passerelle_change::{Cells, KeyBuf};
 
-use super::super::super::{Entry, Form, Found, JoinKey, Made, Trace, tables_of, unused_relations};
 use super::super::super::{Compile, columns_of};
+use super::super::super::{Entry, Form, Found, JoinKey, Made, Trace, tables_of, unused_relations};
 use super::world::{World, config, shown};
 
 const TABLES: &str = "
@@ -66,7 +66,9 @@ const COUNTRY: &str = "with.country = { table = \"country\", on = { id = \"count
 #[test]
 fn one_row_by_its_key() {
     check(
-        &format!("{COUNTRY}fields = {{ A = \"country.code\", B = \"country.code is none\", C = \"name ~ country.code\" }}"),
+        &format!(
+            "{COUNTRY}fields = {{ A = \"country.code\", B = \"country.code is none\", C = \"name ~ country.code\" }}"
+        ),
         ["A=FR B=false C=AdaFR", "A=DE B=false C=BoDE", "A=null B=true C=Cy"],
     );
     let loaded = config(&format!("{COUNTRY}fields = {{ A = \"country.code\" }}"));
@@ -105,7 +107,8 @@ fn text_joins_as_the_collation_compares() {
         "with.black = { table = \"black\", on = { email = \"email\" }, where = \"active\" }\nfields = { A = \"black.email is not none\" }",
         ["A=true", "A=false", "A=false"],
     );
-    let loaded = config("with.black = { table = \"black\", on = { email = \"email\" } }\nfields = { A = \"black.active\" }");
+    let loaded =
+        config("with.black = { table = \"black\", on = { email = \"email\" } }\nfields = { A = \"black.active\" }");
     let mapping = World::of(TABLES).compile(&loaded).unwrap();
     let form = mapping.relations()[0].form();
     assert!(matches!(form, Form::One { by_row_key: false, .. }), "a folded key is no row key");
@@ -265,7 +268,9 @@ fn a_pivots_name_may_be_a_nested_rows() {
 }
 
 fn figure(figure: &str, expect: [&str; 3]) {
-    let text = format!("with.o = {{ table = \"orders\", on = {{ partner_id = \"id\" }}, rollup = {{ x = \"{figure}\" }} }}\nfields = {{ A = \"o.x\" }}");
+    let text = format!(
+        "with.o = {{ table = \"orders\", on = {{ partner_id = \"id\" }}, rollup = {{ x = \"{figure}\" }} }}\nfields = {{ A = \"o.x\" }}"
+    );
     check(&text, expect.map(|value| format!("A{value}")).each_ref().map(String::as_str));
 }
 
@@ -369,13 +374,19 @@ fn a_definition_is_of_what_makes_entries() {
         mail("", "A = \"mail.email_id\", B = \"mail.idx\""),
         mail(", where = \"idx > 0\"", "A = \"mail.email_id\""),
         mail(", pick = \"idx\"", "A = \"mail.email_id\""),
-        mail("", "A = \"mail.email_id\"").replace("table = \"mail\"", "table = \"meta\"").replace("email_id", "meta_key").replace("partner_id", "user_id"),
+        mail("", "A = \"mail.email_id\"")
+            .replace("table = \"mail\"", "table = \"meta\"")
+            .replace("email_id", "meta_key")
+            .replace("partner_id", "user_id"),
     ];
     let all: std::collections::BTreeSet<u64> = others.iter().map(|text| definition(text)).chain([first]).collect();
     assert_eq!(all.len(), 6);
     // Who asks makes no difference to the entries.
     assert_eq!(first, definition(&mail("", "A = \"mail.email_id\"").replace("\"id\"", "\"parent_id\"")));
-    assert_eq!(first, 0xf49f_fd67_43ba_ee98, "the state keeps it: only a new version of what entries are may change it");
+    assert_eq!(
+        first, 0xf49f_fd67_43ba_ee98,
+        "the state keeps it: only a new version of what entries are may change it"
+    );
 }
 
 #[test]
@@ -432,7 +443,8 @@ fn without_the_tables_related_rows_are_absent() {
     let columns = &world.0["partner"].known.columns;
     let parents = |_: &str| None;
     let mapping =
-        super::super::super::Mapping::compile(&loaded.config.mappings["m"], &Compile::new(columns, &parents, "UTC")).unwrap();
+        super::super::super::Mapping::compile(&loaded.config.mappings["m"], &Compile::new(columns, &parents, "UTC"))
+            .unwrap();
     assert!(mapping.relations().is_empty() && mapping.scope().asks().is_empty());
     let row = world.0["partner"].rows.values().next().unwrap();
     assert_eq!(shown(&mapping, &mapping.evaluate(Cells::new(row), &[])), "A? B=Ada");
@@ -440,7 +452,9 @@ fn without_the_tables_related_rows_are_absent() {
 
 #[test]
 fn a_trace_shows_what_related_rows_gave() {
-    let loaded = config(&format!("{COUNTRY}with.mail = {{ table = \"mail\", on = {{ partner_id = \"id\" }} }}\nfields = {{ A = \"name ~ mail.email_id\", B = \"[country.code, name] | join('-') | lower\", C = \"country.code | lower\" }}"));
+    let loaded = config(&format!(
+        "{COUNTRY}with.mail = {{ table = \"mail\", on = {{ partner_id = \"id\" }} }}\nfields = {{ A = \"name ~ mail.email_id\", B = \"[country.code, name] | join('-') | lower\", C = \"country.code | lower\" }}"
+    ));
     let world = World::of(TABLES);
     let mapping = world.compile(&loaded).unwrap();
     let config = &loaded.config.mappings["m"];
@@ -451,7 +465,11 @@ fn a_trace_shows_what_related_rows_gave() {
     let with = Compile { related: Some(&related), ..Compile::new(own, &|_| None, "Europe/Paris") };
     let steps = |expr: &str| -> Vec<String> {
         let trace = Trace::of(expr, config, &with).unwrap();
-        trace.run(Cells::new(row), &found).into_iter().map(|step| format!("{} = {:?}", step.text, step.value.unwrap())).collect()
+        trace
+            .run(Cells::new(row), &found)
+            .into_iter()
+            .map(|step| format!("{} = {:?}", step.text, step.value.unwrap()))
+            .collect()
     };
     assert_eq!(
         steps("[country.code, name] | join('-') | lower"),

@@ -10,7 +10,8 @@ const RELATIONS: [&str; 4] = [
     "c = { table = \"a\", on = { b_id = \"b.id\" }, rollup = { n = \"count()\", t = \"sum(v)\", l = \"list(v, sep = '+')\", z = \"last(v, by = id)\" } }",
     "p = { table = \"a\", on = { b_id = \"b.id\" }, pick = \"v desc\" }",
 ];
-const FIELDS: &str = "fields = { A = \"a.v\", B = \"b.name\", N = \"c.n\", T = \"c.t\", L = \"c.l\", Z = \"c.z\", P = \"p.v\" }";
+const FIELDS: &str =
+    "fields = { A = \"a.v\", B = \"b.name\", N = \"c.n\", T = \"c.t\", L = \"c.l\", Z = \"c.z\", P = \"p.v\" }";
 
 fn relations(order: &[usize]) -> String {
     order.iter().map(|&at| format!("with.{}\n", RELATIONS[at])).collect()

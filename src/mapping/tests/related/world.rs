@@ -192,7 +192,8 @@ pub(super) fn shown(mapping: &Mapping, desired: &Desired) -> String {
 
 fn table_of(text: &str, next_id: &mut u32) -> RelatedTable {
     let (columns, key) = text.split_once(';').unwrap_or((text, ""));
-    let mut table = RelatedTable { key: key.split_whitespace().map(str::to_owned).collect(), ..RelatedTable::default() };
+    let mut table =
+        RelatedTable { key: key.split_whitespace().map(str::to_owned).collect(), ..RelatedTable::default() };
     for column in columns.split(',') {
         let (name, word) = column.trim().split_once(' ').expect("a name and a type");
         let ty = match word {
