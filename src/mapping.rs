@@ -48,7 +48,7 @@ pub use compile::{Compile, MappingFault};
 pub use expression::Expression;
 pub use fault::Fault;
 pub use filters::{Filter, Param, THEMES, Theme, reference};
-pub use related::{Ask, Branch, Entry, Fold, Form, Found, JoinKey, Made, RelatedTable, Relation, Scope};
+pub use related::{Ask, Branch, Entry, Fold, Form, Found, JoinKey, Made, RelatedTable, Relation, Scope, Tables};
 pub use shape::{Sent, Shape};
 pub use syntax::{MAX_DEPTH, MAX_LENGTH};
 pub use trace::{Step, Trace};
@@ -74,6 +74,19 @@ pub fn columns_of(config: &model::Mapping) -> Result<BTreeSet<String>, Vec<Mappi
     if faults.is_empty() { Ok(own.collect()) } else { Err(faults) }
 }
 
+/// The names of the own table's columns that an expression of a mapping uses: those by which it asks for related rows, too.
+/// None of one that cannot be read.
+pub fn columns_of_part(config: &model::Mapping, expr: &model::Expr) -> BTreeSet<String> {
+    let uses = Uses::of_these(config, [expr]);
+    uses.columns.into_iter().filter(|used| used.is_own).map(|used| used.column).collect()
+}
+
+/// Takes out the relations that no expression asks for. The revision stays as it is.
+pub fn drop_unused_relations(config: &mut model::Mapping) {
+    let used: BTreeSet<Arc<str>> = Uses::of(config).used().map(|related| related.name.clone()).collect();
+    config.with.retain(|related| used.contains(&related.name));
+}
+
 /// The related tables that a mapping uses, each with the columns that it uses of it: what has to be captured besides the
 /// row keys. Expressions that cannot be read are passed over: [`columns_of`] says what is wrong with them.
 pub fn tables_of(config: &model::Mapping) -> Vec<(TableName, BTreeSet<String>)> {
@@ -85,12 +98,12 @@ pub fn unused_relations(config: &model::Mapping) -> Vec<(String, model::Place)> 
     Uses::of(config).unused()
 }
 
+/// What is wrong with a table's column, and the hint.
+pub type Judge<'j> = &'j dyn Fn(&TableName, &str) -> Option<(String, String)>;
+
 /// Faults of the columns that a mapping uses, of its own table and of related ones, at the first use of each: `judge` gives
 /// what is wrong with a table's column, and the hint. Expressions that cannot be read are passed over.
-pub fn column_faults(
-    config: &model::Mapping,
-    judge: &dyn Fn(&TableName, &str) -> Option<(String, String)>,
-) -> Vec<MappingFault> {
+pub fn column_faults(config: &model::Mapping, judge: Judge<'_>) -> Vec<MappingFault> {
     let (mut seen, mut faults) = (BTreeSet::new(), Vec::new());
     let uses = Uses::of(config);
     for Use { tables, column, expr, span, .. } in &uses.columns {

@@ -124,10 +124,7 @@ fn read(found: &Found<'_>, source: Option<&Source>) -> Option<Related> {
     let filter = section.maybe("where", Found::expr);
     let form = form(&mut section);
     // At the greatest depth the key is left, and said to be too deep.
-    let with = match section.knows("with") {
-        true => section.maybe("with", |found| read_all(found, source)),
-        false => Some(None),
-    };
+    let with = if section.knows("with") { section.maybe("with", |found| read_all(found, source)) } else { Some(None) };
     section.finish(|key| Some(hint_of(key)?.to_owned()));
     let (tables, form) = (tables?, form?);
     if let ([_, _, ..], RelatedForm::One { .. } | RelatedForm::Rollup(_)) = (&tables[..], &form) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use passerelle_change::{Column, Type};
 
 use super::change::{Change, Part, Patch};
-use crate::config::model::{self, Expr, FieldSource};
+use crate::config::model::{self, FieldSource};
 use crate::mapping;
 
 /// A part that a mapping can't do without needs columns that were dropped.
@@ -26,9 +26,12 @@ pub fn patched(mapping: &model::Mapping, patch: &Patch) -> Result<model::Mapping
             return Err(Needed { part, columns });
         }
     }
-    let mut mapping = mapping.clone();
-    mapping.fields.retain(|field| field_columns(field).is_disjoint(&patch.dropped));
-    Ok(mapping)
+    let mut ready = mapping.clone();
+    ready.fields.retain(|field| field_columns(mapping, field).is_disjoint(&patch.dropped));
+    if ready.fields.len() < mapping.fields.len() {
+        mapping::drop_unused_relations(&mut ready);
+    }
+    Ok(ready)
 }
 
 /// The columns as the mapping calls them: each name that was decided about has the columns of all its names, those of the
@@ -49,22 +52,23 @@ pub fn columns_for(patch: &Patch, columns: Vec<Column>) -> Vec<Column> {
 /// Every part of a mapping with the columns that its expressions name.
 pub(super) fn parts(mapping: &model::Mapping) -> Vec<(Part, BTreeSet<String>)> {
     let conditions = [(Part::Where, &mapping.filter), (Part::Deleted, &mapping.deleted)];
-    let conditions = conditions.into_iter().filter_map(|(part, expr)| Some((part, columns_of(expr.as_ref()?))));
-    let fields = mapping.fields.iter().map(|field| (Part::Field(field.name.to_string()), field_columns(field)));
-    std::iter::once((Part::Key, columns_of(&mapping.key_value))).chain(conditions).chain(fields).collect()
+    let conditions = conditions
+        .into_iter()
+        .filter_map(|(part, expr)| Some((part, mapping::columns_of_part(mapping, expr.as_ref()?))));
+    let fields =
+        mapping.fields.iter().map(|field| (Part::Field(field.name.to_string()), field_columns(mapping, field)));
+    std::iter::once((Part::Key, mapping::columns_of_part(mapping, &mapping.key_value)))
+        .chain(conditions)
+        .chain(fields)
+        .collect()
 }
 
-fn field_columns(field: &model::Field) -> BTreeSet<String> {
+fn field_columns(mapping: &model::Mapping, field: &model::Field) -> BTreeSet<String> {
     let value = match &field.value {
         FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(expr),
         FieldSource::Const(_) => None,
     };
-    value.into_iter().chain(&field.when).flat_map(columns_of).collect()
-}
-
-/// An expression that can't be read was refused with the configuration.
-fn columns_of(expr: &Expr) -> BTreeSet<String> {
-    mapping::columns(&expr.text).unwrap_or_default()
+    value.into_iter().chain(&field.when).flat_map(|expr| mapping::columns_of_part(mapping, expr)).collect()
 }
 
 impl Patch {

@@ -7,7 +7,7 @@ use passerelle_change::{Column, ColumnId, Type};
 use super::change::{Part, Patch};
 use super::patch::{columns_for, parts};
 use crate::config::model::{self, Expr, FieldSource};
-use crate::mapping::{Compile, Mapping, MappingFault, ParentInfo};
+use crate::mapping::{self, Compile, Mapping, MappingFault, ParentInfo};
 use crate::source::table::{ColumnFacts, TableFacts};
 
 /// A mapping with everything that a change of its table is weighed by. Cheap to make.
@@ -137,5 +137,7 @@ fn alone(mapping: &model::Mapping, part: &Part) -> model::Mapping {
         alone.deleted = None;
     }
     alone.fields.retain(|field| matches!(part, Part::Field(name) if *field.name == **name));
+    // What is wrong with a relation is wrong with those that ask for it.
+    mapping::drop_unused_relations(&mut alone);
     alone
 }

@@ -13,8 +13,8 @@ use super::fault::Fault;
 use super::filters;
 use super::kind::{Kind, widest};
 use super::program::{Node, Program};
-use super::related::Fold;
-use super::related::asking::{Asking, Makes, Tables};
+use super::related::asking::{Asking, Makes};
+use super::related::{Fold, Tables};
 use super::row::Slot;
 use super::syntax::{self, BinaryOp, Expr, ExprKind, Segment};
 use crate::config::model::{Related, Standard};
@@ -305,18 +305,13 @@ impl Pass<'_, '_> {
     /// A column of a level's row.
     fn column_of(&mut self, level: usize, name: &str, span: &Range<usize>) -> Option<(Node, Kind)> {
         let is_relation = self.checker.relation(level, name).is_some();
-        match self.checker.slot(level, name).filter(|_| !is_relation) {
-            Some(slot) => Some(self.needed(slot)),
-            None => {
-                let fault = if is_relation {
-                    self.relation_alone(level, name, span)
-                } else {
-                    self.unknown_column(level, name, span)
-                };
-                self.faults.push(fault);
-                None
-            }
+        if let Some(slot) = self.checker.slot(level, name).filter(|_| !is_relation) {
+            return Some(self.needed(slot));
         }
+        let fault =
+            if is_relation { self.relation_alone(level, name, span) } else { self.unknown_column(level, name, span) };
+        self.faults.push(fault);
+        None
     }
 
     fn needed(&mut self, slot: usize) -> (Node, Kind) {

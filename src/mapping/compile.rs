@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use passerelle_change::{Column, FieldValue, TableName, Type};
+use passerelle_change::{Column, FieldValue, Type};
 
 use super::check::{Checker, KeyPart, no_boolean, unknown_label};
 use super::fault::Fault;
 use super::identifiers::Check;
 use super::kind::Kind;
 use super::program::Program;
-use super::related::RelatedTable;
+use super::related::Tables;
 use super::{Mapping, ParentInfo, revision};
 use crate::config::model::{self, Expr, FieldSource, MapOther, OnBad, Place};
 use crate::config::{self, Files};
@@ -131,7 +131,7 @@ pub struct Compile<'a> {
     pub nulls: &'a BTreeMap<String, Type>,
     /// The tables of relations; `None` for one that there is not. Without it they are not known: what names a related row is
     /// not checked, and absent in every row.
-    pub related: Option<&'a dyn Fn(&TableName) -> Option<RelatedTable>>,
+    pub related: Option<Tables<'a>>,
     /// The mappings that references name.
     pub parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
     /// The source's.

@@ -28,10 +28,15 @@ pub(super) struct Program {
 impl Program {
     /// The value for a row; [`Value::Absent`] when it names a column that is absent, whatever the rest says.
     pub(super) fn evaluate<'v>(&'v self, row: &'v Row<'v>) -> Yield<'v> {
-        if self.needs.iter().any(|&slot| row.is_absent(slot)) {
+        if self.waits(row) {
             return Ok(Value::Absent);
         }
         self.root.evaluate(row)
+    }
+
+    /// Whether it names something that is absent.
+    pub(super) fn waits(&self, row: &Row<'_>) -> bool {
+        self.needs.iter().any(|&slot| row.is_absent(slot))
     }
 }
 

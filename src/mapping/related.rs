@@ -12,6 +12,7 @@ mod faults;
 mod figures;
 mod flat;
 mod join;
+mod making;
 pub mod order;
 pub mod rollup;
 mod scope;
@@ -40,6 +41,9 @@ pub struct RelatedTable {
     /// How the text of a column is compared, where it is not by its bytes.
     pub folded: BTreeMap<String, Fold>,
 }
+
+/// Knows a related table; `None` where there is none.
+pub type Tables<'c> = &'c dyn Fn(&TableName) -> Option<RelatedTable>;
 
 /// One relation that a scope needs something of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use passerelle_change::{FieldValue, Type};
 use siphasher::sip::SipHasher24;
 
 use super::compile::expressions;
+use super::related::uses::Uses;
 use crate::config::model::{
     Check, Expr, Field, FieldSource, MapOther, Mapping, Missing, OnBad, Related, RelatedForm, Standard,
 };
@@ -29,7 +30,7 @@ pub(super) fn of(config: &Mapping, nulls: &BTreeMap<String, Type>, time_zone: &s
     hash.expr(config.deleted.as_ref());
     config.fields.iter().for_each(|field| hash.field(field));
     hash.reach(config);
-    hash.related(&config.with);
+    hash.related(Uses::of(config).used());
     for name in nulls.keys() {
         hash.tag(37);
         hash.text(name);
@@ -161,8 +162,8 @@ impl Hash {
         }
     }
 
-    /// Relations with all that is in them; nothing is added where there are none.
-    fn related(&mut self, with: &[Related]) {
+    /// Relations that are asked, with all that is in them; nothing is added where there are none.
+    fn related<'r>(&mut self, with: impl Iterator<Item = &'r Related>) {
         for related in with {
             self.tag(38);
             self.text(&related.name);
@@ -197,9 +198,13 @@ impl Hash {
                     }
                 }
             }
-            self.related(&related.with);
+            self.nested(&related.with);
             self.tag(39);
         }
+    }
+
+    fn nested(&mut self, with: &[Related]) {
+        self.related(with.iter());
     }
 
     fn value(&mut self, value: &FieldValue) {

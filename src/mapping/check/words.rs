@@ -90,9 +90,11 @@ impl Pass<'_, '_> {
                 }
                 let names: Vec<String> = known.relations.iter().map(|related| format!("`{}`", related.name)).collect();
                 let names = if names.is_empty() {
-                    let before: String = title.split('.').map(|name| format!(".with.{name}")).collect();
-                    let before = if title.is_empty() { String::new() } else { before };
-                    format!("rows of other tables are named in `with`: [mapping.NAME{before}.with.{first}]")
+                    let path = if title.is_empty() { first.clone() } else { format!("{title}.{first}") };
+                    format!(
+                        "rows of other tables are named in `with`: [mapping.NAME.with.{}]",
+                        path.replace('.', ".with.")
+                    )
                 } else {
                     format!("relations: {}", names.join(", "))
                 };
@@ -107,9 +109,17 @@ impl Pass<'_, '_> {
 
     /// A relation's name where a column is due.
     pub(super) fn relation_alone(&self, level: usize, name: &str, span: &Range<usize>) -> Fault {
-        let path = self.checker.levels[level].path_of(name);
+        let known = &self.checker.levels[level];
+        let path = known.path_of(name);
         let fault = Fault::new(span.clone(), format!("`{path}` is a relation, not a value"));
-        fault.hint(format!("name what is taken of it: `{path}.…`; whether there is a row: `{path}.id is not none`"))
+        fault.hint(if known.has(name) {
+            format!(
+                "{} has a column of that name, too: give the relation another, [mapping.NAME.with.{name}_row]",
+                known.table
+            )
+        } else {
+            format!("name what is taken of it: `{path}.…`; whether there is a row: `{path}.id is not none`")
+        })
     }
 
     /// A path that goes on behind a pivot's or a rollup's name.

@@ -9,18 +9,14 @@ use super::entry::{Holds, Maker};
 use super::faults;
 use super::join::{self, Part};
 use super::rollup::Rollup;
-use super::{Fold, RelatedTable, figures};
+use super::{Fold, RelatedTable, Tables};
 use crate::config::model::{Expr, Related, RelatedForm};
-use crate::mapping::check::{Beside, Checker, Level, no_boolean};
+use crate::mapping::check::{Beside, Checker, Level};
 use crate::mapping::compile::MappingFault;
 use crate::mapping::fault::Fault;
 use crate::mapping::kind::Kind;
-use crate::mapping::program::{Node, Program};
+use crate::mapping::program::Program;
 use crate::mapping::row::Slot;
-use crate::mapping::syntax;
-
-/// Knows a related table; `None` where there is none.
-pub(in crate::mapping) type Tables<'c> = &'c dyn Fn(&TableName) -> Option<RelatedTable>;
 
 /// What a checker asks of relations.
 #[derive(Default)]
@@ -83,19 +79,19 @@ pub(super) struct Branch<'c> {
 }
 
 /// What rows of a table are made to.
-enum BranchMakes {
+pub(super) enum BranchMakes {
     One,
     Pivot(Kind),
     Rollup(Rollup, Vec<(Arc<str>, Kind)>),
 }
 
 /// A left side of `on`.
-struct Left {
-    program: Program,
-    beside: Beside,
-    fold: Fold,
+pub(super) struct Left {
+    pub(super) program: Program,
+    pub(super) beside: Beside,
+    pub(super) fold: Fold,
     /// The column that it is, of the related table itself.
-    column: Option<String>,
+    pub(super) column: Option<String>,
 }
 
 impl Asking<'_> {
@@ -113,7 +109,7 @@ impl Asking<'_> {
         }
     }
 
-    fn note(&mut self, fault: MappingFault) {
+    pub(super) fn note(&mut self, fault: MappingFault) {
         // What makes entries and is named by records, too, is compiled twice.
         if !self.noted.contains(&fault) {
             self.noted.push(fault);
@@ -121,7 +117,9 @@ impl Asking<'_> {
     }
 
     fn note_all(&mut self, faults: Vec<Fault>, expr: &Expr) {
-        faults.into_iter().for_each(|fault| self.note(MappingFault::of(fault, expr)));
+        for fault in faults {
+            self.note(MappingFault::of(fault, expr));
+        }
     }
 }
 
@@ -238,11 +236,6 @@ impl<'c> Checker<'c> {
     fn compile_relation(&mut self, level: usize, related: &'c Related) -> Option<Asked<'c>> {
         let known = &self.levels[level];
         let mut is_good = true;
-        if known.has(&related.name) {
-            let fault = faults::named_as_column(related, &known.table);
-            self.asking.note(fault);
-            is_good = false;
-        }
         let path = match self.asking.title(known) {
             before if before.is_empty() => related.name.to_string(),
             before => format!("{before}.{}", related.name),
@@ -278,16 +271,12 @@ impl<'c> Checker<'c> {
             };
             let Some(beside) = beside else { continue };
             let fold = lefts.iter().map(|lefts| lefts[at].fold).reduce(Fold::and).unwrap_or_default();
-            match part(&beside.kind, &kind, fold) {
-                Some(part) => {
-                    key.push((program, part));
-                    parts.push(part);
-                }
-                None => {
-                    let fault = faults::unlike_join(left, right, [&beside.kind, &kind], beside.is_flag);
-                    self.asking.note(fault);
-                    is_good = false;
-                }
+            if let Some(part) = part(&beside.kind, &kind, fold) {
+                key.push((program, part));
+                parts.push(part);
+            } else {
+                self.asking.note(faults::unlike_join(left, right, [&beside.kind, &kind], beside.is_flag));
+                is_good = false;
             }
         }
         if !is_good || !besides {
@@ -362,7 +351,7 @@ impl<'c> Checker<'c> {
         let mut checker = Checker::over(Level { relations: &related.with, ..level }, self.zone.clone());
         checker.standard = self.standard.clone();
         checker.asking.tables = self.asking.tables;
-        checker.asking.prefix = path.to_owned();
+        path.clone_into(&mut checker.asking.prefix);
         checker.asking.is_thorough = self.asking.is_thorough;
         Some((checker, row_key))
     }
@@ -372,119 +361,14 @@ impl<'c> Checker<'c> {
         if self.asking.is_thorough {
             checker.ask_all(0);
         }
-        std::mem::take(&mut checker.asking.noted).into_iter().for_each(|fault| self.asking.note(fault));
+        for fault in std::mem::take(&mut checker.asking.noted) {
+            self.asking.note(fault);
+        }
     }
 
-    fn noted<T>(&mut self, result: Result<T, Vec<Fault>>, expr: &Expr) -> Option<T> {
+    /// What was compiled; faults are noted.
+    pub(super) fn noted<T>(&mut self, result: Result<T, Vec<Fault>>, expr: &Expr) -> Option<T> {
         result.map_err(|faults| self.asking.note_all(faults, expr)).ok()
-    }
-
-    fn left(&mut self, expr: &Expr) -> Option<Left> {
-        let compiled = self.compile_at(0, &expr.text);
-        let (program, kind) = self.noted(compiled, expr)?;
-        let slot = match &program.root {
-            Node::Slot(slot) => self.slots.get(*slot),
-            _ => None,
-        };
-        let is_flag = slot.is_some_and(Slot::is_flag);
-        let fold = slot.map(|slot| slot.fold).unwrap_or_default();
-        let column = slot.filter(|slot| slot.ask.is_none()).and_then(Slot::column).map(str::to_owned);
-        if program.needs.is_empty() {
-            let fault = Fault::new(0..expr.text.len(), "the left side of `on` names no column of the related table");
-            let hint = "their column = ours: on = { id = \"country_id\" }";
-            self.asking.note(MappingFault::of(fault.hint(hint), expr));
-            return None;
-        }
-        Some(Left { program, beside: Beside { kind, is_flag }, fold, column })
-    }
-
-    fn right(&mut self, level: usize, expr: &Expr, beside: Option<&Beside>) -> Option<(Program, Kind)> {
-        let compiled = syntax::parse(&expr.text)
-            .map_err(|fault| vec![fault])
-            .and_then(|tree| self.compile_tree(level, &expr.text, &tree, beside));
-        self.noted(compiled, expr)
-    }
-
-    /// What makes entries of a table's rows, without the join key.
-    fn branch(&mut self, related: &Related) -> Option<(Maker, BranchMakes)> {
-        let filter = related.filter.as_ref().map(|expr| self.relation_condition(expr));
-        let formed = match &related.form {
-            RelatedForm::One { pick } => {
-                let pick = self.pick(pick.as_ref());
-                pick.map(|pick| (pick, Holds::Digest(Vec::new()), BranchMakes::One))
-            }
-            RelatedForm::Pivot { name, value, pick, .. } => {
-                let (name, value) = (self.pivot_name(name), self.pivot_value(value));
-                let pick = self.pick(pick.as_ref());
-                name.zip(value).zip(pick).map(|((name, (value, kind)), pick)| {
-                    let holds = Holds::Pivot { name, value, names: BTreeSet::new(), as_text: false };
-                    (pick, holds, BranchMakes::Pivot(kind))
-                })
-            }
-            RelatedForm::Rollup(all) => self.figures(all),
-        };
-        let (pick, holds, makes) = formed?;
-        Some((Maker { key: Vec::new(), filter: filter.map_or(Some(None), |it| it.map(Some))?, pick, holds }, makes))
-    }
-
-    fn figures(&mut self, all: &[(Arc<str>, Expr)]) -> Option<(Vec<(Program, bool)>, Holds, BranchMakes)> {
-        let compiled: Vec<_> = all
-            .iter()
-            .map(|(name, expr)| {
-                let figure = figures::figure(self, name, &expr.text);
-                self.noted(figure, expr)
-            })
-            .collect();
-        let (mut rollup, mut programs, mut kinds) = (Rollup::default(), Vec::new(), Vec::new());
-        for (figure, (name, _)) in compiled.into_iter().zip(all) {
-            let figures::Compiled { of, program, kind } = figure?;
-            rollup.figures.push(of);
-            programs.push(program);
-            kinds.push((name.clone(), kind));
-        }
-        let holds = Holds::Rollup { figures: programs, zone: self.zone.clone() };
-        Some((Vec::new(), holds, BranchMakes::Rollup(rollup, kinds)))
-    }
-
-    fn relation_condition(&mut self, expr: &Expr) -> Option<Program> {
-        let compiled = self.compile_at(0, &expr.text);
-        let (program, kind) = self.noted(compiled, expr)?;
-        if kind.is_bool() {
-            return Some(program);
-        }
-        let fault = no_boolean(&kind, 0..expr.text.len(), &expr.text);
-        self.asking.note(MappingFault::of(fault, expr));
-        None
-    }
-
-    fn pick(&mut self, expr: Option<&Expr>) -> Option<Vec<(Program, bool)>> {
-        let Some(expr) = expr else { return Some(Vec::new()) };
-        let sorted = syntax::order(&expr.text).map_err(|fault| vec![fault]);
-        let sorted = self.noted(sorted, expr)?;
-        let programs: Vec<_> = sorted
-            .iter()
-            .map(|sorted| {
-                let compiled = figures::sortable(self, &expr.text, &sorted.expr);
-                Some((self.noted(compiled, expr)?, sorted.descending))
-            })
-            .collect();
-        programs.into_iter().collect()
-    }
-
-    fn pivot_name(&mut self, expr: &Expr) -> Option<Program> {
-        let compiled = self.compile_at(0, &expr.text);
-        let (program, kind) = self.noted(compiled, expr)?;
-        if kind.is_text() || matches!(kind, Kind::Int | Kind::Uuid) {
-            return Some(program);
-        }
-        let fault = Fault::new(0..expr.text.len(), format!("a pivot's name is text, and this is {}", kind.name()));
-        self.asking.note(MappingFault::of(fault.hint("the column that says what a row holds: `meta_key`"), expr));
-        None
-    }
-
-    fn pivot_value(&mut self, expr: &Expr) -> Option<(Program, Kind)> {
-        let compiled = self.compile_at(0, &expr.text);
-        self.noted(compiled, expr)
     }
 }
 

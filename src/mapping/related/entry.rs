@@ -101,7 +101,7 @@ impl Maker {
             JoinKey::Null => return Made::Out,
             JoinKey::Absent => return self.incomplete(scope, &row),
         };
-        if self.programs().any(|program| scope.waits(program, &row)) {
+        if self.programs().any(|program| program.waits(&row)) {
             return self.incomplete(scope, &row);
         }
         let holds = match &self.holds {

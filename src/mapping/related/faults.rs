@@ -24,13 +24,6 @@ pub(super) fn no_row_key(related: &Related, table: &TableName) -> MappingFault {
     MappingFault::of_setting_at(&related.place, "table", message).with_hint(hint)
 }
 
-pub(super) fn named_as_column(related: &Related, table: &str) -> MappingFault {
-    let name = &related.name;
-    let table = if table == "the table" { "the mapping's table" } else { table };
-    let fault = MappingFault::at(&related.place, format!("`{name}` is a column of {table}, too"));
-    fault.with_hint(format!("another name for the relation: {name}_row"))
-}
-
 pub(super) fn circle(related: &Related, names: &[&str]) -> MappingFault {
     let message = match names {
         [_, _] => format!("`{}` is asked for by itself", related.name),
@@ -43,16 +36,18 @@ pub(super) fn circle(related: &Related, names: &[&str]) -> MappingFault {
 /// Two sides of `on` that are never equal.
 pub(super) fn unlike_join(left: &Expr, right: &Expr, kinds: [&Kind; 2], is_flag: bool) -> MappingFault {
     let [theirs, ours] = kinds;
+    if *ours == Kind::Null || *theirs == Kind::Null {
+        let fault = Fault::new(0..right.text.len(), "null is equal to nothing: no row is related by it");
+        return MappingFault::of(fault.hint("`where` asks for null: where = \"x is none\""), right);
+    }
     let message = match (theirs, ours) {
         (Kind::Json | Kind::List(_), _) => format!("{} is not joined: `{}`", theirs.name(), left.text),
         (_, Kind::Json | Kind::List(_)) => format!("{} is not joined", ours.name()),
         _ => format!("`{}` is {}, and this is {}: they are not joined", left.text, theirs.name(), ours.name()),
     };
     let fault = Fault::new(0..right.text.len(), message);
-    let operand = |expr: &Expr| match expr.text.chars().all(|c| c == '_' || c == '.' || c.is_alphanumeric()) {
-        true => expr.text.clone(),
-        false => format!("({})", expr.text),
-    };
+    let is_name = |text: &str| text.chars().all(|c| c == '_' || c == '.' || c.is_alphanumeric());
+    let operand = |expr: &Expr| if is_name(&expr.text) { expr.text.clone() } else { format!("({})", expr.text) };
     let fault = match (theirs, ours) {
         (Kind::Json, _) => fault.hint(format!("a part of it is: \"{} | json('id')\"", left.text)),
         (_, Kind::Json) => fault.hint(format!("a part of it is: \"{} | json('id')\"", right.text)),

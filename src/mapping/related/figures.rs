@@ -253,11 +253,11 @@ impl Reading<'_, '_> {
             }
             "currency" => self.given.currency = self.currency(value),
             "within" => {
-                let read = constant_text(value).map_or(Err(String::new()), |text| crate::config::duration(text));
+                let read = constant_text(value).map_or(Err(String::new()), crate::config::duration);
                 match read {
                     Ok(time) if !time.is_zero() => self.given.within = Some((time, span.clone())),
                     Ok(_) | Err(_) => {
-                        self.wrong_constant(value, "`within` is a time", "days, hours or minutes: `within = '365d'`")
+                        self.wrong_constant(value, "`within` is a time", "days, hours or minutes: `within = '365d'`");
                     }
                 }
             }
@@ -435,13 +435,12 @@ impl Reading<'_, '_> {
             _ => None,
         };
         let bytes = matches!(kind, Kind::Bytes | Kind::List(_)) && function == Function::List && refused.is_none();
-        let refused = match bytes {
-            true => {
-                let part = &self.text[span.clone()];
-                let fault = Fault::new(span.clone(), format!("{} have no text in a list", kind.name()));
-                Some(fault.hint(format!("their digits are text: `{name}({part} | hex)`")))
-            }
-            false => refused,
+        let refused = if bytes {
+            let part = &self.text[span.clone()];
+            let fault = Fault::new(span.clone(), format!("{} have no text in a list", kind.name()));
+            Some(fault.hint(format!("their digits are text: `{name}({part} | hex)`")))
+        } else {
+            refused
         };
         if let Some(fault) = refused {
             self.faults.push(fault);

@@ -168,7 +168,9 @@ impl Hash {
     fn each(&mut self, texts: impl IntoIterator<Item = String>) {
         let texts: Vec<String> = texts.into_iter().collect();
         self.0.write(&(texts.len() as u64).to_le_bytes());
-        texts.iter().for_each(|text| self.text(text));
+        for text in &texts {
+            self.text(text);
+        }
     }
 
     fn expr(&mut self, expr: Option<&Expr>) {

@@ -48,7 +48,7 @@ impl Fold {
     }
 
     /// What equal texts have in common.
-    pub fn apply<'t>(self, text: Cow<'t, str>) -> Cow<'t, str> {
+    pub fn apply(self, text: Cow<'_, str>) -> Cow<'_, str> {
         let mut text = text;
         if self.padding && text.ends_with(' ') {
             text = match text {
@@ -100,7 +100,7 @@ pub(super) fn class(kind: &Kind) -> Option<&'static str> {
 
 /// The key of a row.
 pub(super) fn key(parts: &[(Program, Part)], row: &Row<'_>) -> JoinKey {
-    if parts.iter().any(|(program, _)| program.needs.iter().any(|&slot| row.is_absent(slot))) {
+    if parts.iter().any(|(program, _)| program.waits(row)) {
         return JoinKey::Absent;
     }
     let mut key = Vec::with_capacity(9 * parts.len());

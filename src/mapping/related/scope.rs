@@ -70,11 +70,6 @@ impl Scope {
         row
     }
 
-    /// Whether a program names something that is absent.
-    pub(in crate::mapping) fn waits(&self, program: &Program, row: &Row<'_>) -> bool {
-        program.needs.iter().any(|&slot| row.is_absent(slot))
-    }
-
     /// Names of the absent columns that a program waits for.
     pub(in crate::mapping) fn absent(&self, program: &Program, row: &Row<'_>) -> Vec<String> {
         let absent = program.needs.iter().filter(|&&slot| row.is_absent(slot));

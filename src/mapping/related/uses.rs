@@ -41,7 +41,13 @@ struct Row<'c> {
 }
 
 impl<'c> Uses<'c> {
+    /// Of all of them.
     pub(in crate::mapping) fn of(config: &'c Mapping) -> Self {
+        Self::of_these(config, expressions(config))
+    }
+
+    /// Of some of them.
+    pub(in crate::mapping) fn of_these(config: &'c Mapping, these: impl IntoIterator<Item = &'c Expr>) -> Self {
         let own = Row {
             related: None,
             tables: std::slice::from_ref(&config.table),
@@ -51,7 +57,7 @@ impl<'c> Uses<'c> {
         };
         let mut uses = Self { columns: Vec::new(), faults: Vec::new(), rows: vec![own] };
         uses.add(0, &config.with);
-        expressions(config).for_each(|expr| uses.expression(0, expr));
+        these.into_iter().for_each(|expr| uses.expression(0, expr));
         uses
     }
 
@@ -81,6 +87,12 @@ impl<'c> Uses<'c> {
         };
         let unused = self.rows.iter().filter(is_alone);
         unused.filter_map(|row| Some((row.path.clone(), row.related?.place.clone()))).collect()
+    }
+
+    /// The relations of the mapping's own row that are asked.
+    pub(in crate::mapping) fn used(&self) -> impl Iterator<Item = &'c Related> {
+        let own = self.rows.first().into_iter().flat_map(|own| &own.relations);
+        own.filter(|place| self.rows[**place].is_used).filter_map(|place| self.rows[*place].related)
     }
 
     fn add(&mut self, row: usize, with: &'c [Related]) {
