@@ -132,6 +132,8 @@ pub struct Compile<'a> {
     /// The tables of relations; `None` for one that there is not. Without it they are not known: what names a related row is
     /// not checked, and absent in every row.
     pub related: Option<Tables<'a>>,
+    /// Relations that no expression asks for are checked, too: `related` knows their tables then, with all columns.
+    pub check_unused: bool,
     /// The mappings that references name.
     pub parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
     /// The source's.
@@ -143,7 +145,7 @@ static NO_NULLS: BTreeMap<String, Type> = BTreeMap::new();
 impl<'a> Compile<'a> {
     /// Columns, parents and a time zone, and nothing else.
     pub fn new(columns: &'a [Column], parents: &'a dyn Fn(&str) -> Option<ParentInfo>, time_zone: &'a str) -> Self {
-        Self { columns, names: &[], nulls: &NO_NULLS, related: None, parents, time_zone }
+        Self { columns, names: &[], nulls: &NO_NULLS, related: None, check_unused: false, parents, time_zone }
     }
 }
 
@@ -161,7 +163,7 @@ impl Mapping {
         let deleted = config.deleted.as_ref().map(|expr| work.condition(expr));
         let key = work.key(&config.key_value);
         let fields: Vec<_> = config.fields.iter().map(|field| work.field(field, parents)).collect();
-        work.relations(|| checker(config, with));
+        work.relations(with.check_unused.then(|| checker(config, with)));
         let Work { checker, faults } = work;
         let mut relations = Vec::new();
         let parts = (filter.map_or(Some(None), |it| it.map(Some)), deleted.map_or(Some(None), |it| it.map(Some)), key);
@@ -212,7 +214,7 @@ pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
             FieldSource::Reference { value, .. } => drop(work.reference_key(value)),
         }
     }
-    work.relations(checker);
+    work.relations(Some(checker()));
     work.faults
 }
 
@@ -234,16 +236,14 @@ struct Work<'c> {
 }
 
 impl<'c> Work<'c> {
-    /// Takes over what is wrong with relations: with those that no expression asks for, too. `checker` is one that has
-    /// compiled nothing yet.
-    fn relations(&mut self, checker: impl Fn() -> Checker<'c>) {
-        if self.checker.levels[0].relations.is_empty() {
-            return;
-        }
-        let mut thorough = checker();
-        thorough.check_all_relations();
+    /// Takes over what is wrong with relations; with those that no expression asks for, too, where there is a `thorough`
+    /// checker that has compiled nothing yet.
+    fn relations(&mut self, thorough: Option<Checker<'c>>) {
         let mut noted = std::mem::take(&mut self.checker.asking.noted);
-        noted.extend(std::mem::take(&mut thorough.asking.noted));
+        if let Some(mut thorough) = thorough {
+            thorough.check_all_relations();
+            noted.extend(std::mem::take(&mut thorough.asking.noted));
+        }
         for fault in noted {
             if !self.faults.contains(&fault) {
                 self.faults.push(fault);

@@ -37,8 +37,8 @@ pub struct RowFunction {
 pub static FUNCTIONS: &[RowFunction] = &[
     RowFunction {
         name: "count",
-        form: "count(x, distinct)",
-        about: "how many rows there are; of a value, how many have one; with `distinct`, how many different ones. 0 without rows",
+        form: "count(), count(x), count(x, distinct)",
+        about: "how many rows there are; of a value, how many rows have one; with `distinct`, how many different ones. 0 without rows",
         function: Function::Count,
         takes: &["distinct", "within", "by"],
     },

@@ -485,3 +485,18 @@ fn a_trace_shows_what_related_rows_gave() {
     assert_eq!(steps("country.code | lower"), ["country.code = Text(\"FR\")", "lower = Text(\"fr\")"]);
     assert_eq!(steps("name ~ mail.email_id")[0], "mail.email_id = Text(\"second@x\")");
 }
+
+#[test]
+fn a_relation_that_nobody_asks_for_needs_no_table() {
+    let loaded = config(&format!(
+        "{COUNTRY}with.idle = {{ table = \"nowhere\", on = {{ id = \"id\" }} }}\nfields = {{ A = \"country.code\" }}"
+    ));
+    let world = World::of(TABLES);
+    let related = |name: &passerelle_change::TableName| world.table(name).map(|table| table.known.clone());
+    let own = &world.0["partner"].known.columns;
+    let with = Compile { related: Some(&related), ..Compile::new(own, &|_| None, "Europe/Paris") };
+    let config = &loaded.config.mappings["m"];
+    assert!(super::super::super::Mapping::compile(config, &with).is_ok());
+    let faults = super::super::super::Mapping::compile(config, &Compile { check_unused: true, ..with }).unwrap_err();
+    assert_eq!(faults[0].message, "there is no table public.nowhere");
+}

@@ -93,7 +93,10 @@ impl World {
         let own = self.table(&config.table).expect("the mapping's table").known.columns.clone();
         let parents = |_: &str| -> Option<ParentInfo> { None };
         let related = |name: &TableName| self.table(name).map(|table| table.known.clone());
-        Mapping::compile(config, &Compile { related: Some(&related), ..Compile::new(&own, &parents, "Europe/Paris") })
+        Mapping::compile(
+            config,
+            &Compile { related: Some(&related), check_unused: true, ..Compile::new(&own, &parents, "Europe/Paris") },
+        )
     }
 
     pub(super) fn table(&self, name: &TableName) -> Option<&Table> {
