@@ -404,6 +404,7 @@ fn delivery(
             mapping: Arc::clone(&mapping.mapping),
             needs,
             has_children: mappings.iter().any(|(_, other)| other.parents.contains(&mapping.id)),
+            has_rivals: mappings.iter().any(|(_, other)| refers_to_rivals(&other.run, &mapping.config.name)),
             ahead: mapping.ahead,
         });
     }
@@ -426,6 +427,16 @@ fn delivery(
         lanes,
         commands,
         cancel: shared.stop_delivery.clone(),
+    })
+}
+
+/// Whether a field refers to records of this mapping or of another one.
+fn refers_to_rivals(child: &model::Mapping, parent: &str) -> bool {
+    child.fields.iter().any(|field| match &field.value {
+        model::FieldSource::Reference { mappings, .. } => {
+            mappings.len() > 1 && mappings.iter().any(|mapping| mapping == parent)
+        }
+        model::FieldSource::Value(_) | model::FieldSource::Const(_) => false,
     })
 }
 

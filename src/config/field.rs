@@ -1,6 +1,7 @@
 //! `[mapping.NAME.fields]`: every form of a field.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use passerelle_change::FieldValue;
 
@@ -11,6 +12,7 @@ use super::model::{Check, Field, FieldMap, FieldSource, MapOther, Missing, OnBad
 use super::nearest::nearest;
 use super::section::{Found, Section};
 use super::tree::Value;
+use super::units;
 
 /// What a field's value may be.
 pub(super) const FORM: Form = Form::Any(&[EXPRESSION, Form::Table(&KEYS)]);
@@ -26,7 +28,13 @@ pub(super) static KEYS: Keys = Keys {
         )
         .with(&["value", "reference"]),
         Key::need("const", Form::Constant, r#""Customer""#, "always this").with(&["const"]),
-        Key::need("reference", NAME, r#""accounts""#, "the record that this mapping made of a row").with(&["reference"]),
+        Key::need(
+            "reference",
+            Form::Any(&[NAME, Form::List(&NAME)]),
+            r#""accounts""#,
+            "the record that this mapping made of a row; of several, `[\"accounts\", \"person_accounts\"]`, the first that has one for it",
+        )
+        .with(&["reference"]),
         Key::maybe(
             "map",
             Form::Named { names: "", of: &Form::Constant, least: 1 },
@@ -84,9 +92,9 @@ pub(super) static KEYS: Keys = Keys {
         .with(&["value"]),
         Key::maybe(
             "missing",
-            Form::Words(&MISSING),
+            Form::Any(&[Form::Words(&MISSING), text("wait 1h", WAIT_PATTERN)]),
             r#""null""#,
-            "the record referred to is not in the CRM: `\"omit\"` leaves the field out, `\"null\"` clears it, `\"reject\"` makes the record a dead letter; in each case the reference is sent when the record comes",
+            "the record referred to is not in the CRM: `\"omit\"` leaves the field out, `\"null\"` clears it, `\"reject\"` makes the record a dead letter, `\"wait 1h\"` lets the record wait that long and go without it then; in each case the reference is sent when the record comes",
         )
         .without("`\"omit\"`")
         .with(&["reference"]),
@@ -122,6 +130,12 @@ static CHECKS: Words<Check> = Words::new(&[("siret", Check::Siret), ("vat", Chec
 
 static MISSING: Words<Missing> =
     Words::new(&[("omit", Missing::Omit), ("null", Missing::Null), ("reject", Missing::Reject)]);
+
+/// `wait` and a duration.
+const WAIT_PATTERN: &str = r"^wait\s+([0-9]+(ms|s|m|h|d)\s*)+$";
+
+/// How long a record may wait for another.
+const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 
 /// The largest program that a regular expression of `check` may become, in bytes.
 const LARGEST_PATTERN_BYTES: usize = 256 << 10;
@@ -236,9 +250,9 @@ fn source(found: &Found<'_>, section: &mut Section<'_>, names: &Names<'_>) -> Op
     match (constant, reference) {
         (Some(constant), _) => constant.constant().map(FieldSource::Const),
         (None, Some(reference)) => {
-            let mapping = referred(&reference, names);
+            let mappings = referred(&reference, names);
             relationship_name(found)?;
-            Some(FieldSource::Reference { mapping: mapping?, value: value?? })
+            Some(FieldSource::Reference { mappings: mappings?, value: value?? })
         }
         (None, None) => value?.map(FieldSource::Value),
     }
@@ -289,7 +303,10 @@ pub(crate) fn whole_pattern(text: &str) -> Result<regex::Regex, regex::Error> {
 }
 
 fn missing_parent(found: &Found<'_>, required: Option<bool>) -> Option<Missing> {
-    let missing = found.word(&MISSING)?;
+    let missing = match found.text()?.strip_prefix("wait") {
+        Some(time) => Missing::Wait(longest_wait(found, time)?),
+        None => found.word(&MISSING)?,
+    };
     if required == Some(true) && missing != Missing::Reject {
         return found.fault(
             "`missing` contradicts `required = true`, which makes the record a dead letter without it",
@@ -323,11 +340,33 @@ fn goes_ahead(found: &Found<'_>, create_only: Option<bool>) -> Option<bool> {
     Some(urgent)
 }
 
-fn referred(reference: &Found<'_>, names: &Names<'_>) -> Option<String> {
-    if matches!(reference.node.value, Value::List(_)) {
-        return reference.fault("a reference to one of several mappings is not supported yet", "name one mapping");
+/// The time of `wait 1h`.
+fn longest_wait(found: &Found<'_>, time: &str) -> Option<Duration> {
+    const FORM: &str = "missing = \"wait 1h\": from 1s to 30d";
+    match units::duration(time) {
+        Ok(time) if (Duration::from_secs(1)..=LONGEST_WAIT).contains(&time) => Some(time),
+        Ok(_) => found.fault("`missing` waits for too short or too long a time", FORM),
+        Err(_) => found.fault("`missing` does not say how long to wait", FORM),
     }
-    reference.declared("mapping", &names.mappings)
+}
+
+/// The mappings that a reference names.
+fn referred(reference: &Found<'_>, names: &Names<'_>) -> Option<Vec<String>> {
+    if !matches!(reference.node.value, Value::List(_)) {
+        return Some(vec![reference.declared("mapping", &names.mappings)?]);
+    }
+    let listed = reference.list("[\"accounts\", \"person_accounts\"]")?;
+    let mut mappings: Vec<Option<String>> = Vec::new();
+    for one in &listed {
+        let name = one.declared("mapping", &names.mappings);
+        if name.is_some() && mappings.contains(&name) {
+            one.fault::<()>(format!("`{}` is named twice", name.unwrap_or_default()), "name each mapping once");
+            mappings.push(None);
+        } else {
+            mappings.push(name);
+        }
+    }
+    mappings.into_iter().collect()
 }
 
 /// In Salesforce a reference by external key is written under the relationship's name, not the id field's.

@@ -365,11 +365,11 @@ pub enum FieldSource {
     Value(Expr),
     /// A constant.
     Const(passerelle_change::FieldValue),
-    /// Another mapping's record; the expression gives the row key of the parent (one value, or a list for a key of
-    /// several columns).
+    /// The record of the first of some mappings that has one for a row; the expression gives the row key of the parent
+    /// (one value, or a list for a key of several columns).
     Reference {
-        /// Name of the parents' mapping.
-        mapping: String,
+        /// Names of the parents' mappings: at least one, each once.
+        mappings: Vec<String>,
         /// The parent's row key.
         value: Expr,
     },
@@ -433,6 +433,8 @@ pub enum Missing {
     Null,
     /// The record is a dead letter until then.
     Reject,
+    /// The record waits for it that long, and goes without it then, as with `Omit`.
+    Wait(Duration),
 }
 
 /// `limit` and `only`: which records of a mapping are written.

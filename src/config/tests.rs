@@ -178,8 +178,8 @@ fn every_key_is_read() {
     );
     let field = |name: &str| mapping.fields.iter().find(|field| &*field.name == name).unwrap();
     assert!(field("Account").required);
-    let FieldSource::Reference { mapping: parent, value } = &field("Account").value else { panic!() };
-    assert_eq!((parent.as_str(), value.text.as_str()), ("customers", "customer_id"));
+    let FieldSource::Reference { mappings, value } = &field("Account").value else { panic!() };
+    assert_eq!((mappings.join(" "), value.text.as_str()), ("customers orders".to_owned(), "customer_id"));
     assert!(field("Type").create_only);
     assert_eq!(field("Amount").on_bad, OnBad::Null);
     assert_eq!(field("Status").on_create, Some(FieldValue::Text("Draft".into())));
@@ -189,7 +189,7 @@ fn every_key_is_read() {
     assert!(field("Amount").urgent && !field("Vat__c").urgent);
     assert_eq!(mapping.on_key_change, OnKeyChange::Recreate);
     assert_eq!(field("Ref__c").check, Some(Check::Pattern("[A-Z]{2}[0-9]+".into())));
-    assert_eq!((field("Shop__r").missing, field("Account").missing), (Missing::Null, Missing::Omit));
+    assert_eq!((field("Shop__r").missing, field("Account").missing), (Missing::Wait(Duration::from_mins(90)), Missing::Omit));
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct LaneSetup {
     pub needs: Vec<TableId>,
     /// Others refer to it.
     pub has_children: bool,
+    /// Some of those refer to it or another.
+    pub has_rivals: bool,
     /// The lane of its urgent fields, if it has some.
     pub ahead: Option<MappingId>,
 }

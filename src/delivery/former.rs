@@ -153,7 +153,7 @@ fn is_referred_to(world: &World<'_>, parent: (MappingId, &[u8]), crm_id: &str) -
             return Ok(true);
         }
         let refers = |source: &FieldSource| match source {
-            FieldSource::Reference { mapping, .. } => **mapping == *parent_name,
+            FieldSource::Reference { mappings, .. } => mappings.iter().any(|mapping| **mapping == *parent_name),
             FieldSource::Value(_) | FieldSource::Const(_) => false,
         };
         let mut references = lane.config.fields.iter().filter(|field| refers(&field.value));

@@ -21,7 +21,7 @@ use super::guard::DeletionGuard;
 use super::now_micros;
 use super::queue::Queue;
 use super::reach::{self, Reach};
-use crate::config::model;
+use crate::config::model::{self, Missing};
 use crate::control::growth::Growth;
 use crate::mapping::Mapping;
 
@@ -89,6 +89,10 @@ pub(super) struct Lane {
     pub settled: Growth,
     /// Mappings whose fields refer to this one.
     pub has_children: bool,
+    /// Some of those refer to this one or another.
+    pub has_rivals: bool,
+    /// Some of its rows wait for parents that may never come.
+    pub hopes: bool,
     /// Tables that must be loaded before this mapping is delivered: its own and its parents'.
     pub needs: Vec<TableId>,
     pub loaded: bool,
@@ -141,7 +145,7 @@ struct Scan {
 
 impl Lane {
     pub(super) fn new(store: &Store, setup: LaneSetup, now: u64) -> Result<Self, StateError> {
-        let LaneSetup { id, source_index, table, columns, object_id, config, mapping, needs, has_children, ahead } =
+        let LaneSetup { id, source_index, table, columns, object_id, config, mapping, needs, has_children, has_rivals, ahead } =
             setup;
         let next_run = match &config.delivery {
             model::Delivery::Realtime => None,
@@ -162,9 +166,11 @@ impl Lane {
             figures: store.figures(id)?,
             settled: Growth::default(),
             reach: Reach::new(&config),
+            hopes: config.fields.iter().any(|field| matches!(field.missing, Missing::Wait(_))),
             config,
             mapping,
             has_children,
+            has_rivals,
             needs,
             loaded: false,
             load: 0,

@@ -13,7 +13,7 @@ use super::enforce::Enforced;
 use super::engine::{Engine, LONGEST_WAIT};
 use super::lane::{Entry, Lane, is_loaded};
 use super::now_micros;
-use super::prepare::{Verdict, World, prepare};
+use super::prepare::{Decided, Verdict, World, prepare};
 use super::reach::Turn;
 use super::requests::Staged;
 use super::settle::Notes;
@@ -260,7 +260,10 @@ impl Engine<'_> {
                     notes.passed_over(&mut self.lanes[index], &entry, turn)?;
                     continue;
                 }
-                let verdict = prepare(&self.world(view), index, &entry)?;
+                let Decided { verdict, hoped } = prepare(&self.world(view), index, &entry)?;
+                if let Some(hoped) = hoped.filter(|_| self.lanes[index].hopes) {
+                    notes.hopes(&self.lanes[index], &entry, &hoped)?;
+                }
                 if self.act(&mut notes, index, entry, verdict)? {
                     // A circle of waiting rows is seen only in what is written.
                     self.write(&mut notes)?;
@@ -286,6 +289,7 @@ impl Engine<'_> {
             by_id: &self.by_id,
             requests: &self.requests,
             blocked: &self.blocked,
+            now: now_micros(),
         }
     }
 
@@ -338,6 +342,10 @@ impl Engine<'_> {
                 notes.wait(lane, &entry, parent, &parents)?;
                 Ok(true)
             }
+            Verdict::Hope { until, parent, parents } => {
+                notes.hope(lane, &entry, until, parent, &parents)?;
+                Ok(true)
+            }
             Verdict::Park(ParkedWhy::Incomplete) if !lane.fetches(&entry) => {
                 notes.done(lane, &entry)?;
                 Ok(false)
@@ -345,6 +353,10 @@ impl Engine<'_> {
             Verdict::Park(why) => {
                 if why == ParkedWhy::Incomplete {
                     self.sources[lane.source_index].wanted.ask(lane.table, &entry.row_key);
+                }
+                if why == ParkedWhy::Children && entry.attempts() == 0 && lane.has_rivals {
+                    // What refers to it may refer to the record of another mapping before it goes.
+                    notes.wake.push((lane.id, entry.row_key.clone()));
                 }
                 notes.park(lane, &entry, why)?;
                 Ok(false)

@@ -105,7 +105,7 @@ pub(super) struct CompiledField {
 pub(super) enum Source {
     Value(Program),
     Const(FieldValue),
-    Reference { mapping: usize, key: Vec<Type>, value: Program },
+    Reference { mappings: Arc<[usize]>, key: Vec<Type>, value: Program },
 }
 
 #[derive(Debug)]
@@ -274,18 +274,7 @@ impl Work<'_> {
         let source = match &field.value {
             FieldSource::Const(value) => Source::Const(value.clone()),
             FieldSource::Value(expr) => Source::Value(self.value(expr, field)?),
-            FieldSource::Reference { mapping, value } => {
-                let parent = parents(mapping);
-                if parent.is_none() {
-                    let message = format!("there is no mapping `{mapping}` to refer to");
-                    self.faults.push(MappingFault::at(&field.place, message));
-                }
-                let compiled = self.reference_key(value);
-                let (parent, (program, parts)) = (parent?, compiled?);
-                self.parent_key(value, &parts, &parent)?;
-                let key = parent.key.into_iter().map(|(_, ty)| ty).collect();
-                Source::Reference { mapping: parent.mapping, key, value: program }
-            }
+            FieldSource::Reference { mappings, value } => self.reference(field, mappings, value, parents)?,
         };
         let map = field.map.as_ref().map(|map| Map { entries: map.entries.clone(), other: map.other.clone() });
         let check = match &field.check {
@@ -343,6 +332,55 @@ impl Work<'_> {
                 _ => fault,
             },
         );
+        None
+    }
+
+    /// A reference to a row of one of these mappings.
+    fn reference(
+        &mut self,
+        field: &model::Field,
+        mappings: &[String],
+        value: &Expr,
+        parents: &dyn Fn(&str) -> Option<ParentInfo>,
+    ) -> Option<Source> {
+        let mut known = Vec::with_capacity(mappings.len());
+        for mapping in mappings {
+            match parents(mapping) {
+                Some(parent) => known.push((mapping, parent)),
+                None => {
+                    let message = format!("there is no mapping `{mapping}` to refer to");
+                    self.faults.push(MappingFault::at(&field.place, message));
+                }
+            }
+        }
+        let compiled = self.reference_key(value);
+        let ((_, first), true) = (known.first()?, known.len() == mappings.len()) else { return None };
+        self.same_keys(field, &known)?;
+        let (program, parts) = compiled?;
+        self.parent_key(value, &parts, first)?;
+        let key = first.key.iter().map(|(_, ty)| ty.clone()).collect();
+        let mappings = known.iter().map(|(_, parent)| parent.mapping).collect();
+        Some(Source::Reference { mappings, key, value: program })
+    }
+
+    /// One row key is looked for in all of the mappings' tables.
+    fn same_keys(&mut self, field: &model::Field, parents: &[(&String, ParentInfo)]) -> Option<()> {
+        let (name, first) = parents.first()?;
+        let is_like = |a: &Type, b: &Type| {
+            (*a == Type::Int) == (*b == Type::Int) && Kind::of_type(a).unified(&Kind::of_type(b)).is_some()
+        };
+        let fits = |other: &ParentInfo| {
+            other.key.len() == first.key.len()
+                && first.key.iter().zip(&other.key).all(|((_, a), (_, b))| is_like(a, b))
+        };
+        let Some((other, parent)) = parents.iter().find(|(_, parent)| !fits(parent)) else { return Some(()) };
+        let shown = |parent: &ParentInfo| {
+            let columns = parent.key.iter().map(|(name, ty)| format!("{name} ({})", Kind::of_type(ty).name()));
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        let message = format!("the tables of [mapping.{name}] and [mapping.{other}] have keys of other types");
+        let hint = format!("`{name}` has {}, `{other}` has {}; refer to them by a field each", shown(first), shown(parent));
+        self.faults.push(MappingFault::at(&field.place, message).with_hint(hint));
         None
     }
 

@@ -1,5 +1,7 @@
 //! A row to the record as it should be.
 
+use std::sync::Arc;
+
 use passerelle_change::key::KeyBuf;
 use passerelle_change::{Cells, FieldValue, Refusal, Type, Value};
 
@@ -116,8 +118,8 @@ fn target(field: &CompiledField, row: &Row<'_>, zone: &jiff::tz::TimeZone) -> Re
     let value = match &field.source {
         Source::Const(value) => return Ok(Target::Set(value.clone())),
         Source::Value(program) => program.evaluate(row)?,
-        Source::Reference { mapping, key, value } => {
-            return Ok(reference(*mapping, key, value.evaluate(row)?)?);
+        Source::Reference { mappings, key, value } => {
+            return Ok(reference(mappings, key, value.evaluate(row)?)?);
         }
     };
     let value = match (value, &field.map) {
@@ -146,7 +148,7 @@ fn mapped(map: &Map, value: &Value<'_>, zone: &jiff::tz::TimeZone) -> Result<Fie
 }
 
 /// The parent's row key; a null in it is no parent.
-fn reference(mapping: usize, key: &[Type], value: Value<'_>) -> Result<Target, Bad> {
+fn reference(mappings: &Arc<[usize]>, key: &[Type], value: Value<'_>) -> Result<Target, Bad> {
     let parts = match value {
         Value::Absent => return Ok(Target::Absent),
         Value::List(parts) => parts,
@@ -165,7 +167,7 @@ fn reference(mapping: usize, key: &[Type], value: Value<'_>) -> Result<Target, B
         let part = if is_integer { output::whole(part)? } else { part };
         buffer.push(is_integer, text::canonical(part)?.as_bytes());
     }
-    Ok(Target::Reference { mapping, row_key })
+    Ok(Target::Reference { mappings: Arc::clone(mappings), row_key })
 }
 
 fn refused(code: &str, reason: &str, field: Option<&str>) -> Desired {

@@ -62,9 +62,9 @@ impl Hash {
                 self.tag(2);
                 self.value(value);
             }
-            FieldSource::Reference { mapping, value } => {
+            FieldSource::Reference { mappings, value } => {
                 self.tag(3);
-                self.text(mapping);
+                mappings.iter().for_each(|mapping| self.text(mapping));
                 self.text(&value.text);
             }
         }
@@ -119,6 +119,10 @@ impl Hash {
             Missing::Omit => {}
             Missing::Null => self.tag(26),
             Missing::Reject => self.tag(27),
+            Missing::Wait(time) => {
+                self.tag(28);
+                self.0.write(&(time.as_millis() as u64).to_le_bytes());
+            }
         }
     }
 

@@ -272,8 +272,10 @@ impl Pass<'_> {
 
     /// A field that has to be made. Standard ones cannot be: they are a matter of rights or of spelling.
     pub(super) fn wish_field(&mut self, field: &Field) {
-        if let FieldSource::Reference { mapping, .. } = &field.value {
-            let parent = self.config.mappings.get(mapping).map_or("?", |parent| &parent.object);
+        if let FieldSource::Reference { mappings, .. } = &field.value {
+            let parents = mappings.iter().filter_map(|name| self.config.mappings.get(name));
+            let parents: BTreeSet<&str> = parents.map(|parent| &*parent.object).collect();
+            let parent = parents.into_iter().collect::<Vec<_>>().join(" or ");
             let api_name =
                 field.name.strip_suffix("__r").map_or_else(|| field.name.to_string(), |stem| format!("{stem}__c"));
             let (label, kind) = (label_of(&api_name), format!("Lookup({parent})"));

@@ -94,12 +94,17 @@ fn fate(config: &Config, field: &Field, index: usize, record: &Record, parents: 
         Target::Set(value) => Fate::Set(value.clone()),
         Target::Absent => Fate::Absent,
         Target::Omitted => Fate::LeftOut,
-        Target::Reference { mapping, row_key } => {
-            let found = parents.iter().find(|(of, _)| *of == index);
+        Target::Reference { mappings, row_key } => {
+            let name = |mapping: &usize| config.mappings.keys().nth(*mapping).map_or("", String::as_str);
+            let found = parents.iter().find(|found| found.field == index);
+            let (mapping, parent) = match found {
+                None => (None, Err("it was not looked for".to_owned())),
+                Some(found) => (found.mapping.clone(), found.record.clone()),
+            };
             Fate::Refers {
-                mapping: config.mappings.keys().nth(*mapping).cloned().unwrap_or_default(),
+                mapping: mapping.unwrap_or_else(|| mappings.iter().map(name).collect::<Vec<_>>().join(" or ")),
                 row_key: key::printed(row_key),
-                parent: found.map_or_else(|| Err("it was not looked for".to_owned()), |(_, parent)| parent.clone()),
+                parent,
                 without: if field.required { Missing::Reject } else { field.missing },
             }
         }
@@ -126,7 +131,7 @@ fn outcome(ready: &Ready<'_>, desired: Desired, fields: &[FieldView]) -> Outcome
             },
             Some(Fate::Refers { parent: Ok(parent), .. }) => parent.clone(),
             Some(Fate::Refers { parent: Err(why), without, mapping, .. }) => match without {
-                Missing::Omit => continue,
+                Missing::Omit | Missing::Wait(_) => continue,
                 Missing::Null => FieldValue::Null,
                 Missing::Reject => {
                     let message = format!("`{}` needs a record of mapping {mapping}: {why}", field.name);

@@ -68,6 +68,7 @@ pub(crate) enum Kind {
     Strange = 43,
     Decided = 44,
     RenamedColumns = 45,
+    Hope = 46,
     Alert = 50,
     Telling = 51,
     // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.

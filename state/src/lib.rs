@@ -33,7 +33,7 @@ pub use delivery::{DeliveryBatch, ParkedRow, Queued, View};
 pub use drift::{Fit, Strange};
 pub use error::StateError;
 pub use facts::{
-    AcceptedField, Checkpoint, Cursor, DeadLetter, Edits, Figures, Hold, Link, Load, LoadStage, Move, OpenTransaction,
+    AcceptedField, Checkpoint, Cursor, DeadLetter, Edits, Figures, Hold, Hope, Link, Load, LoadStage, Move, OpenTransaction,
     Parked, ParkedWhy, Record, Since, Waiting,
 };
 pub use keys::{Generation, MappingId, RecordId, SourceId};

@@ -185,13 +185,17 @@ fn fate(view: &FieldView) -> Vec<(String, String, Tone)> {
                 Ok(other) => vec![line("reference", format!("{row}: {}", field(other)), Tone::Good)],
                 Err(why) => {
                     let then = match without {
-                        Missing::Omit => "left out, and sent once the record is there",
-                        Missing::Null => "cleared, and sent once the record is there",
-                        Missing::Reject => "a dead letter until the record is there",
+                        Missing::Omit => "left out, and sent once the record is there".to_owned(),
+                        Missing::Null => "cleared, and sent once the record is there".to_owned(),
+                        Missing::Reject => "a dead letter until the record is there".to_owned(),
+                        Missing::Wait(time) => {
+                            let time = humantime::format_duration(*time);
+                            format!("waited for, {time} at most; then left out, and sent once the record is there")
+                        }
                     };
                     vec![
                         line("reference", format!("{row}: none, {}", tame(why)), Tone::Warning),
-                        line("", then.to_owned(), Tone::Soft),
+                        line("", then, Tone::Soft),
                     ]
                 }
             }

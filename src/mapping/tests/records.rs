@@ -45,7 +45,7 @@ fn value(name: &str, text: &str) -> Field {
 }
 
 fn reference(name: &str, mapping: &str, text: &str) -> Field {
-    field(name, FieldSource::Reference { mapping: mapping.into(), value: expr(text) })
+    field(name, FieldSource::Reference { mappings: mapping.split(' ').map(str::to_owned).collect(), value: expr(text) })
 }
 
 fn mapping(fields: Vec<Field>) -> model::Mapping {
@@ -261,7 +261,7 @@ fn references_give_the_parents_row_key() {
     let row_key = |write: &dyn Fn(&mut key::KeyBuf<'_>)| {
         let mut row_key = Vec::new();
         write(&mut key::KeyBuf(&mut row_key));
-        Target::Reference { mapping: 3, row_key }
+        Target::Reference { mappings: [3].into(), row_key }
     };
     assert_eq!(target("accounts", "parent_id", &[("parent_id", Some("17"))]), row_key(&|key| key.push_int(17)));
     assert_eq!(target("accounts", "parent_id", &[("parent_id", None)]), NULL);
