@@ -24,6 +24,7 @@ mod poison;
 mod preview;
 mod records;
 mod recreate;
+mod references;
 mod refusals;
 mod reload;
 mod screens;
