@@ -208,6 +208,8 @@ pub enum Target {
         /// The parent's row key, encoded by [`passerelle_change::key`].
         row_key: Vec<u8>,
     },
+    /// The record of the CRM that has this text in the field by which it is found.
+    Unkept(String),
     /// Left out, since its value is bad.
     Omitted,
 }

@@ -100,6 +100,17 @@ pub enum Fate {
         /// What is done without it.
         without: model::Missing,
     },
+    /// It refers to a record that no mapping keeps: only the CRM knows which.
+    Finds {
+        /// Its object.
+        object: String,
+        /// The field by which it is found.
+        by: String,
+        /// That field's value.
+        value: String,
+    },
+    /// It names no record: `missing` leaves it out.
+    Nobody,
     /// Its value is bad.
     Bad {
         /// Why.

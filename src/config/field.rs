@@ -6,7 +6,7 @@ use std::time::Duration;
 use passerelle_change::FieldValue;
 
 use super::Fault;
-use super::keys::{Cases, EXPRESSION, Form, Key, Keys, Lexicon, NAME, Words, text};
+use super::keys::{API_NAME, Cases, EXPRESSION, Form, Key, Keys, Lexicon, NAME, Words, text};
 use super::mapping::{Names, api_name};
 use super::model::{Check, Field, FieldMap, FieldSource, MapOther, Missing, OnBad, Place};
 use super::nearest::nearest;
@@ -24,9 +24,9 @@ pub(super) static KEYS: Keys = Keys {
             "value",
             EXPRESSION,
             r#""parent_id""#,
-            "an expression; with `reference` the parent's row key in its table",
+            "an expression; with `reference` the parent's row key in its table, with `crm` the value of the field `by`",
         )
-        .with(&["value", "reference"]),
+        .with(&["value", "reference", "crm"]),
         Key::need("const", Form::Constant, r#""Customer""#, "always this").with(&["const"]),
         Key::need(
             "reference",
@@ -35,6 +35,14 @@ pub(super) static KEYS: Keys = Keys {
             "the record that this mapping made of a row; of several, `[\"accounts\", \"person_accounts\"]`, the first that has one for it",
         )
         .with(&["reference"]),
+        Key::need(
+            "crm",
+            API_NAME,
+            r#""User""#,
+            "a record of this object of the CRM, one that no mapping keeps; it is written by its id",
+        )
+        .with(&["crm"]),
+        Key::need("by", API_NAME, r#""Email""#, "the field that it is found by: of text").with(&["crm"]),
         Key::maybe(
             "map",
             Form::Named { names: "", of: &Form::Constant, least: 1 },
@@ -97,7 +105,7 @@ pub(super) static KEYS: Keys = Keys {
             "the record referred to is not in the CRM: `\"omit\"` leaves the field out, `\"null\"` clears it, `\"reject\"` makes the record a dead letter, `\"wait 1h\"` lets the record wait that long and go without it then; in each case the reference is sent when the record comes",
         )
         .without("`\"omit\"`")
-        .with(&["reference"]),
+        .with(&["reference", "crm"]),
         Key::or("urgent", Form::Bool, "false", "a change of it goes ahead of everything else, by itself").with(&["value"]),
         Key::or(
             "enforce",
@@ -106,11 +114,9 @@ pub(super) static KEYS: Keys = Keys {
             "what a person edits in the CRM is put back; otherwise it stays until the row's value changes",
         )
         .with(&["value", "const"]),
-        Key::later("crm", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
-        Key::later("by", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
         Key::later("consent", "write the CRM's own field instead"),
     ],
-    cases: Cases::Key(&["const", "reference", "value"]),
+    cases: Cases::Key(&["const", "reference", "crm", "value"]),
 };
 
 static OTHER: Keys = Keys::all(&[Key::need("const", Form::Constant, r#""Other""#, "this instead")]);
@@ -140,7 +146,7 @@ const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 /// The largest program that a regular expression of `check` may become, in bytes.
 const LARGEST_PATTERN_BYTES: usize = 256 << 10;
 
-const FORMS: &str = "\"an expression\", { value = \"an expression\", … }, { const = … } or { reference = \"mapping\", value = \"an expression\" }";
+const FORMS: &str = "\"an expression\", { value = \"an expression\", … }, { const = … }, { reference = \"mapping\", value = \"an expression\" } or { crm = \"User\", by = \"Email\", value = \"an expression\" }";
 
 /// Reads all fields of a mapping, in the order written.
 pub(super) fn read_all(mapping: &str, found: &Found<'_>, names: &Names<'_>) -> Option<Vec<Field>> {
@@ -246,15 +252,22 @@ fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
 fn source(found: &Found<'_>, section: &mut Section<'_>, names: &Names<'_>) -> Option<FieldSource> {
     let constant = section.take("const");
     let reference = section.take("reference");
+    let unkept = section.take("crm");
+    let by = section.maybe("by", |by| api_name(by, &by.node.place, by.text()?));
     let value = section.maybe("value", Found::expr);
-    match (constant, reference) {
-        (Some(constant), _) => constant.constant().map(FieldSource::Const),
-        (None, Some(reference)) => {
+    match (constant, reference, unkept) {
+        (Some(constant), _, _) => constant.constant().map(FieldSource::Const),
+        (None, None, Some(object)) => {
+            let object = api_name(&object, &object.node.place, object.text()?);
+            relationship_name(found)?;
+            Some(FieldSource::Unkept { object: object?, by: by??, value: value?? })
+        }
+        (None, Some(reference), _) => {
             let mappings = referred(&reference, names);
             relationship_name(found)?;
             Some(FieldSource::Reference { mappings: mappings?, value: value?? })
         }
-        (None, None) => value?.map(FieldSource::Value),
+        (None, None, None) => value?.map(FieldSource::Value),
     }
 }
 

@@ -373,6 +373,25 @@ pub enum FieldSource {
         /// The parent's row key.
         value: Expr,
     },
+    /// A record of the CRM that no mapping keeps, found by a field; written by its id.
+    Unkept {
+        /// Its object.
+        object: Arc<str>,
+        /// The field.
+        by: Arc<str>,
+        /// The field's value.
+        value: Expr,
+    },
+}
+
+impl FieldSource {
+    /// Whether it names another record.
+    pub fn is_reference(&self) -> bool {
+        match self {
+            Self::Reference { .. } | Self::Unkept { .. } => true,
+            Self::Value(_) | Self::Const(_) => false,
+        }
+    }
 }
 
 /// `map` of a field.

@@ -113,7 +113,9 @@ fn required(mapping: &Mapping) -> impl Iterator<Item = (&Field, &str)> {
             [mapping] => Some((field, mapping.as_str())),
             _ => None,
         },
-        FieldSource::Reference { .. } | FieldSource::Value(_) | FieldSource::Const(_) => None,
+        FieldSource::Reference { .. } | FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => {
+            None
+        }
     })
 }
 
@@ -154,7 +156,7 @@ fn parents<'a>(mapping: &'a Mapping, mappings: &'a BTreeMap<String, Mapping>) ->
     let named = mapping.fields.iter().flat_map(|field| {
         let parents = match &field.value {
             FieldSource::Reference { mappings, .. } => &mappings[..],
-            FieldSource::Value(_) | FieldSource::Const(_) => &[],
+            FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => &[],
         };
         parents.iter().map(move |parent| (field, parent))
     });

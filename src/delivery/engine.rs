@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::{Entry, Lane};
 use super::requests::{Requests, Returned};
+use super::unkept::{Line, LineSetup};
 use super::{Command, SharedClient, now_micros};
 use crate::capture::Durable;
 use crate::config::model;
@@ -49,6 +50,8 @@ pub struct LaneSetup {
     pub has_rivals: bool,
     /// The lane of its urgent fields, if it has some.
     pub ahead: Option<MappingId>,
+    /// The lines of its fields that refer to records that no mapping keeps, by the place of the field.
+    pub lines: HashMap<usize, MappingId>,
 }
 
 /// A source as delivery sees it.
@@ -83,6 +86,8 @@ pub struct Delivery {
     pub sources: Vec<SourceView>,
     /// Its mappings: urgent ones first, then parents before children.
     pub lanes: Vec<LaneSetup>,
+    /// The objects and fields by which records are found that no mapping keeps, each once.
+    pub lines: Vec<LineSetup>,
     /// What people ask for.
     pub commands: mpsc::Receiver<Command>,
     /// Ends it; requests under way are finished within a grace.
@@ -98,6 +103,7 @@ pub(super) struct Engine<'s> {
     pub limiter: &'s Limiter,
     pub sources: &'s mut [SourceView],
     pub lanes: Vec<Lane>,
+    pub lines: Vec<Line>,
     pub by_id: HashMap<MappingId, usize>,
     pub requests: Requests,
     /// The org that the CRM must be: taken away when it was found to be that one. Nothing is written before.
@@ -156,6 +162,7 @@ impl Delivery {
             by_id: lanes.iter().enumerate().map(|(index, lane)| (lane.id, index)).collect(),
             urgent: lanes.iter().filter(|lane| lane.config.urgent).map(|lane| lane.id).collect(),
             lanes,
+            lines: self.lines.drain(..).map(Line::new).collect(),
             requests: Requests::default(),
             expect_org: self.expect_org.take(),
             us: None,

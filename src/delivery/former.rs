@@ -154,7 +154,7 @@ fn is_referred_to(world: &World<'_>, parent: (MappingId, &[u8]), crm_id: &str) -
         }
         let refers = |source: &FieldSource| match source {
             FieldSource::Reference { mappings, .. } => mappings.iter().any(|mapping| **mapping == *parent_name),
-            FieldSource::Value(_) | FieldSource::Const(_) => false,
+            FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => false,
         };
         let mut references = lane.config.fields.iter().filter(|field| refers(&field.value));
         let is_unknown = references.any(|field| !record.fields.contains_key(&*field.name));

@@ -4,7 +4,7 @@
 //! of all rows (after a load, a changed mapping, a TRUNCATE). Whatever is taken stays where it stands until it is
 //! settled, so that a crash or a failed request loses nothing.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +93,8 @@ pub(super) struct Lane {
     pub has_rivals: bool,
     /// Some of its rows wait for parents that may never come.
     pub hopes: bool,
+    /// The lines of its fields that refer to records that no mapping keeps, by the place of the field.
+    pub lines: HashMap<usize, MappingId>,
     /// Tables that must be loaded before this mapping is delivered: its own and its parents'.
     pub needs: Vec<TableId>,
     pub loaded: bool,
@@ -145,8 +147,20 @@ struct Scan {
 
 impl Lane {
     pub(super) fn new(store: &Store, setup: LaneSetup, now: u64) -> Result<Self, StateError> {
-        let LaneSetup { id, source_index, table, columns, object_id, config, mapping, needs, has_children, has_rivals, ahead } =
-            setup;
+        let LaneSetup {
+            id,
+            source_index,
+            table,
+            columns,
+            object_id,
+            config,
+            mapping,
+            needs,
+            has_children,
+            has_rivals,
+            ahead,
+            lines,
+        } = setup;
         let next_run = match &config.delivery {
             model::Delivery::Realtime => None,
             model::Delivery::Every(_) => Some(now),
@@ -171,6 +185,7 @@ impl Lane {
             mapping,
             has_children,
             has_rivals,
+            lines,
             needs,
             loaded: false,
             load: 0,

@@ -43,7 +43,8 @@ impl Engine<'_> {
         let mut batch = DeliveryBatch::new(store);
         let lanes = || self.lanes.iter().filter(|lane| lane.table == moved.table);
         // A row may refer to the row by several of its mappings.
-        let swapped = Swapped(lanes().map(|lane| ((lane.id, moved.old.clone()), (lane.id, moved.new.clone()))).collect());
+        let swapped =
+            Swapped(lanes().map(|lane| ((lane.id, moved.old.clone()), (lane.id, moved.new.clone()))).collect());
         for (lane, (old, new)) in lanes().zip(&swapped.0) {
             let links = [store.link(lane.id, &moved.old)?, store.link(lane.id, &moved.new)?];
             let replaces =

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use passerelle_change::key::printed;
 use passerelle_change::{FieldValue, Refusal};
-use passerelle_state::{Hope, Link, MappingId, RecordId, RowBuf, StateError};
+use passerelle_state::unkept::key_of;
+use passerelle_state::{Found, Hope, Link, MappingId, RecordId, RowBuf, StateError};
 
 use super::lane::Lane;
 use super::prepare::World;
 use super::reconcile::WantedField;
-use crate::config::model::{Departure, Field, Missing};
+use crate::config::model::{Departure, Field, FieldSource, Missing};
 use crate::mapping::{self, Desired, Target};
 
 /// Steps along a chain of waiting rows before it counts as a circle.
@@ -31,6 +32,8 @@ pub(super) struct Resolved {
     pub named: Vec<RecordId>,
     /// The parent whose turn comes first.
     pub wait_for: Option<RowName>,
+    /// Records that no mapping keeps and that nobody has asked the CRM for.
+    pub unasked: Vec<RowName>,
     /// A reference without its parent that the record may not go without.
     pub missing: Option<Refusal>,
     /// The parents that are waited for although nobody says that they come.
@@ -111,6 +114,11 @@ pub(super) fn resolve(
                 let Some((value, hash)) = search.reference(known, rows)? else { continue };
                 (value, Some(hash))
             }
+            Target::Unkept(value) => {
+                let Some(line) = world.lanes[lane].lines.get(&field.index) else { continue };
+                let Some((value, hash)) = search.unkept(known, (*line, key_of(&value)))? else { continue };
+                (value, Some(hash))
+            }
         };
         let hash = hash.unwrap_or_else(|| world.store.field_hash(&value));
         let first = first.map(|(hash, value)| (value, hash));
@@ -148,35 +156,78 @@ impl Search<'_> {
                 self.resolved.wait_for.get_or_insert(parent);
                 Ok(None)
             }
-            Standing::Missing { waits } => self.missing(field, rows, waits),
+            Standing::Missing { waits } => {
+                let name = &field.name;
+                let message = format!("the record that the required field {name} refers to is not in the CRM");
+                let without = self.missing(field, &rows, waits, "PARENT_MISSING", message)?;
+                if without.is_none() {
+                    self.resolved.parentless.push((Arc::clone(name), rows));
+                }
+                Ok(without)
+            }
         }
+    }
+
+    /// A reference to a record that no mapping keeps. Where it is not found and the field is left out, the CRM keeps what it
+    /// has.
+    fn unkept(&mut self, field: &Field, name: RowName) -> Result<Option<(FieldValue, u64)>, StateError> {
+        let store = self.world.store;
+        self.resolved.parents.push(name.clone());
+        let (what, by) = match &field.value {
+            FieldSource::Unkept { object, by, .. } => (&**object, &**by),
+            FieldSource::Value(_) | FieldSource::Const(_) | FieldSource::Reference { .. } => ("record", "field"),
+        };
+        let found = store.unkept(name.0, &name.1)?.map(|known| known.found);
+        let (code, message) = match found {
+            Some(Found::One(crm_id)) => {
+                let hash = store.field_hash(&FieldValue::Text(crm_id.clone()));
+                return Ok(Some((FieldValue::ReferenceById(crm_id), hash)));
+            }
+            None | Some(Found::Unasked) => {
+                if found.is_none() {
+                    self.resolved.unasked.push(name.clone());
+                }
+                self.resolved.wait_for.get_or_insert(name);
+                return Ok(None);
+            }
+            Some(Found::Nothing) => {
+                ("PARENT_MISSING", format!("the CRM has no {what} with the {by} for {}", field.name))
+            }
+            Some(Found::Several) => {
+                ("PARENT_AMBIGUOUS", format!("the CRM has several {what} records with the {by} for {}", field.name))
+            }
+            Some(Found::Refused) => {
+                ("PARENT_UNKNOWN", format!("the CRM cannot be asked for {what} records by {by}, for {}", field.name))
+            }
+        };
+        self.missing(field, &[name], true, code, message)
     }
 
     /// What a field is without its parent.
     fn missing(
         &mut self,
         field: &Field,
-        rows: Vec<RowName>,
+        rows: &[RowName],
         waits: bool,
+        code: &str,
+        message: String,
     ) -> Result<Option<(FieldValue, u64)>, StateError> {
         let name = &field.name;
         match if field.required { Missing::Reject } else { field.missing } {
             Missing::Reject => {
-                let message = format!("the record that the required field {name} refers to is not in the CRM");
-                let refusal = Refusal { code: "PARENT_MISSING".into(), message, fields: vec![name.to_string()] };
+                let refusal = Refusal { code: code.into(), message, fields: vec![name.to_string()] };
                 self.resolved.missing.get_or_insert(refusal);
             }
             Missing::Null => return Ok(Some((FieldValue::Null, self.world.store.field_hash(&FieldValue::Null)))),
-            Missing::Wait(time) if waits => self.hope(name, &rows, time.as_micros() as u64)?,
+            Missing::Wait(time) if waits => self.hope(name, rows, time.as_micros() as u64)?,
             Missing::Omit | Missing::Wait(_) => {}
         }
-        self.resolved.parentless.push((Arc::clone(name), rows));
         Ok(None)
     }
 
     /// The row waits for one of these, unless it has done so for long enough, or has gone without it before.
     fn hope(&mut self, name: &str, rows: &[RowName], time: u64) -> Result<(), StateError> {
-        let went_without = |link: &Link| link.record.is_some() && rows.iter().all(|row| link.parents.contains(row));
+        let went_without = |link: &Link| rows.iter().all(|row| link.parents.contains(row));
         let Some(first) = rows.first().filter(|_| !self.link.is_some_and(went_without)) else { return Ok(()) };
         let (store, now) = (self.world.store, self.world.now);
         let known = match &mut self.hopes {
@@ -341,8 +392,7 @@ fn changes_parent(
         if !refers || row_key != parent.1 || mappings.len() == 1 {
             continue;
         }
-        let rows: Vec<RowName> =
-            mappings.iter().map(|mapping| (MappingId(*mapping as u32), row_key.clone())).collect();
+        let rows: Vec<RowName> = mappings.iter().map(|mapping| (MappingId(*mapping as u32), row_key.clone())).collect();
         return Ok(match first_of(world, &child, &rows)? {
             Standing::Ready(ready) => ready.crm_id != crm_id,
             Standing::Coming(_) => true,

@@ -74,6 +74,8 @@ pub(super) struct Decided {
     pub verdict: Verdict,
     /// The parents that it waits for, though nobody says that they come; `None` where that was not looked at.
     pub hoped: Option<Hoped>,
+    /// What it refers to and nobody has asked the CRM for.
+    pub unasked: Vec<RowName>,
 }
 
 /// A write, and what follows from its acceptance.
@@ -137,24 +139,26 @@ impl Plan {
 
 /// Decides about one row.
 pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<Decided, StateError> {
-    let mut hoped = None;
-    let verdict = decided(world, index, entry, &mut hoped)?;
+    let mut found = Besides::default();
+    let verdict = decided(world, index, entry, &mut found)?;
     // A write on its way names the record by its key: the key stays until that one is answered.
     if let Verdict::Send(plan) = &verdict
         && plan.write.moves_key()
         && let Some(named) = plan.records().find(|id| world.requests.is_named(*id))
     {
-        return Ok(Decided { verdict: Verdict::Busy(named), hoped: None });
+        return Ok(Decided { verdict: Verdict::Busy(named), hoped: None, unasked: found.unasked });
     }
-    Ok(Decided { verdict, hoped })
+    Ok(Decided { verdict, hoped: found.hoped, unasked: found.unasked })
 }
 
-fn decided(
-    world: &World<'_>,
-    index: usize,
-    entry: &Entry,
-    hoped: &mut Option<Hoped>,
-) -> Result<Verdict, StateError> {
+/// What was found on the way to a verdict.
+#[derive(Default)]
+struct Besides {
+    hoped: Option<Hoped>,
+    unasked: Vec<RowName>,
+}
+
+fn decided(world: &World<'_>, index: usize, entry: &Entry, found: &mut Besides) -> Result<Verdict, StateError> {
     let lane = &world.lanes[index];
     if let Some(left) = former::of_name(&entry.row_key) {
         return former::former(world, lane, entry, left);
@@ -182,15 +186,15 @@ fn decided(
         } else {
             &lane.config.on_delete
         };
-        *hoped = Some(Hoped::default());
+        found.hoped = Some(Hoped::default());
         return subject.depart(policy, true);
     };
     let desired = lane.mapping.evaluate(row.cells());
     if matches!(desired, Desired::Left | Desired::Deleted) {
-        *hoped = Some(Hoped::default());
+        found.hoped = Some(Hoped::default());
     }
     match desired {
-        Desired::Present(record) => subject.present(record, hoped),
+        Desired::Present(record) => subject.present(record, found),
         Desired::Left => subject.depart(&lane.config.on_leave, false),
         Desired::Deleted => subject.depart(&lane.config.on_delete, false),
         Desired::Incomplete { .. } => Ok(Verdict::Park(ParkedWhy::Incomplete)),
@@ -214,7 +218,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn present(self, record: crate::mapping::Record, hoped: &mut Option<Hoped>) -> Result<Verdict, StateError> {
+    fn present(self, record: crate::mapping::Record, found: &mut Besides) -> Result<Verdict, StateError> {
         let world = self.world;
         let id = world.store.record_id(self.lane.object_id, &record.key);
         let old = self.link.as_ref().and_then(|link| link.record);
@@ -226,7 +230,7 @@ impl Subject<'_> {
         let key = record.key.clone();
         let resolved = resolve(world, self.index, (&self.entry.row_key, self.link.as_ref()), record)?;
         let until = resolved.hoped.until.clone();
-        *hoped = Some(resolved.hoped);
+        *found = Besides { hoped: Some(resolved.hoped), unasked: resolved.unasked };
         if let Some(refusal) = resolved.missing {
             return Ok(self.dead(refusal, Some(key), resolved.parents));
         }

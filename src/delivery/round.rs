@@ -58,7 +58,9 @@ impl Engine<'_> {
             self.fill_ahead(&views)?;
             let look = self.look_due().filter(|_| !self.requests.has_ahead());
             let decided = if look.is_some() { 0 } else { self.fill(&views)? };
+            let ask = if look.is_some() || self.requests.has_ahead() { None } else { self.ask_due()? };
             let may_send = look.is_some()
+                || ask.is_some()
                 || self.requests.has_full_bin()
                 || self.requests.linger_ends(self.linger).is_some_and(|at| at <= Instant::now());
             if may_send && self.expect_org.is_some() && self.requests.in_flight() > 0 {
@@ -76,9 +78,10 @@ impl Engine<'_> {
                             closed = true;
                             break;
                         }
-                        match look {
-                            Some((mapping, look)) => self.begin_look(permit, mapping, look),
-                            None => self.send(permit)?,
+                        match (look, ask) {
+                            (Some((mapping, look)), _) => self.begin_look(permit, mapping, look),
+                            (None, Some(ask)) => self.begin_ask(permit, ask),
+                            (None, None) => self.send(permit)?,
                         }
                         continue;
                     }
@@ -260,10 +263,11 @@ impl Engine<'_> {
                     notes.passed_over(&mut self.lanes[index], &entry, turn)?;
                     continue;
                 }
-                let Decided { verdict, hoped } = prepare(&self.world(view), index, &entry)?;
+                let Decided { verdict, hoped, unasked } = prepare(&self.world(view), index, &entry)?;
                 if let Some(hoped) = hoped.filter(|_| self.lanes[index].hopes) {
                     notes.hopes(&self.lanes[index], &entry, &hoped)?;
                 }
+                notes.ask_for(&unasked);
                 if self.act(&mut notes, index, entry, verdict)? {
                     // A circle of waiting rows is seen only in what is written.
                     self.write(&mut notes)?;
@@ -412,7 +416,7 @@ impl Engine<'_> {
         let runs = runs.map(|at| now + Duration::from_micros(at.saturating_sub(now_micros())).min(LONGEST_WAIT));
         let looks = self.lanes.iter().filter(|lane| !lane.is_held() && lane.loaded);
         let looks = looks.filter_map(|lane| lane.enforced.as_ref().and_then(Enforced::due));
-        due.chain(linger).chain(runs).chain(looks).min()
+        due.chain(linger).chain(runs).chain(looks).chain(self.next_ask(now)).min()
     }
 
     /// The linger that the day's forecast asks for: nothing while it fits the budget.

@@ -56,7 +56,9 @@ pub(super) fn parts(mapping: &model::Mapping) -> Vec<(Part, BTreeSet<String>)> {
 
 fn field_columns(field: &model::Field) -> BTreeSet<String> {
     let value = match &field.value {
-        FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(expr),
+        FieldSource::Value(expr)
+        | FieldSource::Reference { value: expr, .. }
+        | FieldSource::Unkept { value: expr, .. } => Some(expr),
         FieldSource::Const(_) => None,
     };
     value.into_iter().chain(&field.when).flat_map(columns_of).collect()

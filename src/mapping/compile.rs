@@ -14,7 +14,7 @@ use super::kind::Kind;
 use super::program::Program;
 use super::row::SlotIndex;
 use super::{Mapping, ParentInfo, revision};
-use crate::config::model::{self, Expr, FieldSource, MapOther, OnBad, Place};
+use crate::config::model::{self, Expr, FieldSource, MapOther, Missing, OnBad, Place};
 use crate::config::{self, Files};
 
 /// A fault of a mapping, where it stands in the configuration.
@@ -105,7 +105,16 @@ pub(super) struct CompiledField {
 pub(super) enum Source {
     Value(Program),
     Const(FieldValue),
-    Reference { mappings: Arc<[usize]>, key: Vec<Type>, value: Program },
+    Reference {
+        mappings: Arc<[usize]>,
+        key: Vec<Type>,
+        value: Program,
+    },
+    /// What null does to the field: it clears it, or leaves it out.
+    Unkept {
+        value: Program,
+        null_clears: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -199,6 +208,7 @@ pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
             FieldSource::Const(_) => {}
             FieldSource::Value(expr) => drop(work.value(expr, field)),
             FieldSource::Reference { value, .. } => drop(work.reference_key(value)),
+            FieldSource::Unkept { value, .. } => drop(work.sought(value)),
         }
     }
     work.faults
@@ -208,7 +218,9 @@ pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
 pub(super) fn expressions(config: &model::Mapping) -> impl Iterator<Item = &Expr> {
     let fields = config.fields.iter().flat_map(|field| {
         let value = match &field.value {
-            FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(expr),
+            FieldSource::Value(expr)
+            | FieldSource::Reference { value: expr, .. }
+            | FieldSource::Unkept { value: expr, .. } => Some(expr),
             FieldSource::Const(_) => None,
         };
         value.into_iter().chain(&field.when)
@@ -275,6 +287,10 @@ impl Work<'_> {
             FieldSource::Const(value) => Source::Const(value.clone()),
             FieldSource::Value(expr) => Source::Value(self.value(expr, field)?),
             FieldSource::Reference { mappings, value } => self.reference(field, mappings, value, parents)?,
+            FieldSource::Unkept { value, .. } => {
+                let null_clears = field.required || matches!(field.missing, Missing::Null | Missing::Reject);
+                Source::Unkept { value: self.sought(value)?, null_clears }
+            }
         };
         let map = field.map.as_ref().map(|map| Map { entries: map.entries.clone(), other: map.other.clone() });
         let check = match &field.check {
@@ -335,6 +351,19 @@ impl Work<'_> {
         None
     }
 
+    /// The text that a record of the CRM is found by.
+    fn sought(&mut self, expr: &Expr) -> Option<Program> {
+        let (program, kind) = self.expression(expr)?;
+        let message = match kind {
+            Kind::Int | Kind::Decimal | Kind::Text | Kind::Enum(_) | Kind::Uuid | Kind::Any => return Some(program),
+            Kind::Null => "this is always null, and finds no record".to_owned(),
+            other => format!("a record is found by text or a number, and this is {}", other.name()),
+        };
+        let fault = Fault::new(0..expr.text.len(), message);
+        self.fault(expr, fault.hint("name the column that holds what the CRM has in the field `by`"));
+        None
+    }
+
     /// A reference to a row of one of these mappings.
     fn reference(
         &mut self,
@@ -345,13 +374,12 @@ impl Work<'_> {
     ) -> Option<Source> {
         let mut known = Vec::with_capacity(mappings.len());
         for mapping in mappings {
-            match parents(mapping) {
-                Some(parent) => known.push((mapping, parent)),
-                None => {
-                    let message = format!("there is no mapping `{mapping}` to refer to");
-                    self.faults.push(MappingFault::at(&field.place, message));
-                }
-            }
+            let Some(parent) = parents(mapping) else {
+                let message = format!("there is no mapping `{mapping}` to refer to");
+                self.faults.push(MappingFault::at(&field.place, message));
+                continue;
+            };
+            known.push((mapping, parent));
         }
         let compiled = self.reference_key(value);
         let ((_, first), true) = (known.first()?, known.len() == mappings.len()) else { return None };
@@ -370,8 +398,7 @@ impl Work<'_> {
             (*a == Type::Int) == (*b == Type::Int) && Kind::of_type(a).unified(&Kind::of_type(b)).is_some()
         };
         let fits = |other: &ParentInfo| {
-            other.key.len() == first.key.len()
-                && first.key.iter().zip(&other.key).all(|((_, a), (_, b))| is_like(a, b))
+            other.key.len() == first.key.len() && first.key.iter().zip(&other.key).all(|((_, a), (_, b))| is_like(a, b))
         };
         let Some((other, parent)) = parents.iter().find(|(_, parent)| !fits(parent)) else { return Some(()) };
         let shown = |parent: &ParentInfo| {
@@ -379,7 +406,8 @@ impl Work<'_> {
             columns.collect::<Vec<_>>().join(", ")
         };
         let message = format!("the tables of [mapping.{name}] and [mapping.{other}] have keys of other types");
-        let hint = format!("`{name}` has {}, `{other}` has {}; refer to them by a field each", shown(first), shown(parent));
+        let hint =
+            format!("`{name}` has {}, `{other}` has {}; refer to them by a field each", shown(first), shown(parent));
         self.faults.push(MappingFault::at(&field.place, message).with_hint(hint));
         None
     }

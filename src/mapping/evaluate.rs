@@ -1,5 +1,6 @@
 //! A row to the record as it should be.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use passerelle_change::key::KeyBuf;
@@ -10,6 +11,9 @@ use super::program::{Bad, Program};
 use super::row::Row;
 use super::{BadField, Desired, Field, Mapping, Record, Target, output, text};
 use crate::config::model::{MapOther, OnBad};
+
+/// The longest text that a record of the CRM is found by, in characters: no field that can be asked for holds more.
+const MOST_SOUGHT_CHARS: usize = 255;
 
 impl Mapping {
     /// What the CRM should hold for a row.
@@ -116,6 +120,7 @@ fn target(field: &CompiledField, row: &Row<'_>, zone: &jiff::tz::TimeZone) -> Re
         }
     }
     let value = match &field.source {
+        Source::Unkept { value, null_clears } => return Ok(unkept(value.evaluate(row)?, *null_clears)?),
         Source::Const(value) => return Ok(Target::Set(value.clone())),
         Source::Value(program) => program.evaluate(row)?,
         Source::Reference { mappings, key, value } => {
@@ -168,6 +173,24 @@ fn reference(mappings: &Arc<[usize]>, key: &[Type], value: Value<'_>) -> Result<
         buffer.push(is_integer, text::canonical(part)?.as_bytes());
     }
     Ok(Target::Reference { mappings: Arc::clone(mappings), row_key })
+}
+
+/// A text of the CRM; null and blank text name no record.
+fn unkept(value: Value<'_>, null_clears: bool) -> Result<Target, Bad> {
+    let value = match value {
+        Value::Absent => return Ok(Target::Absent),
+        Value::Null => Cow::Borrowed(""),
+        value => text::of(value)?,
+    };
+    let value = value.trim();
+    if value.chars().count() > MOST_SOUGHT_CHARS {
+        return Err(Bad("a text that is longer than what records are found by"));
+    }
+    Ok(match value {
+        "" if null_clears => Target::Set(FieldValue::Null),
+        "" => Target::Omitted,
+        value => Target::Unkept(value.to_owned()),
+    })
 }
 
 fn refused(code: &str, reason: &str, field: Option<&str>) -> Desired {

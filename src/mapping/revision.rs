@@ -64,7 +64,15 @@ impl Hash {
             }
             FieldSource::Reference { mappings, value } => {
                 self.tag(3);
-                mappings.iter().for_each(|mapping| self.text(mapping));
+                for mapping in mappings {
+                    self.text(mapping);
+                }
+                self.text(&value.text);
+            }
+            FieldSource::Unkept { object, by, value } => {
+                self.tag(4);
+                self.text(object);
+                self.text(by);
                 self.text(&value.text);
             }
         }

@@ -5,7 +5,7 @@ use passerelle_crm::salesforce::{Described, DescribedField};
 use super::Wish;
 use super::compare::{Pass, by_name};
 use super::given::Given;
-use crate::config::model::{Field, FieldSource, Mapping, Place};
+use crate::config::model::{Field, FieldSource, Mapping, Missing, Place};
 use crate::config::{Fault, nearest};
 use crate::mapping::Sent;
 
@@ -16,6 +16,9 @@ impl Pass<'_> {
     pub(super) fn field(&mut self, described: &Described, field: &Field) {
         if let FieldSource::Reference { mappings, .. } = &field.value {
             return self.reference(described, field, mappings);
+        }
+        if let FieldSource::Unkept { object, by, .. } = &field.value {
+            return self.unkept(described, field, object, by);
         }
         if by_name(described, &field.name).is_none() {
             self.missing_field(described, &field.name, &field.place);
@@ -183,6 +186,53 @@ impl Pass<'_> {
             let message = format!("`{}` may refer to several kinds of records", field.name);
             let fault = Fault::error(message).at(&field.place);
             self.fault(fault.hint("the API takes no external key there: choose a lookup to one object"));
+        }
+    }
+
+    /// A reference to a record that no mapping keeps: the object and the field by which it is found.
+    fn unkept(&mut self, described: &Described, field: &Field, object: &str, by: &str) {
+        let place = |text: &str| self.files.text_of(&field.place, text).unwrap_or_else(|| field.place.clone());
+        let (at_object, at_by) = (place(object), place(by));
+        match self.org.object(object) {
+            None => {
+                let message = format!("the CRM has no object `{object}`, or the integration user may not see it");
+                let hint = match nearest(object, self.org.objects.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "let the integration user see it".to_owned(),
+                };
+                return self.fault(Fault::error(message).at(&at_object).hint(hint));
+            }
+            Some(theirs) => self.found_by(theirs, by, &at_by),
+        }
+        let Some(known) = self.relationship(described, field) else { return };
+        if !known.reference_to.is_empty() && !known.reference_to.iter().any(|name| name.eq_ignore_ascii_case(object)) {
+            let objects = known.reference_to.join("`, `");
+            let message = format!("`{}` refers to `{objects}`, not to `{object}`", field.name);
+            self.fault(Fault::error(message).at(&at_object).hint("name one of those, or another relationship"));
+        }
+        if field.missing == Missing::Null && !known.nillable {
+            let message = format!("`{}` cannot be empty, and `missing` clears it", field.name);
+            self.fault(Fault::error(message).at(&field.place).hint("missing = \"omit\" leaves what the CRM has"));
+        }
+    }
+
+    /// The field of an object by which its records are found.
+    fn found_by(&mut self, theirs: &Described, by: &str, place: &Place) {
+        let Some(field) = by_name(theirs, by) else {
+            let message = format!("`{}` has no field `{by}`, or the integration user may not see it", theirs.name);
+            let near = nearest(by, theirs.fields.iter().map(|field| field.name.as_str()));
+            let hint = near
+                .map_or_else(|| "let the integration user see it".to_owned(), |near| format!("did you mean `{near}`?"));
+            return self.fault(Fault::error(message).at(place).hint(hint));
+        };
+        let kind = field.kind.as_str();
+        if kind != "id" && kind != "picklist" && (kind == "textarea" || !is_text(kind)) {
+            let message = format!("records cannot be found by `{}`, which is {}", field.name, a_field_of(kind));
+            self.fault(
+                Fault::error(message)
+                    .at(place)
+                    .hint("name a field of text, such as an external id or an e-mail address"),
+            );
         }
     }
 

@@ -481,7 +481,7 @@ impl<'s> DeliveryBatch<'s> {
         self.batch.put_cf(self.store.family(Family::Meta), key, value);
     }
 
-    fn crm<T: serde::Serialize>(&mut self, key: Vec<u8>, value: Option<&T>) {
+    pub(crate) fn crm<T: serde::Serialize>(&mut self, key: Vec<u8>, value: Option<&T>) {
         let family = self.store.family(Family::Crm);
         match value {
             Some(value) => self.batch.put_cf(family, key, codec::encode(value)),

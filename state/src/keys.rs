@@ -69,6 +69,8 @@ pub(crate) enum Kind {
     Decided = 44,
     RenamedColumns = 45,
     Hope = 46,
+    Unkept = 47,
+    UnkeptDue = 48,
     Alert = 50,
     Telling = 51,
     // 30 is kept for encrypted OAuth tokens, 31 to 33 for indexes, clusters and rollups.

@@ -33,5 +33,6 @@ mod shop;
 mod suspects;
 mod table;
 mod tls;
+mod unkept;
 mod urgent;
 mod world;

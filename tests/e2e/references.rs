@@ -117,7 +117,9 @@ async fn children_are_pointed_at_the_other_record_before_theirs_is_deleted() {
     world.sql("update partner set kind = 'company'");
     refers(&world, "c300", Some("a1")).await;
     world.sql("update partner set kind = null");
-    world.until("the deletion", async || world.crm().record("Account", "Erp_Id__c", "a1").is_none().then_some(())).await;
+    world
+        .until("the deletion", async || world.crm().record("Account", "Erp_Id__c", "a1").is_none().then_some(()))
+        .await;
     world.settled().await;
 }
 
@@ -147,11 +149,12 @@ async fn records_of_several_objects_are_referred_to_by_id() {
     };
     assert_eq!((partner(&world, "c1"), partner(&world, "c2")), (id(&world, "Company__c"), json!(null)));
     world.sql("update partner set kind = 'person'");
-    world.until("the other record", async || {
-        world.crm().record("Person__c", "Erp_Id__c", "a1")?;
-        (partner(&world, "c1") == id(&world, "Person__c")).then_some(())
-    })
-    .await;
+    world
+        .until("the other record", async || {
+            world.crm().record("Person__c", "Erp_Id__c", "a1")?;
+            (partner(&world, "c1") == id(&world, "Person__c")).then_some(())
+        })
+        .await;
     world.settled().await;
 }
 
@@ -202,7 +205,8 @@ async fn a_parent_that_does_not_come_is_waited_for_no_longer_than_that() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_wait_for_each_other_go_at_once() {
     let tables = "create table contact (id int primary key, code text, name text, boss int);";
-    let fields = "LastName = \"name\"\nReportsTo = { reference = \"contacts\", value = \"boss\", missing = \"wait 1h\" }";
+    let fields =
+        "LastName = \"name\"\nReportsTo = { reference = \"contacts\", value = \"boss\", missing = \"wait 1h\" }";
     let world = World::running(tables, &mapping("contacts", "contact", "Contact", "", fields)).await;
     world.sql("insert into contact values (1, 'c1', 'Ada', 1)");
     world.sql("insert into contact values (2, 'c2', 'Bo', 3)");

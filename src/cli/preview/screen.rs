@@ -200,6 +200,12 @@ fn fate(view: &FieldView) -> Vec<(String, String, Tone)> {
                 }
             }
         }
+        Some(Fate::Finds { object, by, value }) => {
+            vec![line("crm", format!("the {object} whose {by} is {}, if the CRM has one", quoted(value)), Tone::Plain)]
+        }
+        Some(Fate::Nobody) => {
+            vec![line("", "left out: it names no record, or `when` is not true".to_owned(), Tone::Soft)]
+        }
         Some(Fate::Bad { reason, cleared }) => {
             let is_shown = last.is_some_and(|step| step.value.is_err());
             let from = if view.has_map { "map" } else { "check" };
@@ -216,7 +222,9 @@ fn fate(view: &FieldView) -> Vec<(String, String, Tone)> {
         // Nothing follows what is bad, unless it is cleared.
         Some(Fate::Bad { cleared: false, .. }) => " and keeps it",
         Some(Fate::Bad { cleared: true, .. }) => "; a second write clears it",
-        Some(Fate::Refers { .. } | Fate::LeftOut | Fate::Absent) | None => return lines,
+        Some(Fate::Refers { .. } | Fate::Finds { .. } | Fate::Nobody | Fate::LeftOut | Fate::Absent) | None => {
+            return lines;
+        }
     };
     if let Some(first) = &view.on_create {
         lines.push(line("on_create", format!("a new record begins with {}{then}", field(first)), Tone::Soft));

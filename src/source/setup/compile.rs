@@ -100,7 +100,7 @@ impl Compiler<'_> {
 fn parents(mapping: &model::Mapping, numbers: &HashMap<String, MappingId>) -> Vec<MappingId> {
     let names = mapping.fields.iter().flat_map(|field| match &field.value {
         FieldSource::Reference { mappings, .. } => &mappings[..],
-        FieldSource::Value(_) | FieldSource::Const(_) => &[],
+        FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => &[],
     });
     names.filter_map(|name| numbers.get(name).copied()).collect()
 }
