@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use passerelle::capture::{Capture, Durable, Input, Parts, gate_for};
+use passerelle::capture::{Capture, Durable, Input, Lanes, Parts, gate_for};
 use passerelle_change::{Batch, CellsBuf, ColumnId, Event, KeyBuf, Micros, Op, Position, RowChange, Seq, TableId};
 use passerelle_state::{Checkpoint, MappingId, Store};
 use tokio::sync::{mpsc, watch};
@@ -52,7 +52,7 @@ fn run(parts: Parts, rows: u64, in_a_transaction: u64) -> Result<f64> {
         gate: Arc::new(gate_for(&store, [LANE])?),
         store,
         source,
-        lanes: BTreeMap::from([(TABLE, vec![LANE])]),
+        lanes: Lanes { mappings: BTreeMap::from([(TABLE, vec![LANE])]), ..Lanes::default() },
         fits: BTreeMap::new(),
         parts,
         input,

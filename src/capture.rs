@@ -17,6 +17,7 @@
 mod fold;
 mod group;
 mod reread;
+mod sieve;
 mod tentative;
 mod writer;
 
@@ -24,12 +25,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use passerelle_change::{Batch, Micros, Position, Seq, Suspicion, TableId};
-use passerelle_state::{CaptureBatch, Checkpoint, Gate, Load, MappingId, SourceId, StateError, Store};
+use passerelle_state::{CaptureBatch, Checkpoint, Gate, KnownSchema, Load, MappingId, SourceId, StateError, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use fold::Fold;
 pub use fold::gate_for;
+pub use sieve::WantedRows;
 use writer::Writer;
 
 /// What bounds capture's memory.
@@ -59,14 +61,46 @@ pub enum Parts {
 
 /// The schemas that a mapping may be delivered by. Another one that the log shows holds it, in the batch of the first row
 /// behind it (invariant 10).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Fitting {
     /// The mapping.
     pub mapping: MappingId,
     /// The columns that it depends on, by every name that they go by.
     pub columns: BTreeSet<String>,
-    /// As [`drift::fingerprint`](passerelle_state::drift::fingerprint) has them.
-    pub known: Vec<u64>,
+    /// The newest is good wherever the log is, an older one for the log before its end.
+    pub known: Vec<KnownSchema>,
+    /// Whether one position of the source's log is at or past another.
+    pub has_passed: fn(&Position, &Position) -> bool,
+}
+
+impl Fitting {
+    /// Whether the mapping may be delivered by a schema that the log has shown `behind` this position; that of rows from
+    /// elsewhere is of no certain time.
+    fn is_known(&self, schema: u64, behind: Option<&Position>) -> bool {
+        let is_over = |known: &KnownSchema| match (behind, &known.until) {
+            (Some(behind), Some(until)) => (self.has_passed)(behind, until),
+            (None, _) | (_, None) => false,
+        };
+        self.known.iter().any(|known| known.schema == schema && !is_over(known))
+    }
+}
+
+/// Who is told of a table's changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    /// The lanes of mappings, by their tables.
+    pub mappings: BTreeMap<TableId, Vec<MappingId>>,
+    /// The lanes of indexes, by the tables whose rows they have.
+    pub indexes: BTreeMap<TableId, Vec<MappingId>>,
+    /// Of these tables only some rows are wanted.
+    pub wanted: BTreeMap<TableId, WantedRows>,
+}
+
+impl Lanes {
+    /// The tables that somebody is told of; one may come twice.
+    fn tables(&self) -> impl Iterator<Item = TableId> {
+        self.mappings.keys().chain(self.indexes.keys()).copied()
+    }
 }
 
 /// What comes to capture.
@@ -149,8 +183,8 @@ pub struct Capture {
     pub store: Arc<Store>,
     /// The source.
     pub source: SourceId,
-    /// The lanes of its mappings, by table.
-    pub lanes: BTreeMap<TableId, Vec<MappingId>>,
+    /// Who is told of its changes.
+    pub lanes: Lanes,
     /// The schemas that its mappings may be delivered by, by table.
     pub fits: BTreeMap<TableId, Vec<Fitting>>,
     /// What its log says of a transaction before its end.

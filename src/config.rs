@@ -27,6 +27,7 @@ pub mod model;
 mod nearest;
 mod not_toml;
 mod references;
+mod related;
 mod render;
 pub(crate) mod schedule;
 mod schema;
@@ -54,6 +55,7 @@ pub use files::Files;
 pub use model::Config;
 pub use nearest::nearest;
 pub use schema::schema;
+pub(crate) use units::duration;
 
 use keys::{Form, Key, Keys, NAMES};
 use mapping::Names;

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::alert::{self, Alerts};
-use crate::capture::{Capture, Durable, Fitting, gate_for};
+use crate::capture::{Capture, Durable, Fitting, Lanes, gate_for};
 use crate::config::{Faults, Files, Loaded, model};
 use crate::control::board::{Board, Entry};
 use crate::control::growth::Growth;
@@ -270,19 +270,20 @@ fn start(
     mappings: Vec<CompiledMapping>,
 ) -> Result<(ReadySource, SourcePipeline), SetupFault> {
     let store = Arc::clone(&shared.store);
-    tables.keep(id, &store, &mappings)?;
+    tables.keep(id, &store, &mappings, source::has_passed(&config))?;
     source::drifts::show(&shared.board, &config.name, &mappings);
     if mappings.iter().any(|mapping| mapping.footing.pending.is_some()) {
         let (board, store, mappings) = (Arc::clone(&shared.board), Arc::clone(&store), mappings.clone());
         tokio::task::spawn_blocking(move || source::drifts::count(&board, &store, &mappings));
     }
-    let gate = Arc::new(gate_for(&store, mappings.iter().flat_map(lanes_of))?);
-    let mut lanes: BTreeMap<_, Vec<MappingId>> = BTreeMap::new();
+    let lanes = lanes(&mappings);
+    let all = [&lanes.mappings, &lanes.indexes].into_iter().flat_map(|lanes| lanes.values().flatten().copied());
+    let gate = Arc::new(gate_for(&store, all)?);
     let mut fits: BTreeMap<_, Vec<Fitting>> = BTreeMap::new();
     for mapping in &mappings {
-        lanes.entry(mapping.table).or_default().extend(lanes_of(mapping));
         let known = store.fit(mapping.id)?.unwrap_or_default().known;
-        let fitting = Fitting { mapping: mapping.id, columns: mapping.names.clone(), known };
+        let (columns, has_passed) = (mapping.names.clone(), source::has_passed(&config));
+        let fitting = Fitting { mapping: mapping.id, columns, known, has_passed };
         fits.entry(mapping.table).or_default().push(fitting);
     }
     let checkpoint = store.checkpoint(id)?;
@@ -334,9 +335,20 @@ fn start(
     Ok((ReadySource { id, config, gate, durable, wanted, tables, mappings }, pipeline))
 }
 
-/// The lanes that capture names a mapping's rows in: its own, and that of its urgent fields.
-fn lanes_of(mapping: &CompiledMapping) -> impl Iterator<Item = MappingId> {
-    std::iter::once(mapping.id).chain(mapping.ahead)
+/// The lanes that capture names rows in: of each mapping its own and that of its urgent fields, and one for the indexes of
+/// each related table.
+fn lanes(mappings: &[CompiledMapping]) -> Lanes {
+    let mut lanes = Lanes { wanted: source::wanted_rows(mappings), ..Lanes::default() };
+    for mapping in mappings {
+        lanes.mappings.entry(mapping.table).or_default().extend(std::iter::once(mapping.id).chain(mapping.ahead));
+        for related in &mapping.related {
+            let of = lanes.indexes.entry(related.table).or_default();
+            if !of.contains(&related.lane) {
+                of.push(related.lane);
+            }
+        }
+    }
+    lanes
 }
 
 /// Begins the delivery of every CRM whose sources are all known, once.
@@ -407,6 +419,7 @@ fn delivery(
             has_rivals: mappings.iter().any(|(_, other)| refers_to_rivals(&other.run, &mapping.config.name)),
             ahead: mapping.ahead,
             lines: lines_of(&mapping.run, &crm.name, &shared.store, &mut lines)?,
+            related: mapping.related.clone(),
         });
     }
     let views = sources.iter().map(|source| SourceView {

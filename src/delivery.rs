@@ -14,6 +14,7 @@
 //! - [`reach`]: rows that are not written yet, or not at all, because the mapping says so;
 //! - [`enforce`]: what people edited and is put back;
 //! - [`unkept`]: records of the CRM that no mapping keeps, and rows refer to;
+//! - [`related`]: the indexes that a mapping's related rows are found by;
 //! - [`former`]: records that their rows have left for others;
 //! - [`moves`]: rows that changed their key. [`guard`]: the guard on deletions. [`commands`]: what people ask for.
 
@@ -33,6 +34,7 @@ mod prepare;
 mod queue;
 mod reach;
 mod reconcile;
+mod related;
 mod report;
 mod requests;
 mod round;
@@ -49,6 +51,7 @@ use passerelle_crm::Salesforce;
 pub use commands::Command;
 pub use engine::{Delivery, LaneSetup, SourceView};
 pub use unkept::LineSetup;
+pub use related::RelatedSetup;
 
 /// The CRMs, picked by one `match`.
 #[derive(Debug)]

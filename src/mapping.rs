@@ -12,8 +12,7 @@
 //!   counts as false. `or` over anything but booleans takes the first side that is neither null nor empty text;
 //! - integers and decimals are exact; `/` rounds at the 28th digit, a result that does not fit is bad, never rounded;
 //! - a reason never holds any of the row, so that reasons can be counted by and logged.
-//!
-//! Related rows (`a.b`) are read by the parser and refused by the check: they come later.
+//! - related rows (`a.b`) are no I/O either: an evaluation is handed what its relations have found ([`related`]).
 
 mod check;
 mod compile;
@@ -28,6 +27,7 @@ mod lexer;
 mod number;
 mod output;
 mod program;
+pub mod related;
 mod revision;
 mod row;
 mod shape;
@@ -38,14 +38,17 @@ mod trace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use passerelle_change::{FieldValue, Refusal, Type};
+use passerelle_change::{FieldValue, Refusal, TableName, Type};
 
 use crate::config::model;
 
-pub use compile::MappingFault;
+use related::uses::{Use, Uses};
+
+pub use compile::{Compile, MappingFault};
 pub use expression::Expression;
 pub use fault::Fault;
 pub use filters::{Filter, Param, THEMES, Theme, reference};
+pub use related::{Ask, Branch, Entry, Fold, Form, Found, JoinKey, Made, RelatedTable, Relation, Scope};
 pub use shape::{Sent, Shape};
 pub use syntax::{MAX_DEPTH, MAX_LENGTH};
 pub use trace::{Step, Trace};
@@ -66,30 +69,39 @@ pub fn is_date_form(text: &str) -> bool {
 
 /// The names of the columns that a mapping uses: what has to be captured of its table, besides the row key.
 pub fn columns_of(config: &model::Mapping) -> Result<BTreeSet<String>, Vec<MappingFault>> {
-    let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
-    for expr in compile::expressions(config) {
-        match columns(&expr.text) {
-            Ok(more) => names.extend(more),
-            Err(fault) => faults.push(MappingFault::of(fault, expr)),
-        }
-    }
-    if faults.is_empty() { Ok(names) } else { Err(faults) }
+    let Uses { columns, faults, .. } = Uses::of(config);
+    let own = columns.into_iter().filter(|used| used.is_own).map(|used| used.column);
+    if faults.is_empty() { Ok(own.collect()) } else { Err(faults) }
 }
 
-/// Faults of the columns that a mapping uses, at the first use of each: `judge` gives what is wrong with a column, and
-/// the hint. Expressions that cannot be read are passed over.
-pub fn column_faults(config: &model::Mapping, judge: &dyn Fn(&str) -> Option<(String, String)>) -> Vec<MappingFault> {
+/// The related tables that a mapping uses, each with the columns that it uses of it: what has to be captured besides the
+/// row keys. Expressions that cannot be read are passed over: [`columns_of`] says what is wrong with them.
+pub fn tables_of(config: &model::Mapping) -> Vec<(TableName, BTreeSet<String>)> {
+    Uses::of(config).tables()
+}
+
+/// The relations that no expression asks for: their paths, and where they stand.
+pub fn unused_relations(config: &model::Mapping) -> Vec<(String, model::Place)> {
+    Uses::of(config).unused()
+}
+
+/// Faults of the columns that a mapping uses, of its own table and of related ones, at the first use of each: `judge` gives
+/// what is wrong with a table's column, and the hint. Expressions that cannot be read are passed over.
+pub fn column_faults(
+    config: &model::Mapping,
+    judge: &dyn Fn(&TableName, &str) -> Option<(String, String)>,
+) -> Vec<MappingFault> {
     let (mut seen, mut faults) = (BTreeSet::new(), Vec::new());
-    for expr in compile::expressions(config) {
-        let Ok(tree) = syntax::parse(&expr.text) else { continue };
-        syntax::visit_columns(&tree, &mut |name, span| {
-            if !seen.insert(name.to_owned()) {
-                return;
+    let uses = Uses::of(config);
+    for Use { tables, column, expr, span, .. } in &uses.columns {
+        for table in *tables {
+            if !seen.insert((table, column)) {
+                continue;
             }
-            if let Some((message, hint)) = judge(name) {
+            if let Some((message, hint)) = judge(table, column) {
                 faults.push(MappingFault::of(Fault::new(span.clone(), message).hint(hint), expr));
             }
-        });
+        }
     }
     faults
 }
@@ -119,8 +131,8 @@ pub struct ParentInfo {
 /// A compiled mapping.
 #[derive(Debug)]
 pub struct Mapping {
-    slots: Vec<row::Slot>,
-    index: row::SlotIndex,
+    scope: related::Scope,
+    relations: Vec<related::Relation>,
     filter: Option<program::Program>,
     deleted: Option<program::Program>,
     key: program::Program,
@@ -136,9 +148,19 @@ impl Mapping {
         self.revision
     }
 
-    /// Names of the columns that are used.
+    /// Names of the own table's columns that are used.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
-        self.slots.iter().map(|slot| slot.name.as_str())
+        self.scope.columns()
+    }
+
+    /// The relations that are used, flattened: the entries of one ask only for those before it.
+    pub fn relations(&self) -> &[related::Relation] {
+        &self.relations
+    }
+
+    /// What a record's evaluation asks for.
+    pub fn scope(&self) -> &related::Scope {
+        &self.scope
     }
 
     /// Whether a record can be created from this: no field waits for an absent column. Where one does, the row must be
@@ -148,9 +170,10 @@ impl Mapping {
     }
 
     /// Names of the absent columns that a record's fields wait for; empty when it is complete.
-    pub fn absent_columns(&self, cells: passerelle_change::Cells<'_>) -> Vec<String> {
-        let row = row::Row::new(&self.slots, &self.index, cells);
-        let absent = self.slots.iter().enumerate().filter(|(slot, _)| row.is_absent(*slot));
+    /// Those of related rows are among them with their paths, where `found` has them not.
+    pub fn absent_columns(&self, cells: passerelle_change::Cells<'_>, found: &[related::Found]) -> Vec<String> {
+        let row = self.scope.row(cells, found);
+        let absent = self.scope.slots().iter().enumerate().filter(|(slot, _)| row.is_absent(*slot));
         absent.map(|(_, slot)| slot.name.clone()).collect()
     }
 }

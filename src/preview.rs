@@ -11,7 +11,7 @@ use passerelle_change::{FieldValue, Refusal, Value};
 
 use crate::config::Config;
 use crate::config::model::{self, FieldSource};
-use crate::mapping::{Mapping, MappingFault, Step};
+use crate::mapping::{Compile, Mapping, MappingFault, Step};
 use crate::online::tables::{Tables, columns};
 use crate::source::Error;
 use rows::{Reader, RowText, Shape};
@@ -212,8 +212,8 @@ fn ready<'c>(
     let no_table = || PreviewError::NoTable(mapping.table.to_string());
     let facts = tables.table(mapping).ok_or_else(no_table)?;
     let parent = |name: &str| tables.parent(config, name);
-    let compiled =
-        Mapping::compile(mapping, &columns(facts), &parent, &source.time_zone).map_err(PreviewError::Mapping)?;
+    let compiled = Mapping::compile(mapping, &Compile::new(&columns(facts), &parent, &source.time_zone))
+        .map_err(PreviewError::Mapping)?;
     let used: Vec<String> = compiled.columns().map(str::to_owned).collect();
     let shape = Shape::new(facts, &used, |column| reader.is_streamed(column)).map_err(PreviewError::NoRowKey)?;
     Ok(Ready { config: mapping, compiled, shape, time_zone: &source.time_zone })

@@ -39,8 +39,8 @@ use database::{Refusal, Untold};
 
 pub use database::{Database, Error, address, has_passed, parts};
 pub use publish::refresh;
-pub(crate) use setup::Seen;
-pub use setup::{CompiledMapping, SetupFault, Table, Tables, prepare, prepare_remembered, written};
+pub use setup::{CompiledMapping, SetupFault, Table, Tables, prepare, prepare_remembered, wanted_rows, written};
+pub(crate) use setup::{Seen, look};
 
 /// The first wait after a connection that failed; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(200);

@@ -11,8 +11,9 @@ use passerelle_state::{
 };
 
 use super::group::Group;
+use super::sieve::{Fate, Sieve};
 use super::writer::{Turn, Writer};
-use super::{Bounds, CaptureError, Durable, Fitting, Input, Parts};
+use super::{Bounds, CaptureError, Durable, Fitting, Input, Lanes, Parts};
 
 /// What capture knows between two events.
 #[derive(Debug)]
@@ -20,7 +21,8 @@ pub(super) struct Fold {
     pub(super) source: SourceId,
     parts: Parts,
     pub(super) bounds: Bounds,
-    pub(super) lanes: BTreeMap<TableId, Vec<MappingId>>,
+    pub(super) lanes: Lanes,
+    pub(super) sieve: Sieve,
     fits: BTreeMap<TableId, Vec<Fitting>>,
     known_columns: HashSet<(TableId, ColumnId)>,
     pub(super) seq: Seq,
@@ -61,11 +63,11 @@ impl Fold {
         store: &Store,
         source: SourceId,
         (parts, bounds): (Parts, Bounds),
-        (lanes, fits): (BTreeMap<TableId, Vec<MappingId>>, BTreeMap<TableId, Vec<Fitting>>),
+        (mut lanes, fits): (Lanes, BTreeMap<TableId, Vec<Fitting>>),
         checkpoint: Option<Checkpoint>,
     ) -> Result<Self, StateError> {
         let mut suspected = BTreeMap::new();
-        for &table in lanes.keys() {
+        for table in lanes.tables() {
             suspected.extend(store.suspected(table)?.map(|suspected| (table, suspected)));
         }
         let next_spool = match parts {
@@ -76,6 +78,7 @@ impl Fold {
             source,
             parts,
             bounds,
+            sieve: Sieve::new(std::mem::take(&mut lanes.wanted)),
             lanes,
             fits,
             known_columns: HashSet::new(),
@@ -141,8 +144,12 @@ impl Fold {
             Input::Loaded { load, table, batch } => {
                 for event in batch.events() {
                     match event {
-                        Event::Row(row) => into.loaded(table, batch.bytes(row.key), &load, batch.cells(row)),
-                        Event::Schema(schema) => self.schema(&mut into, schema),
+                        Event::Row(row) => {
+                            if self.sieve.is_wanted(table, batch.cells(row)) {
+                                into.loaded(table, batch.bytes(row.key), &load, batch.cells(row));
+                            }
+                        }
+                        Event::Schema { schema, behind } => self.schema(&mut into, schema, behind.as_ref()),
                         Event::Begin { .. }
                         | Event::Truncate(_)
                         | Event::End { .. }
@@ -185,7 +192,11 @@ impl Fold {
             Event::Row(row) => {
                 if let Some(at) = self.step()? {
                     let key = batch.bytes(row.key);
-                    into.row(row.table, key, row.op, self.seq, batch.cells(row));
+                    match self.sieve.fate(into.store(), row.table, key, row.op, batch.cells(row)) {
+                        Fate::Kept => into.row(row.table, key, row.op, self.seq, batch.cells(row)),
+                        Fate::Gone => into.row(row.table, key, Op::Gone, self.seq, Cells::default()),
+                        Fate::LeftOut => return Ok(()),
+                    }
                     self.enqueue(into, row.table, key, at);
                 }
             }
@@ -194,7 +205,7 @@ impl Fold {
                     into.truncated(*table, self.seq);
                 }
             }
-            Event::Schema(schema) => self.schema(into, schema),
+            Event::Schema { schema, behind } => self.schema(into, schema, behind.as_ref()),
             Event::End { position, committed_at } => self.end(position, *committed_at)?,
             Event::Suspect { table, key: None, why } => self.suspect(into, *table, *why),
             Event::Suspect { table, key: Some(key), .. } => {
@@ -247,7 +258,16 @@ impl Fold {
 
     pub(super) fn enqueue(&self, into: &mut CaptureBatch<'_>, table: TableId, key: &[u8], at: Micros) {
         let Some(position) = &self.position else { return };
-        for &lane in self.lanes.get(&table).map_or(&[][..], Vec::as_slice) {
+        let lanes = [&self.lanes.mappings, &self.lanes.indexes].into_iter().filter_map(|lanes| lanes.get(&table));
+        for &lane in lanes.flatten() {
+            into.enqueue(lane, key, self.seq, (position, at));
+        }
+    }
+
+    /// The same for the indexes of the table alone.
+    pub(super) fn enqueue_for_indexes(&self, into: &mut CaptureBatch<'_>, table: TableId, key: &[u8], at: Micros) {
+        let Some(position) = &self.position else { return };
+        for &lane in self.lanes.indexes.get(&table).into_iter().flatten() {
             into.enqueue(lane, key, self.seq, (position, at));
         }
     }
@@ -269,6 +289,11 @@ impl Fold {
             into = self.written(into, writer).await?;
         }
         let Some(at) = self.step()? else { return Ok(into) };
+        if self.sieve.fate(into.store(), row.table, key, row.op, batch.cells(row)) != Fate::Kept {
+            into.row(row.table, old_key, Op::Gone, self.seq, Cells::default());
+            self.enqueue_for_indexes(&mut into, row.table, old_key, at);
+            return Ok(into);
+        }
         let mut new = RowBuf::from(Row::changed(row.op, self.seq, batch.cells(row)));
         if reads {
             let store = into.store();
@@ -277,6 +302,8 @@ impl Fold {
             }
         }
         let gone = self.seq;
+        // A mapping follows the move; an index knows rows by their keys.
+        self.enqueue_for_indexes(&mut into, row.table, old_key, at);
         self.seq = self.seq.next();
         new.seq = self.seq;
         into.row(row.table, old_key, Op::Gone, gone, Cells::default());
@@ -298,16 +325,17 @@ impl Fold {
         Ok(CaptureBatch::begin(store, gate, self.between_transactions(), stamped))
     }
 
-    /// What the rows behind it are of. A mapping that was not accepted for it is held from them on.
-    pub(super) fn schema(&mut self, into: &mut CaptureBatch<'_>, schema: &TableSchema) {
+    /// What the rows behind it are of. A mapping that was not accepted for it, or only for older log, is held from them on.
+    pub(super) fn schema(&mut self, into: &mut CaptureBatch<'_>, schema: &TableSchema, behind: Option<&Position>) {
         for fitting in self.fits.get(&schema.table).into_iter().flatten() {
             let shown = drift::fingerprint(schema, &fitting.columns);
-            if !fitting.known.contains(&shown) {
+            if !fitting.is_known(shown, behind) {
                 let columns = schema.columns.iter().map(|column| column.id).collect();
                 let strange = Strange { schema: shown, columns, seq: self.seq, at: self.committed_at };
                 into.strange(fitting.mapping, &strange);
             }
         }
+        self.sieve.schema(schema);
         for column in &schema.columns {
             if self.known_columns.insert((schema.table, column.id)) {
                 into.column(schema.table, column);
@@ -361,6 +389,7 @@ impl Fold {
             transactions: self.transactions,
             open: open.map(|open| open.transaction),
         };
+        self.sieve.handed_over();
         let (sealed, stamped) = batch.seal();
         turn.hand_over(sealed, open.is_none(), durable);
         stamped

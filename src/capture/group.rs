@@ -64,7 +64,7 @@ impl Group {
             match event {
                 Event::Decided { .. } => self.decides = true,
                 Event::Suspect { table, key: None, why } => self.suspected(*table, *why),
-                Event::Schema(_) => describes = true,
+                Event::Schema { .. } => describes = true,
                 Event::Row(_)
                 | Event::Truncate(_)
                 | Event::Suspect { key: Some(_), .. }

@@ -50,6 +50,8 @@ impl Fold {
             } else if let Some(row) = row.filter(|row| row.standing != Standing::Gone) {
                 let whole = row.completed_by(&Row::changed(Op::Full, Seq::ZERO, cells));
                 into.put_row(table, key, &whole.as_row());
+                // A mapping that asked for it looks again by itself.
+                self.enqueue_for_indexes(&mut into, table, key, self.committed_at);
             }
         }
         Ok(into)

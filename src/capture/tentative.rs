@@ -69,7 +69,7 @@ impl Fold {
                 self.group = Some(Group::new(*transaction, *committed_at));
                 Ok(())
             }
-            Event::Schema(_) | Event::Suspect { .. } | Event::Idle { .. } => self.event(into, batch, event),
+            Event::Schema { .. } | Event::Suspect { .. } | Event::Idle { .. } => self.event(into, batch, event),
             Event::Row(_) | Event::Truncate(_) | Event::Undo { .. } | Event::Decided { .. } => {
                 Err(CaptureError::OutOfStep("a change outside a transaction"))
             }
@@ -82,8 +82,8 @@ impl Fold {
     /// Columns are known from when they are told: whether the transaction stands makes no difference to them.
     fn schemas(&mut self, into: &mut CaptureBatch<'_>, events: &[Event]) {
         for event in events {
-            if let Event::Schema(schema) = event {
-                self.schema(into, schema);
+            if let Event::Schema { schema, behind } = event {
+                self.schema(into, schema, behind.as_ref());
             }
         }
     }
@@ -110,7 +110,7 @@ impl Fold {
             Event::Idle { .. }
             | Event::Row(_)
             | Event::Truncate(_)
-            | Event::Schema(_)
+            | Event::Schema { .. }
             | Event::Suspect { .. }
             | Event::Decided { .. } => {}
         }
@@ -314,7 +314,7 @@ impl Fold {
         let Some(prepared) = into.store().prepared(self.source, name)? else {
             if committed {
                 // It was prepared before anything was read: what it changed, nobody has seen.
-                self.doubts.extend(self.lanes.keys().map(|&table| (table, Suspicion::NeverPrepared)));
+                self.doubts.extend(self.lanes.tables().map(|table| (table, Suspicion::NeverPrepared)));
             }
             return Ok(into);
         };
@@ -347,7 +347,7 @@ impl Fold {
             match event {
                 Event::Row(row) if row.old_key.is_some() => into = self.moved(into, batch, row, writer).await?,
                 // Said when they came, or at the end.
-                Event::Schema(_) | Event::Suspect { key: None, .. } => {}
+                Event::Schema { .. } | Event::Suspect { key: None, .. } => {}
                 event => self.event(&mut into, batch, event)?,
             }
         }

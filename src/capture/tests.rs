@@ -8,9 +8,10 @@ use passerelle_state::{Checkpoint, Gate, Generation, MappingId, OpenTransaction,
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{BOUNDS, Bounds, Capture, Durable, Input, Parts, gate_for};
+use super::{BOUNDS, Bounds, Capture, Durable, Fitting, Input, Lanes, Parts, gate_for};
 
 mod random;
+mod schemas;
 mod suspects;
 mod tentative;
 
@@ -34,6 +35,11 @@ impl Running {
     }
 
     fn start_with(folder: &Arc<tempfile::TempDir>, parts: Parts, bounds: Bounds) -> Self {
+        Self::start_fitting(folder, parts, bounds, Vec::new())
+    }
+
+    /// The same with a mapping of the table, and the schemas that it may be delivered by.
+    fn start_fitting(folder: &Arc<tempfile::TempDir>, parts: Parts, bounds: Bounds, fits: Vec<Fitting>) -> Self {
         let store = Arc::new(Store::open(folder.path()).expect("a store"));
         let source = store.source_id("erp").expect("a number");
         if store.checkpoint(source).expect("readable").is_none() {
@@ -46,8 +52,8 @@ impl Running {
         let capture = Capture {
             store: Arc::clone(&store),
             source,
-            lanes: BTreeMap::from([(TABLE, vec![LANE])]),
-            fits: BTreeMap::new(),
+            lanes: Lanes { mappings: BTreeMap::from([(TABLE, vec![LANE])]), ..Lanes::default() },
+            fits: BTreeMap::from([(TABLE, fits)]),
             parts,
             gate: Arc::clone(&gate),
             input: inbox,

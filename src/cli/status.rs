@@ -253,6 +253,13 @@ fn mapping_notes(notes: &mut Vec<Note>, mapping: &MappingStatus) {
         let rows = counted(mapping.left_out_total, "row was", "rows were");
         notes.push(note(Tone::Plain, &about, format!("{rows} left out by `limit` or `only` since the start"), None));
     }
+    for (relation, number) in &mapping.ambiguous_total {
+        let text = format!(
+            "`{relation}` leads to several rows where one is asked for ({}): the one with the lowest key is taken; `pick` chooses",
+            count(*number)
+        );
+        notes.push(note(Tone::Plain, &about, text, None));
+    }
     if let Some(dead) = mapping.dead_letters.filter(|dead| *dead > 0) {
         let mut reasons: Vec<(&String, &u64)> = mapping.dead_letters_by_reason.iter().collect();
         reasons.sort_by_key(|(_, number)| std::cmp::Reverse(**number));

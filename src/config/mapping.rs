@@ -13,6 +13,7 @@ use super::model::{
     Canary, Delivery, Departure, Expr, Guard, Mapping, OnCollision, OnDrift, OnGone, OnKeyChange, OnTruncate, Place,
     Source, SourceKind, Standard,
 };
+use super::related;
 use super::schedule;
 use super::section::{Found, Section};
 use super::tree::Value;
@@ -24,12 +25,15 @@ const DEFAULT_FRESHNESS: Duration = Duration::from_mins(1);
 /// How long something may take that people wait for.
 const WAIT: Form = Form::Duration { least: Duration::from_secs(1), most: Duration::from_hours(30 * 24) };
 
+/// The name of a table.
+pub(super) const TABLE: Form = text("text", r#"^[^."`]+(\.[^"`]+)?$"#);
+
 /// The keys of `[mapping.NAME]`.
 pub(super) static KEYS: Keys = Keys::all(&[
     Key::need("source", NAME, r#""erp""#, "of a `[source.NAME]`"),
     Key::need(
         "table",
-        text("text", r#"^[^."`]+(\.[^"`]+)?$"#),
+        TABLE,
         r#""public.customer""#,
         "`\"public.customer\"`; without a schema, `public`. Of MySQL and MariaDB `\"shop.customer\"`; without a database, the source's. Never quoted: passerelle does it",
     ),
@@ -119,10 +123,7 @@ pub(super) static KEYS: Keys = Keys::all(&[
     Key::or("mode", Form::Words(&MODE), r#""live""#, "`\"observe\"`: everything but the writing; see below"),
     Key::maybe("owner", TEXT, r#""crm-team@acme.example""#, "for people: whom to ask"),
     Key::maybe("purpose", TEXT, r#""customer relationship""#, "for people: what the data is for"),
-    Key::later(
-        "with",
-        "keep the related value in a column of this table, or leave the field out (a view cannot be tailed)",
-    ),
+    related::WITH,
     Key::later("associations", "leave it out; a `reference` field sets a parent record"),
     Key::later("record", "give `crm`, `object` and `key` instead"),
     Key::later("value_key", "give `key = { field = \"…\", value = \"…\" }` instead"),
@@ -201,7 +202,6 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
     let source = section.need("source", |found| found.declared("source", &names.sources));
     let known = source.as_ref().and_then(|name| names.known.get(name)).map(|(_, source)| source);
     let table = section.need("table", |found| table(found, known));
-    let table = table.map(|table| prefixed(table, known));
     let crm = section.need("crm", |found| crm(found, names));
     let object = section.need("object", api_name_value);
     let key = section.need("key", key);
@@ -223,6 +223,7 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
     );
     let urgent = section.or("urgent", |found| found.bool());
     let fields = section.need("fields", |found| field::read_all(name, found, names));
+    let with = section.maybe("with", |found| related::read_all(found, known));
     let quiet = section.maybe("quiet", Found::duration);
     let canary = canary(&mut section);
     let observe = section.or("mode", |found| found.word(&MODE));
@@ -271,6 +272,7 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
         purpose: purpose?,
         standard: Arc::clone(&names.standard),
         fields,
+        with: with?.unwrap_or_default(),
         place: head.clone(),
     })
 }
@@ -294,7 +296,8 @@ fn key(found: &Found<'_>) -> Option<ExternalKey> {
 
 /// `schema.table`, of MySQL and MariaDB `database.table`. Where only the table is named, the schema is `public`, the database
 /// the source's. What is behind the first point is the table.
-fn table(found: &Found<'_>, source: Option<&Source>) -> Option<TableName> {
+/// The source's prefix is added where it is left out.
+pub(super) fn table(found: &Found<'_>, source: Option<&Source>) -> Option<TableName> {
     let text = found.text()?;
     if text.contains('"') || text.contains('`') {
         let plain = text.replace(['"', '`'], "");
@@ -308,7 +311,7 @@ fn table(found: &Found<'_>, source: Option<&Source>) -> Option<TableName> {
     if schema.is_empty() || name.is_empty() {
         return found.fault(format!("`{text}` is not the name of a table"), format!("table = \"{default}.customer\""));
     }
-    Some(TableName { schema: schema.to_owned(), name: name.to_owned() })
+    Some(prefixed(TableName { schema: schema.to_owned(), name: name.to_owned() }, source))
 }
 
 fn crm(found: &Found<'_>, names: &Names<'_>) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The configuration as the rest of the daemon reads it: parsed, checked, with nothing left to interpret.
 
 mod alert;
+mod related;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -13,6 +14,7 @@ use secrecy::SecretString;
 
 pub use alert::{AlertChannel, AlertKind, Alerts, ChannelKind, Email, MailTls, Severity, Webhook, WebhookFormat};
 pub use passerelle_net::TlsMode as Tls;
+pub use related::{OnlyName, Related, RelatedForm};
 
 /// Everything that was configured.
 #[derive(Debug)]
@@ -322,6 +324,8 @@ pub struct Mapping {
     pub standard: Arc<Standard>,
     /// The fields in the order written.
     pub fields: Vec<Field>,
+    /// `with`: related rows, in the order written.
+    pub with: Vec<Related>,
     /// Where the mapping's table head stands.
     pub place: Place,
 }

@@ -75,6 +75,11 @@ impl<'a> Section<'a> {
         Some(found)
     }
 
+    /// Whether a key is built already.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.keys.get(name).is_some_and(|key| !matches!(key.rule, Rule::Later(_)))
+    }
+
     /// A key that must be there: [`Section::finish`] says so where it is not.
     pub(super) fn need<T>(&mut self, name: &str, read: impl FnOnce(&Found<'a>) -> Option<T>) -> Option<T> {
         self.take(name).and_then(|found| read(&found))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::model::Guard;
 
 /// `250ms`, `30s`, `1m`, `1h`, `2d`, and together: `1h30m`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     const FORM: &str = "a number and ms, s, m, h or d: \"250ms\", \"30s\", \"1m\", \"1h30m\"";
     let mut total = Duration::ZERO;
     let mut rest = text.trim();

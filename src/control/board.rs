@@ -251,7 +251,7 @@ mod tests {
             &status["mappings"][0],
             "name state pending oldest_pending_at freshness_seconds freshness_target_seconds waiting_parent in_flight \
              records dead_letters dead_letters_by_reason delivered_total unchanged_total last_delivered_at held_reason \
-             mode owner purpose left_out_total observed_creations_total observed_updates_total \
+             mode owner purpose ambiguous_total left_out_total observed_creations_total observed_updates_total \
              observed_deletions_total next_run_at drained_in_seconds deletes_last_hour guard_tripped",
         );
         check(

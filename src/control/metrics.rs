@@ -116,6 +116,16 @@ fn mappings(text: &mut Text, mappings: &[MappingStatus]) {
             .map(|(code, count)| ([("mapping", m.name.as_str()), ("code", code.as_str())], Some(number(*count))))
     });
     text.family("mapping_dead_letters_by_code_records", "Dead letters by the refusal's code", by_reason);
+    let ambiguous = mappings.iter().flat_map(|m| {
+        m.ambiguous_total.iter().map(|(relation, count)| {
+            ([("mapping", m.name.as_str()), ("relation", relation.as_str())], Some(number(*count)))
+        })
+    });
+    text.family(
+        "mapping_ambiguous_rows_total",
+        "Related rows where one was asked for and there were several",
+        ambiguous,
+    );
     text.family(
         "mapping_state_info",
         "What the mapping does",

@@ -233,6 +233,9 @@ pub struct MappingStatus {
     pub owner: Option<String>,
     /// What the data is for, of the configuration.
     pub purpose: Option<String>,
+    /// How often several related rows stood where one was asked for, since the start, by the relation: the one with the
+    /// lowest key was taken.
+    pub ambiguous_total: BTreeMap<String, u64>,
     /// Rows that were not written since the start, because of `limit`, `only` or `mode`.
     pub left_out_total: u64,
     /// Records that `mode = "observe"` did not create since the start.

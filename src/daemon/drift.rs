@@ -6,9 +6,8 @@ use super::Shared;
 use super::requests::Answer;
 use crate::config::model;
 use crate::control::request::{AcceptDrift, CommandError, CommandFault, Done};
-use crate::drift::{self, Child, InForce, Kept, Look, decide};
+use crate::drift::{self, Child, InForce, Kept, decide};
 use crate::source::{self, CompiledMapping, Seen, Tables, chain};
-use jiff::Timestamp;
 
 /// A source as it was set up, for what its mappings need of it.
 pub(super) struct Known {
@@ -40,16 +39,8 @@ pub(super) async fn accept(
     })?;
     let parents = |name: &str| known.tables.parent(&known.mappings, name);
     let children = Child::of(name, known.mappings.iter().map(|other| &*other.config));
-    let look = Look {
-        mapping: &mapping.config,
-        written: source::written(&mapping.config, &known.config),
-        table: seen.table.as_ref(),
-        hints: &seen.hints(),
-        children: &children,
-        parents: &parents,
-        time_zone: &known.config.time_zone,
-        now: Timestamp::now(),
-    };
+    let hints = seen.hints();
+    let look = source::look(&known.config, (&mapping.config, seen.table.as_ref()), &hints, &parents, &children);
     let weighed = look.weighed(&accepted.table, &accepted.patch);
     if weighed != pending.weighed || accept.seen.as_ref().is_some_and(|seen| *seen != drift::mark(&weighed)) {
         // What it is now is shown as soon as the source is set up for it; else it is shown already.

@@ -30,6 +30,8 @@ use crate::mapping::{Desired, Target};
 const IN_HAND: usize = 600;
 /// Rows that are looked at before something is sent again.
 const LOOKS: usize = 1_000;
+/// Rows that are to be looked at for something else than a change of theirs; the others wait their turn.
+const HINTS: usize = 10_000;
 /// Rows that are taken at a time.
 const TAKEN: usize = 200;
 
@@ -41,11 +43,19 @@ pub(super) struct Ahead {
     /// Those, and the ones that are blocked, staged or in flight.
     in_hand: usize,
     parked_in_hand: HashSet<(u64, Vec<u8>)>,
+    /// Rows that something they are evaluated with has changed of. They stand in the mapping's own line: none is lost.
+    hints: VecDeque<Vec<u8>>,
 }
 
 impl Ahead {
     pub(super) fn new(id: MappingId) -> Self {
-        Self { queue: Queue::new(id), ready: VecDeque::new(), in_hand: 0, parked_in_hand: HashSet::new() }
+        Self {
+            queue: Queue::new(id),
+            ready: VecDeque::new(),
+            in_hand: 0,
+            parked_in_hand: HashSet::new(),
+            hints: VecDeque::new(),
+        }
     }
 
     /// The lane's number: its rows are queued and set aside under it.
@@ -56,6 +66,12 @@ impl Ahead {
     /// A new view shows generations up to `closed`.
     pub(super) fn sees(&mut self, closed: Generation) {
         self.queue.sees(closed);
+    }
+
+    /// These rows may have something urgent to send, though they have not changed themselves.
+    pub(super) fn look_at(&mut self, row_keys: Vec<Vec<u8>>) {
+        let room = HINTS.saturating_sub(self.hints.len());
+        self.hints.extend(row_keys.into_iter().take(room));
     }
 
     pub(super) fn give_back(&mut self, entry: Entry) {
@@ -70,7 +86,7 @@ impl Ahead {
             Origin::Parked { due, .. } => {
                 self.parked_in_hand.remove(&(*due, entry.row_key.clone()));
             }
-            Origin::Scan { .. } => {}
+            Origin::Scan { .. } | Origin::Marked(_) | Origin::Hint => {}
         }
     }
 
@@ -80,8 +96,10 @@ impl Ahead {
 
     /// Rows that were never looked at.
     fn take(&mut self, store: &Store, view: &View<'_>, now: u64) -> Result<Vec<Entry>, StateError> {
-        let mut taken = Vec::new();
-        if !self.queue.is_exhausted() {
+        let hints = self.hints.drain(..self.hints.len().min(TAKEN));
+        let hint = |row_key| Entry { row_key, origin: Origin::Hint, since: None, ahead: true };
+        let mut taken: Vec<Entry> = hints.map(hint).collect();
+        if taken.is_empty() && !self.queue.is_exhausted() {
             taken = self.queue.take(store, view, self.queue.closed(), TAKEN)?;
         }
         if taken.is_empty() {
@@ -116,7 +134,7 @@ impl Engine<'_> {
         let mut looked = 0;
         let more = loop {
             let lane = &mut self.lanes[index];
-            let is_open = !lane.is_held() && lane.loaded;
+            let is_open = !lane.is_held() && lane.loaded && !lane.behind;
             let Some(ahead) = lane.ahead.as_mut().filter(|ahead| is_open && ahead.has_room()) else { break false };
             if looked >= LOOKS {
                 break true;
@@ -190,7 +208,7 @@ fn urgent(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, Sta
     let Some(row) = world.view.row(lane.table, &entry.row_key)?.filter(|row| lane.swept.is_there(row)) else {
         return Ok(Verdict::Drop);
     };
-    let (Some(crm_id), Desired::Present(desired)) = (&record.crm_id, lane.mapping.evaluate(row.cells())) else {
+    let (Some(crm_id), Desired::Present(desired)) = (&record.crm_id, world.desired(lane, &entry.row_key, &row)?) else {
         return Ok(Verdict::Drop);
     };
     // A row that leaves a record to others has nothing to say about it any more.

@@ -261,7 +261,9 @@ impl Engine<'_> {
                 continue;
             }
             let row = store.row_now(lane.table, &row_key)?.filter(|row| lane.swept.is_there(row));
-            let Some(Desired::Present(desired)) = row.map(|row| lane.mapping.evaluate(row.cells())) else { continue };
+            let view = store.view();
+            let desired = row.map(|row| self.world(&view).desired(lane, &row_key, &row)).transpose()?;
+            let Some(Desired::Present(desired)) = desired else { continue };
             let mut differs = false;
             for field in desired.fields {
                 let Some(known) = lane.config.fields.get(field.index).filter(|known| known.enforce) else { continue };

@@ -1,16 +1,18 @@
 //! The loop of one CRM's delivery.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use passerelle_change::{Position, Seq, TableId};
 use passerelle_crm::Limiter;
-use passerelle_state::{Gate, MappingId, RecordId, SourceId, StateError, Store};
+use passerelle_state::{Dependent, Gate, JoinKey, MappingId, RecordId, SourceId, StateError, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Entry, Lane};
+use super::related::{Described, Indexes, RelatedSetup};
 use super::requests::{Requests, Returned};
 use super::unkept::{Line, LineSetup};
 use super::{Command, SharedClient, now_micros};
@@ -52,6 +54,8 @@ pub struct LaneSetup {
     pub ahead: Option<MappingId>,
     /// The lines of its fields that refer to records that no mapping keeps, by the place of the field.
     pub lines: HashMap<usize, MappingId>,
+    /// The tables whose rows it is evaluated with.
+    pub related: Vec<RelatedSetup>,
 }
 
 /// A source as delivery sees it.
@@ -105,6 +109,10 @@ pub(super) struct Engine<'s> {
     pub lanes: Vec<Lane>,
     pub lines: Vec<Line>,
     pub by_id: HashMap<MappingId, usize>,
+    /// What related rows are found by, a source each.
+    pub indexes: Vec<Indexes>,
+    /// What rows were evaluated with, to be noted.
+    pub asked: RefCell<Vec<(Dependent, Vec<JoinKey>)>>,
     pub requests: Requests,
     /// The org that the CRM must be: taken away when it was found to be that one. Nothing is written before.
     pub expect_org: Option<String>,
@@ -148,6 +156,12 @@ impl Delivery {
     pub async fn run(mut self) -> Result<(), StateError> {
         let store = Arc::clone(&self.store);
         let now = Instant::now();
+        let mut indexes = Vec::new();
+        for source in 0..self.sources.len() {
+            let of = self.lanes.iter().filter(|lane| lane.source_index == source);
+            let described: Vec<_> = of.map(Described::from).collect();
+            indexes.push(Indexes::new(&store, &described)?);
+        }
         let mut lanes = Vec::new();
         for setup in self.lanes.drain(..) {
             lanes.push(Lane::new(&store, setup, now_micros())?);
@@ -163,6 +177,8 @@ impl Delivery {
             urgent: lanes.iter().filter(|lane| lane.config.urgent).map(|lane| lane.id).collect(),
             lanes,
             lines: self.lines.drain(..).map(Line::new).collect(),
+            indexes,
+            asked: RefCell::default(),
             requests: Requests::default(),
             expect_org: self.expect_org.take(),
             us: None,

@@ -130,7 +130,8 @@ fn is_awaited(world: &World<'_>, lane: &Lane, id: RecordId) -> Result<bool, Stat
             continue;
         }
         let row = world.view.row(lane.table, &row_key)?.filter(|row| lane.swept.is_there(row));
-        if let Some(Desired::Present(desired)) = row.map(|row| lane.mapping.evaluate(row.cells()))
+        let desired = row.map(|row| world.desired(lane, &row_key, &row)).transpose()?;
+        if let Some(Desired::Present(desired)) = desired
             && world.store.record_id(lane.object_id, &desired.key) == id
         {
             return Ok(true);

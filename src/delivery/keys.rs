@@ -101,7 +101,7 @@ impl Subject<'_> {
         if !lane.swept.is_there(&row) {
             return Ok(None);
         }
-        Ok(match lane.mapping.evaluate(row.cells()) {
+        Ok(match world.desired(lane, row_key, &row)? {
             Desired::Present(record) => Some(world.store.record_id(lane.object_id, &record.key)),
             Desired::Left | Desired::Deleted | Desired::Incomplete { .. } | Desired::Refused(_) => None,
         })

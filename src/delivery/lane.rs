@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use passerelle_change::{Micros, Seq, Suspicion, TableId};
 use passerelle_state::{
-    Cursor, Figures, Generation, Load, LoadStage, MappingId, Parked, ParkedRow, ParkedWhy, Queued, RowBuf, Since,
-    StateError, Store, Swept, View,
+    Cursor, Figures, Generation, Load, LoadStage, MappingId, Marked, Parked, ParkedRow, ParkedWhy, Queued, RowBuf,
+    Since, StateError, Store, Swept, View,
 };
 
 use super::ahead::Ahead;
@@ -47,8 +47,17 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Queue(Generation, Seq),
-    Parked { due: u64, parked: Parked },
-    Scan { chunk: u64 },
+    Parked {
+        due: u64,
+        parked: Parked,
+    },
+    Scan {
+        chunk: u64,
+    },
+    /// Something that it was evaluated with has changed.
+    Marked(Marked),
+    /// In the lane of urgent fields only: it stands in its mapping's own as well.
+    Hint,
 }
 
 impl Entry {
@@ -56,7 +65,7 @@ impl Entry {
     pub(super) fn attempts(&self) -> u32 {
         match &self.origin {
             Origin::Parked { parked, .. } => parked.attempts,
-            Origin::Queue(..) | Origin::Scan { .. } => 0,
+            Origin::Queue(..) | Origin::Scan { .. } | Origin::Marked(_) | Origin::Hint => 0,
         }
     }
 
@@ -69,7 +78,7 @@ impl Entry {
     pub(super) fn queued(&self) -> Option<Queued> {
         match self.origin {
             Origin::Queue(generation, seq) => Some(Queued { generation, row_key: self.row_key.clone(), seq }),
-            Origin::Parked { .. } | Origin::Scan { .. } => None,
+            Origin::Parked { .. } | Origin::Scan { .. } | Origin::Marked(_) | Origin::Hint => None,
         }
     }
 }
@@ -132,8 +141,21 @@ pub(super) struct Lane {
     /// Rows that are due were taken in this round. What became of them is not written before its end.
     parked_taken: bool,
     scan: Option<Scan>,
+    /// Rows that something they were evaluated with has changed of; of a mapping with related rows.
+    marks: Option<Marks>,
+    /// What its rows are evaluated with is not as the view shows it yet.
+    pub behind: bool,
     /// Which rows are written, and what became of the others.
     pub reach: Reach,
+}
+
+/// Where a mapping stands in the line of its marked rows.
+#[derive(Default)]
+struct Marks {
+    after: Option<(Seq, Vec<u8>)>,
+    in_hand: HashSet<Vec<u8>>,
+    /// The line was looked through to its end in this round.
+    ended: bool,
 }
 
 struct Scan {
@@ -160,6 +182,7 @@ impl Lane {
             has_rivals,
             ahead,
             lines,
+            related,
         } = setup;
         let next_run = match &config.delivery {
             model::Delivery::Realtime => None,
@@ -208,6 +231,8 @@ impl Lane {
             parked_in_hand: HashSet::new(),
             parked_taken: false,
             scan: None,
+            marks: (!related.is_empty()).then(Marks::default),
+            behind: !related.is_empty(),
         })
     }
 
@@ -225,11 +250,14 @@ impl Lane {
     /// A round begins: everything that was noted before is written.
     pub(super) fn begin_round(&mut self) {
         self.parked_taken = false;
+        if let Some(marks) = &mut self.marks {
+            marks.ended = false;
+        }
     }
 
     /// Takes the next row to reconcile.
     pub(super) fn take(&mut self, store: &Store, view: &View<'_>, now: u64) -> Result<Option<Entry>, StateError> {
-        if self.is_held() || !self.loaded || self.in_hand_full() {
+        if self.is_held() || !self.loaded || self.behind || self.in_hand_full() {
             return Ok(None);
         }
         if self.ready.is_empty() {
@@ -270,6 +298,9 @@ impl Lane {
                 self.finish_run();
             }
         }
+        if self.ready.is_empty() {
+            self.pull_marked(store)?;
+        }
         if self.ready.is_empty() && !self.parked_taken {
             self.parked_taken = true;
             for ParkedRow { due, row_key, parked } in store.due(self.id, now, SCAN + self.parked_in_hand.len())? {
@@ -281,6 +312,21 @@ impl Lane {
         }
         if self.ready.is_empty() {
             self.pull_scan(store, view)?;
+        }
+        Ok(())
+    }
+
+    /// The next rows that are marked, in line; from its beginning again when it has ended.
+    fn pull_marked(&mut self, store: &Store) -> Result<(), StateError> {
+        let Some(marks) = self.marks.as_mut().filter(|marks| !marks.ended) else { return Ok(()) };
+        let after = marks.after.as_ref().map(|(seq, row_key)| (*seq, row_key.as_slice()));
+        let found = store.marked(self.id, after, SCAN)?;
+        marks.ended = found.len() < SCAN;
+        marks.after = found.last().filter(|_| found.len() == SCAN).map(|last| (last.seq, last.row_key.clone()));
+        let new: Vec<_> = found.into_iter().filter(|found| marks.in_hand.insert(found.row_key.clone())).collect();
+        for marked in new {
+            let (row_key, since) = (marked.row_key.clone(), marked.since.clone());
+            self.accept(Entry { row_key, origin: Origin::Marked(marked), since, ahead: false });
         }
         Ok(())
     }
@@ -426,6 +472,13 @@ impl Lane {
                 }
                 self.scan_settled(store)
             }
+            Origin::Marked(marked) => {
+                if let Some(marks) = &mut self.marks {
+                    marks.in_hand.remove(&marked.row_key);
+                }
+                Ok(())
+            }
+            Origin::Hint => Ok(()),
         }
     }
 

@@ -294,7 +294,7 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName, choice: bool) -> R
         return Ok(Parent::Missing);
     }
     let reconciled = link.is_some_and(|link| link.seq >= row.seq && link.revision == lane.revision());
-    match lane.mapping.evaluate(row.cells()) {
+    match world.desired(lane, row_key, &row)? {
         Desired::Present(_) | Desired::Incomplete { .. } if !reconciled => Ok(Parent::Coming),
         Desired::Left if lane.config.on_leave != Departure::Delete => left_behind(world, lane, &row),
         Desired::Deleted if lane.config.on_delete != Departure::Delete => left_behind(world, lane, &row),
@@ -309,7 +309,7 @@ fn goes_on(world: &World<'_>, lane: &Lane, row_key: &[u8]) -> Result<bool, State
     let Some(row) = world.view.row(lane.table, row_key)?.filter(|row| lane.swept.is_there(row)) else {
         return Ok(false);
     };
-    Ok(match lane.mapping.evaluate(row.cells()) {
+    Ok(match world.desired(lane, row_key, &row)? {
         Desired::Present(_) | Desired::Incomplete { .. } | Desired::Refused(_) => true,
         Desired::Left | Desired::Deleted => false,
     })
@@ -317,7 +317,7 @@ fn goes_on(world: &World<'_>, lane: &Lane, row_key: &[u8]) -> Result<bool, State
 
 /// A row that feeds no record any more, and whose record stays in the CRM: what refers to it goes on doing so.
 fn left_behind(world: &World<'_>, lane: &Lane, row: &RowBuf) -> Result<Parent, StateError> {
-    let Some(key) = lane.mapping.key_of(row.cells()) else { return Ok(Parent::Missing) };
+    let Some(key) = world.key_of(lane, row)? else { return Ok(Parent::Missing) };
     let id = world.store.record_id(lane.object_id, &key);
     let record = world.store.record(id)?.and_then(|record| Some((record.crm_id?, record.perhaps)));
     let Some((crm_id, perhaps)) = record else { return Ok(Parent::Missing) };
@@ -383,7 +383,8 @@ fn changes_parent(
         return Ok(false);
     };
     let row = world.view.row(lane.table, child.1)?.filter(|row| lane.swept.is_there(row));
-    let Some(Desired::Present(desired)) = row.map(|row| lane.mapping.evaluate(row.cells())) else { return Ok(false) };
+    let desired = row.map(|row| world.desired(lane, child.1, &row)).transpose()?;
+    let Some(Desired::Present(desired)) = desired else { return Ok(false) };
     let child = (child.0, child.1.to_vec());
     for field in desired.fields {
         let Target::Reference { mappings, row_key } = field.target else { continue };

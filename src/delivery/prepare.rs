@@ -1,15 +1,19 @@
 //! From a row in hand to what is to be done about it: reads, evaluates, and asks [`super::reconcile`].
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use passerelle_change::{FieldValue, Refusal, Seq, Write, WriteOp};
-use passerelle_state::{AcceptedField, Link, MappingId, ParkedWhy, Record, RecordId, StateError, Store, View};
+use passerelle_state::{
+    AcceptedField, Dependent, JoinKey, Link, MappingId, ParkedWhy, Record, RecordId, RowBuf, StateError, Store, View,
+};
 
 use super::former;
 use super::lane::{Entry, Lane, Origin};
 use super::parents::{Hoped, RowName, children_are_coming, resolve};
 use super::reconcile::{Decision, Standing, Wanted, WantedField, decide};
+use super::related::{Indexes, Reader};
 use super::requests::Requests;
 use crate::config::model::{Departure, OnCollision, OnTruncate};
 use crate::mapping::Desired;
@@ -26,11 +30,45 @@ pub(super) struct World<'a> {
     pub blocked: &'a HashMap<RecordId, Vec<(MappingId, Entry)>>,
     /// Microseconds since 1970.
     pub now: u64,
+    /// What related rows are found by, a source each.
+    pub indexes: &'a [Indexes],
+    /// What rows were evaluated with, to be noted.
+    pub asked: &'a RefCell<Vec<(Dependent, Vec<JoinKey>)>>,
 }
 
 impl World<'_> {
     pub(super) fn lane(&self, mapping: MappingId) -> Option<&Lane> {
         self.by_id.get(&mapping).and_then(|&index| self.lanes.get(index))
+    }
+
+    /// What the CRM should hold for a row.
+    pub(super) fn desired(&self, lane: &Lane, row_key: &[u8], row: &RowBuf) -> Result<Desired, StateError> {
+        self.desired_and(lane, row_key, row, false)
+    }
+
+    /// The same, and that this is what is decided by: when something that it was evaluated with changes, it is again.
+    fn desired_and(&self, lane: &Lane, row_key: &[u8], row: &RowBuf, decided: bool) -> Result<Desired, StateError> {
+        let indexes = &self.indexes[lane.source_index];
+        if !indexes.has(lane.id) {
+            return Ok(lane.mapping.evaluate(row.cells(), &[]));
+        }
+        let reader = Reader { store: self.store, view: self.view, indexes, asked: self.asked };
+        reader.desired((lane.id, &lane.mapping), row_key, row, decided)
+    }
+
+    /// The external key of a row, whether or not it comes to a record.
+    pub(super) fn key_of(&self, lane: &Lane, row: &RowBuf) -> Result<Option<String>, StateError> {
+        let indexes = &self.indexes[lane.source_index];
+        let reader = Reader { store: self.store, view: self.view, indexes, asked: self.asked };
+        reader.key_of((lane.id, &lane.mapping), row)
+    }
+
+    /// A row is gone: nothing that it was evaluated with concerns it any more.
+    fn forget_asked(&self, lane: &Lane, row_key: &[u8]) {
+        if self.indexes[lane.source_index].has(lane.id) {
+            let gone = Dependent::Record { mapping: lane.id, row_key: row_key.to_vec() };
+            self.asked.borrow_mut().push((gone, Vec::new()));
+        }
     }
 
     pub(super) fn is_busy(&self, id: RecordId) -> bool {
@@ -173,7 +211,7 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry, found: &mut Besides) 
     let row_seq = row.as_ref().map_or(Seq::ZERO, |row| row.seq);
     let was_truncated = truncated.is_some_and(|at| row_seq <= at);
     let seq = if was_truncated { truncated.unwrap_or(row_seq) } else { row_seq };
-    let look_again = matches!(&entry.origin, Origin::Parked { .. });
+    let look_again = matches!(&entry.origin, Origin::Parked { .. } | Origin::Marked(_));
     let revision = lane.revision();
     if !look_again && link.as_ref().is_some_and(|link| link.seq >= seq && link.revision == revision) {
         return Ok(Verdict::Drop);
@@ -181,6 +219,7 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry, found: &mut Besides) 
     let row = row.filter(|row| lane.swept.is_there(row));
     let subject = Subject { world, lane, index, entry, link, seq };
     let Some(row) = row else {
+        world.forget_asked(lane, &entry.row_key);
         let policy = if was_truncated && lane.config.on_truncate == OnTruncate::Ignore {
             &Departure::Ignore
         } else {
@@ -189,7 +228,7 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry, found: &mut Besides) 
         found.hoped = Some(Hoped::default());
         return subject.depart(policy, true);
     };
-    let desired = lane.mapping.evaluate(row.cells());
+    let desired = world.desired_and(lane, &entry.row_key, &row, true)?;
     if matches!(desired, Desired::Left | Desired::Deleted) {
         found.hoped = Some(Hoped::default());
     }

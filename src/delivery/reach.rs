@@ -103,10 +103,12 @@ impl Lane {
         let seq = view.row(self.table, &entry.row_key)?.map_or(Seq::ZERO, |row| row.seq);
         Ok(match &entry.origin {
             Origin::Parked { parked, .. } if !is_quiet(parked) || parked.seq == seq => Turn::Now,
-            Origin::Scan { .. } if store.parked(self.id, &entry.row_key)?.as_ref().is_some_and(is_quiet) => {
+            Origin::Scan { .. } | Origin::Marked(_)
+                if store.parked(self.id, &entry.row_key)?.as_ref().is_some_and(is_quiet) =>
+            {
                 Turn::Parked
             }
-            Origin::Scan { .. } => Turn::Now,
+            Origin::Scan { .. } | Origin::Marked(_) | Origin::Hint => Turn::Now,
             Origin::Queue(..) | Origin::Parked { .. } => {
                 Turn::Still { due: now.saturating_add(quiet.as_micros() as u64), seq }
             }

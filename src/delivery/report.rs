@@ -53,11 +53,12 @@ impl Engine<'_> {
             crm.last_error = error;
         });
         for lane in &mut self.lanes {
+            let indexes = &self.indexes[lane.source_index];
             lane.settled.note(now, (lane.figures.delivered + lane.figures.unchanged) as f64);
             let state = match () {
                 () if lane.paused => MappingState::Paused,
                 () if lane.is_held() => MappingState::Held,
-                () if !lane.loaded || lane.is_scanning() => MappingState::Loading,
+                () if !lane.loaded || lane.is_scanning() || indexes.is_building(lane.id) => MappingState::Loading,
                 () if lane.next_run.is_some() => MappingState::Scheduled,
                 () => MappingState::Running,
             };
@@ -74,6 +75,8 @@ impl Engine<'_> {
                 mapping.mode = lane.config.observe.then(|| "observe".to_owned());
                 mapping.owner.clone_from(&lane.config.owner);
                 mapping.purpose.clone_from(&lane.config.purpose);
+                let ambiguous = indexes.ambiguous(lane.id);
+                mapping.ambiguous_total = ambiguous.map(|(relation, count)| (relation.to_owned(), count)).collect();
                 mapping.left_out_total = lane.reach.left_out;
                 mapping.observed_creations_total = lane.reach.observed.creations;
                 mapping.observed_updates_total = lane.reach.observed.updates;
@@ -103,6 +106,7 @@ impl Engine<'_> {
         for lane in &self.lanes {
             let waiting = self.store.waiting_count(lane.id, EXACT)?;
             let queued = self.store.queued_count(lane.id, EXACT)? + self.store.parked_count(lane.id, EXACT)?;
+            let queued = queued + self.store.marked_count(lane.id, EXACT)?;
             let scanning = if lane.is_scanning() || !lane.loaded { lane.in_hand().max(1) as u64 } else { 0 };
             let pending = (queued + waiting).max(scanning);
             let since = self.store.mapping_since(lane.id)?.and_then(|since| time(since.committed_at));

@@ -15,6 +15,7 @@ use super::lane::{Entry, Lane, is_loaded};
 use super::now_micros;
 use super::prepare::{Decided, Verdict, World, prepare};
 use super::reach::Turn;
+use super::related::{Indexes, Pace};
 use super::requests::Staged;
 use super::settle::Notes;
 use crate::capture::Durable;
@@ -22,6 +23,8 @@ use crate::failpoint;
 
 /// The rate that the day's forecast goes on with is a mean over about this long.
 const RATE_OVER: Duration = Duration::from_mins(10);
+/// Dependents that wait until others have had their turn are looked at again so soon.
+const TELL_AGAIN: Duration = Duration::from_millis(50);
 /// Rows decided about before the loop looks up again.
 const ROWS_A_ROUND: usize = 2_000;
 
@@ -40,14 +43,15 @@ impl Engine<'_> {
         let store = self.store;
         let mut views = self.views(store)?;
         let (mut wake, mut closed) = (None, false);
-        let mut more;
+        let (mut more, mut pace);
         loop {
             if !self.apply_moves(&views)? {
                 // Keys move only when no request is under way: wait for those that are.
                 return Ok(None);
             }
-            // It reads, and asks nobody: also while nothing may be sent.
-            more = self.look_ahead(&views)?;
+            // Both read, and ask nobody: also while nothing may be sent.
+            pace = self.catch_up(&views)?;
+            more = self.look_ahead(&views)? | (pace == Pace::More);
             let moment = Moment::now();
             if let Some(wait) = self.limiter.look(moment) {
                 // When all are under way, the next that ends wakes the loop.
@@ -102,7 +106,40 @@ impl Engine<'_> {
         if more {
             return Ok(Some(now));
         }
-        Ok(if closed { wake } else { self.next_wake() })
+        let wake = if closed { wake } else { self.next_wake() };
+        let told = (pace == Pace::Waits).then(|| Instant::now() + TELL_AGAIN);
+        Ok([wake, told].into_iter().flatten().min())
+    }
+
+    /// Takes what the views show into the indexes of related rows. A mapping whose indexes are behind is not delivered.
+    fn catch_up(&mut self, views: &[Option<View<'_>>]) -> Result<Pace, StateError> {
+        let now = i64::try_from(now_micros()).unwrap_or(i64::MAX);
+        let mut pace = Pace::Done;
+        for (index, view) in views.iter().enumerate() {
+            let (Some(view), false) = (view, self.indexes[index].is_empty()) else { continue };
+            let (indexes, source) = (&mut self.indexes[index], &self.sources[index]);
+            pace = pace.max(indexes.catch_up((self.store, view), (&source.gate, &source.wanted), now)?);
+            for (mapping, row_keys) in indexes.marked() {
+                let lane = self.by_id.get(&mapping).map(|&lane| &mut self.lanes[lane]);
+                if let Some(ahead) = lane.and_then(|lane| lane.ahead.as_mut()) {
+                    ahead.look_at(row_keys);
+                }
+            }
+            let of = self.lanes.iter_mut().filter(|lane| lane.source_index == index && indexes.has(lane.id));
+            of.for_each(|lane| lane.behind = !indexes.is_at_view(lane.id));
+        }
+        Ok(pace)
+    }
+
+    /// What rows were evaluated with: a change of it finds them.
+    fn note_asked(&self, notes: &mut Notes<'_>) -> Result<(), StateError> {
+        for (dependent, now) in self.asked.take() {
+            let before = self.store.needs(&dependent)?;
+            if before != now {
+                notes.batch.needs(&dependent, &before, &now);
+            }
+        }
+        Ok(())
     }
 
     /// Sends a request's worth of what is staged.
@@ -218,6 +255,7 @@ impl Engine<'_> {
                 lane.begin_scan(self.store, &load, durable.seq)?;
             }
         }
+        self.indexes[source].show(view, closed, passed)?;
         newly_held.into_iter().try_for_each(|mapping| self.release_waiting_for(mapping))
     }
 
@@ -228,7 +266,9 @@ impl Engine<'_> {
         store: &'v Store,
     ) -> Result<bool, StateError> {
         let before: Vec<_> = self.lanes.iter().map(|lane| lane.queue.closed()).collect();
-        let mut wanted = false;
+        let known: Vec<_> = self.indexes.iter().flat_map(Indexes::closed).collect();
+        // Those that are drained have asked for theirs when they were.
+        let mut wanted = self.indexes.iter().any(Indexes::wants_more);
         for lane in self.lanes.iter_mut().filter(|lane| lane.queue.is_exhausted()) {
             self.sources[lane.source_index].gate.want(lane.id);
             wanted = true;
@@ -243,7 +283,8 @@ impl Engine<'_> {
         }
         views.clear();
         views.append(&mut self.views(store)?);
-        Ok(self.lanes.iter().zip(before).any(|(lane, before)| lane.queue.closed() > before))
+        let more = self.lanes.iter().zip(before).any(|(lane, before)| lane.queue.closed() > before);
+        Ok(more || self.indexes.iter().flat_map(Indexes::closed).zip(known).any(|(now, before)| now > before))
     }
 
     /// Decides about rows until a request's worth is staged or nothing is left. Returns how many were looked at.
@@ -268,6 +309,7 @@ impl Engine<'_> {
                     notes.hopes(&self.lanes[index], &entry, &hoped)?;
                 }
                 notes.ask_for(&unasked);
+                self.note_asked(&mut notes)?;
                 if self.act(&mut notes, index, entry, verdict)? {
                     // A circle of waiting rows is seen only in what is written.
                     self.write(&mut notes)?;
@@ -294,6 +336,8 @@ impl Engine<'_> {
             requests: &self.requests,
             blocked: &self.blocked,
             now: now_micros(),
+            indexes: &self.indexes,
+            asked: &self.asked,
         }
     }
 
@@ -416,7 +460,12 @@ impl Engine<'_> {
         let runs = runs.map(|at| now + Duration::from_micros(at.saturating_sub(now_micros())).min(LONGEST_WAIT));
         let looks = self.lanes.iter().filter(|lane| !lane.is_held() && lane.loaded);
         let looks = looks.filter_map(|lane| lane.enforced.as_ref().and_then(Enforced::due));
-        due.chain(linger).chain(runs).chain(looks).chain(self.next_ask(now)).min()
+        let expiries = self.indexes.iter().filter_map(Indexes::next_expiry);
+        let expiries = expiries.map(|at| {
+            let left = at.saturating_sub(i64::try_from(now_micros()).unwrap_or(i64::MAX)).max(0).unsigned_abs();
+            now + Duration::from_micros(left).min(LONGEST_WAIT)
+        });
+        due.chain(linger).chain(runs).chain(looks).chain(expiries).chain(self.next_ask(now)).min()
     }
 
     /// The linger that the day's forecast asks for: nothing while it fits the budget.

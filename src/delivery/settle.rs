@@ -61,7 +61,8 @@ impl<'s> Notes<'s> {
                 }
             }
             Origin::Parked { due, .. } => self.batch.unpark(stands_in, *due, &entry.row_key)?,
-            Origin::Scan { .. } => {}
+            Origin::Marked(marked) => self.batch.unmark(stands_in, marked)?,
+            Origin::Scan { .. } | Origin::Hint => {}
         }
         lane.settled(self.store, entry)
     }

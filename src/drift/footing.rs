@@ -20,7 +20,7 @@ use super::policy::{Verdict, verdict};
 use super::subject::{Child, Subject};
 use super::weigh::{Weighed, weigh};
 use crate::config::model;
-use crate::mapping::{Mapping, MappingFault, ParentInfo};
+use crate::mapping::{Compile, Mapping, MappingFault, ParentInfo};
 use crate::source::table::TableFacts;
 
 /// What a mapping was accepted for. Kept in the state, as JSON.
@@ -247,7 +247,8 @@ impl Look<'_> {
         let mut ids = ColumnIds::default();
         let columns = table.columns.iter().map(|column| table.numbered(column, TableId(0), &mut ids)).collect();
         let columns = columns_for(patch, columns);
-        Mapping::compile_with_nulls(&config, &columns, &[], &patch.nulls, self.parents, self.time_zone).map(drop)
+        let with = Compile { nulls: &patch.nulls, ..Compile::new(&columns, self.parents, self.time_zone) };
+        Mapping::compile(&config, &with).map(drop)
     }
 
     fn no_table(&self) -> Vec<MappingFault> {

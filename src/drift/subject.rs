@@ -7,7 +7,7 @@ use passerelle_change::{Column, ColumnId, Type};
 use super::change::{Part, Patch};
 use super::patch::{columns_for, parts};
 use crate::config::model::{self, Expr, FieldSource};
-use crate::mapping::{Mapping, MappingFault, ParentInfo};
+use crate::mapping::{Compile, Mapping, MappingFault, ParentInfo};
 use crate::source::table::{ColumnFacts, TableFacts};
 
 /// A mapping with everything that a change of its table is weighed by. Cheap to make.
@@ -117,8 +117,10 @@ impl<'s> Subject<'s> {
     /// What the compiler says of one part over these columns; `None` where nothing is wrong with it.
     pub(super) fn fault(&self, part: &Part, columns: &[Column]) -> Option<MappingFault> {
         let alone = alone(self.mapping, part);
-        let compiled =
-            Mapping::compile_with_nulls(&alone, columns, &[], &self.patch.nulls, self.parents, self.time_zone);
+        let compiled = Mapping::compile(
+            &alone,
+            &Compile { nulls: &self.patch.nulls, ..Compile::new(columns, self.parents, self.time_zone) },
+        );
         compiled.err().and_then(|faults| faults.into_iter().next())
     }
 }

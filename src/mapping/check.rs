@@ -13,31 +13,76 @@ use super::fault::Fault;
 use super::filters;
 use super::kind::{Kind, widest};
 use super::program::{Node, Program};
+use super::related::Fold;
+use super::related::asking::{Asking, Makes, Tables};
 use super::row::Slot;
-use super::syntax::{self, BinaryOp, Expr, ExprKind};
-use crate::config::model::Standard;
+use super::syntax::{self, BinaryOp, Expr, ExprKind, Segment};
+use crate::config::model::{Related, Standard};
 pub(super) use words::{no_boolean, unknown_label};
 
 /// Where a `tinyint(1)` holds more than 0 and 1.
 const FLAG_OR_NUMBER: &str =
     "a tinyint(1) is true or false here; where it holds numbers, set tinyint1 = \"int\" of the source";
 
-/// What expressions are checked against; collects the columns that they use.
+/// What expressions are checked against; collects the columns that they use, and the relations that they ask.
 pub(super) struct Checker<'c> {
-    columns: &'c [Column],
-    /// Names of the table's other columns, to offer them.
-    others: &'c [String],
-    /// Names of columns that are null in every row, whether they are there or not.
-    nulls: BTreeMap<String, Type>,
-    /// The columns are not known: each that is named is taken to be there, of any type.
-    untyped: bool,
+    /// The rows whose columns can be named: the first is the scope's own, the others are related to one before them.
+    pub(super) levels: Vec<Level<'c>>,
     /// All columns were named in a fault: once is enough.
     named_all: bool,
     /// Zone in which naive times are read.
     pub(super) zone: TimeZone,
     pub(super) slots: Vec<Slot>,
     /// What filters do where they are not told, and whether blank text is null.
-    standard: Standard,
+    pub(super) standard: Standard,
+    pub(super) asking: Asking<'c>,
+}
+
+/// A row whose columns an expression can name.
+pub(super) struct Level<'c> {
+    /// Its table, as a fault calls it.
+    pub(super) table: Cow<'c, str>,
+    pub(super) columns: Cow<'c, [Column]>,
+    /// Names of the table's other columns, to offer them.
+    pub(super) others: Cow<'c, [String]>,
+    /// Names of columns that are null in every row, whether they are there or not.
+    pub(super) nulls: BTreeMap<String, Type>,
+    /// How text of its columns is compared.
+    pub(super) folded: BTreeMap<String, Fold>,
+    pub(super) relations: &'c [Related],
+    /// What its columns are named behind; empty for the scope's own row.
+    pub(super) path: String,
+    /// The ask that finds it.
+    pub(super) ask: Option<usize>,
+    /// The columns are not known: each that is named is taken to be there, of any type, and absent in every row.
+    pub(super) is_unknown: bool,
+}
+
+impl<'c> Level<'c> {
+    /// A scope's own row, of a table that a fault calls so.
+    pub(super) fn own(table: impl Into<Cow<'c, str>>, columns: impl Into<Cow<'c, [Column]>>) -> Self {
+        Self {
+            table: table.into(),
+            columns: columns.into(),
+            others: Cow::Borrowed(&[]),
+            nulls: BTreeMap::new(),
+            folded: BTreeMap::new(),
+            relations: &[],
+            path: String::new(),
+            ask: None,
+            is_unknown: false,
+        }
+    }
+
+    /// A column's name from the scope's own row on.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Whether its table has a column of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.name == name) || self.others.iter().any(|other| other == name)
+    }
 }
 
 /// A checked node: its kind, and where it stands.
@@ -52,31 +97,38 @@ pub(super) type KeyPart = (Kind, Range<usize>);
 
 impl<'c> Checker<'c> {
     pub(super) fn new(columns: &'c [Column], zone: TimeZone) -> Self {
+        Self::over(Level::own("the table", columns), zone)
+    }
+
+    /// Of a scope whose own row is this.
+    pub(super) fn over(level: Level<'c>, zone: TimeZone) -> Self {
         Self {
-            columns,
-            others: &[],
-            nulls: BTreeMap::new(),
-            untyped: false,
+            levels: vec![level],
             named_all: false,
             zone,
             slots: Vec::new(),
             standard: Standard::default(),
+            asking: Asking::default(),
         }
     }
 
-    /// Without a catalogue: everything but the columns and their types is checked. What it compiles cannot be run.
+    /// Without a catalogue: everything but the columns and their types is checked. In what it compiles, columns are absent.
     pub(super) fn untyped(zone: TimeZone) -> Self {
-        Self { untyped: true, ..Self::new(&[], zone) }
+        let mut checker = Self::new(&[], zone);
+        checker.levels[0].is_unknown = true;
+        checker
     }
 
     /// The same with the names of all columns that the table has.
-    pub(super) fn with_names(self, others: &'c [String]) -> Self {
-        Self { others, ..self }
+    pub(super) fn with_names(mut self, others: &'c [String]) -> Self {
+        self.levels[0].others = Cow::Borrowed(others);
+        self
     }
 
     /// The same with columns that are null in every row.
-    pub(super) fn with_nulls(self, nulls: &BTreeMap<String, Type>) -> Self {
-        Self { nulls: nulls.clone(), ..self }
+    pub(super) fn with_nulls(mut self, nulls: &BTreeMap<String, Type>) -> Self {
+        self.levels[0].nulls = nulls.clone();
+        self
     }
 
     /// The same with `[standard]`.
@@ -84,11 +136,38 @@ impl<'c> Checker<'c> {
         Self { standard: standard.clone(), ..self }
     }
 
+    /// The same with related rows. Without `tables` theirs are not known.
+    pub(super) fn with_relations(mut self, relations: &'c [Related], tables: Option<Tables<'c>>) -> Self {
+        self.levels[0].relations = relations;
+        self.asking.tables = tables;
+        self
+    }
+
     /// Compiles an expression, or says everything that is wrong with it.
     pub(super) fn compile(&mut self, text: &str) -> Result<(Program, Kind), Vec<Fault>> {
+        self.compile_at(0, text)
+    }
+
+    /// The same over the row of another level.
+    pub(super) fn compile_at(&mut self, level: usize, text: &str) -> Result<(Program, Kind), Vec<Fault>> {
         let tree = syntax::parse(text).map_err(|fault| vec![fault])?;
-        let mut pass = Pass { checker: self, text, needs: Vec::new(), faults: Vec::new() };
-        let typed = pass.typed(&tree);
+        self.compile_tree(level, text, &tree, None)
+    }
+
+    /// Compiles a part of a text. `beside` is what it stands beside: a constant is read as that.
+    pub(super) fn compile_tree(
+        &mut self,
+        level: usize,
+        text: &str,
+        tree: &Expr,
+        beside: Option<&Beside>,
+    ) -> Result<(Program, Kind), Vec<Fault>> {
+        let mut pass = Pass { checker: self, text, level, needs: Vec::new(), faults: Vec::new() };
+        let typed = pass.typed(tree);
+        let typed = match beside {
+            Some(beside) => typed.and_then(|typed| pass.read_beside(typed, beside)),
+            None => typed,
+        };
         let Pass { needs, faults, .. } = pass;
         match typed {
             Some(Typed { node, kind, .. }) if faults.is_empty() => Ok((Program { root: node, needs }, kind)),
@@ -103,29 +182,41 @@ impl<'c> Checker<'c> {
             ExprKind::List(items) => (true, &items[..]),
             _ => (false, std::slice::from_ref(&tree)),
         };
-        let mut pass = Pass { checker: self, text, needs: Vec::new(), faults: Vec::new() };
-        let typed: Vec<_> = items.iter().filter_map(|item| pass.typed(item)).collect();
+        let mut pass = Pass { checker: self, text, level: 0, needs: Vec::new(), faults: Vec::new() };
+        let typed: Vec<_> = items.iter().map(|item| pass.typed(item)).collect();
         let Pass { needs, faults, .. } = pass;
-        if !faults.is_empty() {
-            return Err(settled(faults));
-        }
+        // A part whose relation has faults has none of its own.
+        let typed = typed.into_iter().collect::<Option<Vec<_>>>();
+        let Some(typed) = typed.filter(|_| faults.is_empty()) else { return Err(settled(faults)) };
         let kinds = typed.iter().map(|typed| (typed.kind.clone(), typed.span.clone())).collect();
         let mut nodes: Vec<_> = typed.into_iter().map(|typed| typed.node).collect();
         let root = if is_list || nodes.len() != 1 { Node::List(nodes) } else { nodes.swap_remove(0) };
         Ok((Program { root, needs }, kinds))
     }
 
-    fn slot(&mut self, name: &str) -> Option<usize> {
-        if let Some(known) = self.slots.iter().position(|slot| slot.name == name) {
-            return Some(known);
+    /// The slot of a column of a level's row.
+    pub(super) fn slot(&mut self, level: usize, name: &str) -> Option<usize> {
+        let known = &self.levels[level];
+        let path = known.path_of(name);
+        if let Some(slot) = self.slots.iter().position(|slot| slot.ask == known.ask && slot.name == path) {
+            return Some(slot);
         }
-        let slot = match self.nulls.get(name) {
+        let slot = match known.nulls.get(name) {
+            _ if known.is_unknown => Slot::unknown(name),
             Some(ty) => Slot::null(name, ty),
-            None => Slot::find(name, self.columns)?,
+            None => Slot::find(name, &known.columns)?,
         };
+        let fold = known.folded.get(name).copied().unwrap_or_default();
+        let slot = slot.found_by(known.ask, path).with_fold(fold);
         self.slots.push(if self.standard.empty_is_null { slot.with_blank_as_null() } else { slot });
         Some(self.slots.len() - 1)
     }
+}
+
+/// What an expression stands beside: its kind, and whether it is a `tinyint(1)`.
+pub(super) struct Beside {
+    pub(super) kind: Kind,
+    pub(super) is_flag: bool,
 }
 
 /// One expression. A node that is `None` has a fault already: what stands above it is not faulted again.
@@ -133,6 +224,8 @@ struct Pass<'p, 'c> {
     checker: &'p mut Checker<'c>,
     /// The expression.
     text: &'p str,
+    /// The row that bare names are of.
+    level: usize,
     needs: Vec<usize>,
     faults: Vec<Fault>,
 }
@@ -143,7 +236,7 @@ impl Pass<'_, '_> {
         let (node, kind) = match &expr.kind {
             ExprKind::Constant(value) => (Node::Constant(value.clone()), Kind::of_value(value)),
             ExprKind::Column(name) => self.column(name, expr)?,
-            ExprKind::Related(path) => return self.related(path, expr),
+            ExprKind::Related(path) => self.related(path, expr)?,
             ExprKind::List(items) => self.list(items)?,
             ExprKind::Not(operand) => (Node::Not(Box::new(self.condition(operand)?)), Kind::Bool),
             ExprKind::Negate(operand) => {
@@ -206,19 +299,64 @@ impl Pass<'_, '_> {
     }
 
     fn column(&mut self, name: &str, expr: &Expr) -> Option<(Node, Kind)> {
-        if self.checker.untyped {
-            // Such a program is not run: the slot is none.
-            return Some((Node::Slot(usize::MAX), Kind::Any));
+        self.column_of(self.level, name, &expr.span)
+    }
+
+    /// A column of a level's row.
+    fn column_of(&mut self, level: usize, name: &str, span: &Range<usize>) -> Option<(Node, Kind)> {
+        let is_relation = self.checker.relation(level, name).is_some();
+        match self.checker.slot(level, name).filter(|_| !is_relation) {
+            Some(slot) => Some(self.needed(slot)),
+            None => {
+                let fault = if is_relation {
+                    self.relation_alone(level, name, span)
+                } else {
+                    self.unknown_column(level, name, span)
+                };
+                self.faults.push(fault);
+                None
+            }
         }
-        let Some(slot) = self.checker.slot(name) else {
-            let fault = self.unknown_column(name, expr);
-            self.faults.push(fault);
-            return None;
-        };
+    }
+
+    fn needed(&mut self, slot: usize) -> (Node, Kind) {
         if !self.needs.contains(&slot) {
             self.needs.push(slot);
         }
-        Some((Node::Slot(slot), self.checker.slots[slot].kind()))
+        (Node::Slot(slot), self.checker.slots[slot].kind())
+    }
+
+    /// `country.code`, `bill.country.code`, `meta.billing_phone`, `orders.total`.
+    fn related(&mut self, path: &[Segment], expr: &Expr) -> Option<(Node, Kind)> {
+        let mut level = self.level;
+        let mut rest = path;
+        while let [(name, span), behind @ ..] = rest {
+            let [(next, next_span), further @ ..] = behind else {
+                return self.column_of(level, name, if level == self.level { &expr.span } else { span });
+            };
+            let Some(index) = self.checker.relation(level, name) else {
+                let fault = self.unknown_relation(level, rest, expr);
+                self.faults.push(fault);
+                return None;
+            };
+            // Its own faults are noted where it stands.
+            let ask = self.checker.ask(level, index)?;
+            match self.checker.asking.made(ask) {
+                Makes::One(child) => level = *child,
+                Makes::Pivot(_) | Makes::Rollup(_) if !further.is_empty() => {
+                    let fault = self.through(ask, rest, expr);
+                    self.faults.push(fault);
+                    return None;
+                }
+                Makes::Pivot(_) | Makes::Rollup(_) => {
+                    let slot = self.checker.made_slot(ask, level, name, next);
+                    let slot = slot.map_err(|fault| self.faults.push(fault.at(next_span.clone()))).ok()?;
+                    return Some(self.needed(slot));
+                }
+            }
+            rest = behind;
+        }
+        None
     }
 
     fn list(&mut self, items: &[Expr]) -> Option<(Node, Kind)> {
@@ -423,6 +561,17 @@ impl Pass<'_, '_> {
             self.faults.push(fault.hint(self.made_alike(left, right)));
         }
         kind
+    }
+
+    /// What stands beside a value of another table: a constant is read as that.
+    fn read_beside(&mut self, typed: Typed, beside: &Beside) -> Option<Typed> {
+        let typed = match typed.node {
+            Node::Constant(Value::Int(number @ (0 | 1))) if beside.is_flag => {
+                Typed { node: Node::Constant(Value::Bool(number == 1)), kind: Kind::Bool, span: typed.span }
+            }
+            _ => typed,
+        };
+        self.coerced(typed, &beside.kind)
     }
 
     /// 1 or 0 beside a column whose database writes true and false so.

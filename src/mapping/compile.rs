@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use passerelle_change::{Column, FieldValue, Type};
+use passerelle_change::{Column, FieldValue, TableName, Type};
 
 use super::check::{Checker, KeyPart, no_boolean, unknown_label};
 use super::fault::Fault;
 use super::identifiers::Check;
 use super::kind::Kind;
 use super::program::Program;
-use super::row::SlotIndex;
+use super::related::RelatedTable;
 use super::{Mapping, ParentInfo, revision};
 use crate::config::model::{self, Expr, FieldSource, MapOther, Missing, OnBad, Place};
 use crate::config::{self, Files};
@@ -57,13 +57,18 @@ impl MappingFault {
         Self { place, message, hint, part }
     }
 
-    fn at(place: &Place, message: impl Into<String>) -> Self {
+    pub(super) fn at(place: &Place, message: impl Into<String>) -> Self {
         Self { place: place.clone(), message: message.into(), hint: None, part: Part::Whole }
     }
 
     /// A fault of the value of one of a mapping's settings, such as `table`.
     pub fn of_setting(config: &model::Mapping, setting: &'static str, message: impl Into<String>) -> Self {
-        Self { part: Part::Setting(setting), ..Self::at(&config.place, message) }
+        Self::of_setting_at(&config.place, setting, message)
+    }
+
+    /// The same of a table whose head is at `head`.
+    pub(super) fn of_setting_at(head: &Place, setting: &'static str, message: impl Into<String>) -> Self {
+        Self { part: Part::Setting(setting), ..Self::at(head, message) }
     }
 
     /// What to write instead.
@@ -123,44 +128,40 @@ pub(super) struct Map {
     pub(super) other: MapOther,
 }
 
+/// What a mapping is compiled against.
+#[derive(Clone, Copy)]
+pub struct Compile<'a> {
+    /// All known columns of its table, newest last (a column whose type was changed is there several times).
+    pub columns: &'a [Column],
+    /// The names of all columns that the table has: a fault offers those that are not in `columns`, too.
+    pub names: &'a [String],
+    /// Columns that are null in every row, whatever their cells hold and though there may be no such column: each is of the
+    /// type that it had when it was last of use.
+    pub nulls: &'a BTreeMap<String, Type>,
+    /// The tables of relations; `None` for one that there is not. Without it they are not known: what names a related row is
+    /// not checked, and absent in every row.
+    pub related: Option<&'a dyn Fn(&TableName) -> Option<RelatedTable>>,
+    /// The mappings that references name.
+    pub parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
+    /// The source's.
+    pub time_zone: &'a str,
+}
+
+static NO_NULLS: BTreeMap<String, Type> = BTreeMap::new();
+
+impl<'a> Compile<'a> {
+    /// Columns, parents and a time zone, and nothing else.
+    pub fn new(columns: &'a [Column], parents: &'a dyn Fn(&str) -> Option<ParentInfo>, time_zone: &'a str) -> Self {
+        Self { columns, names: &[], nulls: &NO_NULLS, related: None, parents, time_zone }
+    }
+}
+
 impl Mapping {
-    /// Compiles a mapping against all known columns of its table, newest last (a column whose type was changed is there
-    /// several times). `parents` knows the mappings that references name; `time_zone` is the source's. Says all
-    /// faults at once.
-    pub fn compile(
-        config: &model::Mapping,
-        columns: &[Column],
-        parents: &dyn Fn(&str) -> Option<ParentInfo>,
-        time_zone: &str,
-    ) -> Result<Self, Vec<MappingFault>> {
-        Self::compile_among(config, columns, &[], parents, time_zone)
-    }
-
-    /// The same, with the `names` of all columns that the table has: a fault offers those that are not in `columns`, too.
-    pub fn compile_among(
-        config: &model::Mapping,
-        columns: &[Column],
-        names: &[String],
-        parents: &dyn Fn(&str) -> Option<ParentInfo>,
-        time_zone: &str,
-    ) -> Result<Self, Vec<MappingFault>> {
-        Self::compile_with_nulls(config, columns, names, &BTreeMap::new(), parents, time_zone)
-    }
-
-    /// The same with the names of columns that are null in every row, whatever their cells hold and though there may be no
-    /// such column: each is of the type that it had when it was last of use.
-    pub fn compile_with_nulls(
-        config: &model::Mapping,
-        columns: &[Column],
-        names: &[String],
-        nulls: &BTreeMap<String, Type>,
-        parents: &dyn Fn(&str) -> Option<ParentInfo>,
-        time_zone: &str,
-    ) -> Result<Self, Vec<MappingFault>> {
+    /// Compiles a mapping. Says all faults at once.
+    pub fn compile(config: &model::Mapping, with: &Compile<'_>) -> Result<Self, Vec<MappingFault>> {
+        let Compile { nulls, parents, time_zone, .. } = *with;
         let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-        let checker = Checker::new(columns, zone.clone()).with_names(names).with_nulls(nulls);
-        let checker = checker.with_standard(&config.standard);
-        let mut work = Work { checker, faults: Vec::new() };
+        let mut work = Work { checker: checker(config, with), faults: Vec::new() };
         if TimeZone::get(time_zone).is_err() {
             work.faults
                 .push(MappingFault::at(&config.place, format!("the source's time zone `{time_zone}` is not known")));
@@ -169,12 +170,14 @@ impl Mapping {
         let deleted = config.deleted.as_ref().map(|expr| work.condition(expr));
         let key = work.key(&config.key_value);
         let fields: Vec<_> = config.fields.iter().map(|field| work.field(field, parents)).collect();
+        work.relations(|| checker(config, with));
         let Work { checker, faults } = work;
+        let mut relations = Vec::new();
         let parts = (filter.map_or(Some(None), |it| it.map(Some)), deleted.map_or(Some(None), |it| it.map(Some)), key);
         match (parts, fields.into_iter().collect()) {
             ((Some(filter), Some(deleted), Some(key)), Some(fields)) if faults.is_empty() => Ok(Self {
-                index: SlotIndex::new(&checker.slots),
-                slots: checker.slots,
+                scope: checker.into_scope(&mut relations),
+                relations,
                 filter,
                 deleted,
                 key,
@@ -187,6 +190,13 @@ impl Mapping {
     }
 }
 
+/// What a mapping's expressions are checked against.
+pub(super) fn checker<'c>(config: &'c model::Mapping, with: &Compile<'c>) -> Checker<'c> {
+    let zone = TimeZone::get(with.time_zone).unwrap_or(TimeZone::UTC);
+    let checker = Checker::new(with.columns, zone).with_names(with.names).with_nulls(with.nulls);
+    checker.with_standard(&config.standard).with_relations(&config.with, with.related)
+}
+
 fn columns(count: usize) -> String {
     if count == 1 { "one column".to_owned() } else { format!("{count} columns") }
 }
@@ -195,7 +205,8 @@ fn columns(count: usize) -> String {
 /// arguments, and the types of what is written out. Nothing that compiles is faulted.
 pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<MappingFault> {
     let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-    let mut work = Work { checker: Checker::untyped(zone).with_standard(&config.standard), faults: Vec::new() };
+    let checker = || Checker::untyped(zone.clone()).with_standard(&config.standard).with_relations(&config.with, None);
+    let mut work = Work { checker: checker(), faults: Vec::new() };
     for expr in [&config.filter, &config.deleted].into_iter().flatten() {
         work.condition(expr);
     }
@@ -211,10 +222,11 @@ pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
             FieldSource::Unkept { value, .. } => drop(work.sought(value)),
         }
     }
+    work.relations(checker);
     work.faults
 }
 
-/// Every expression of a mapping.
+/// Every expression of a mapping, in the order in which they are compiled.
 pub(super) fn expressions(config: &model::Mapping) -> impl Iterator<Item = &Expr> {
     let fields = config.fields.iter().flat_map(|field| {
         let value = match &field.value {
@@ -223,9 +235,9 @@ pub(super) fn expressions(config: &model::Mapping) -> impl Iterator<Item = &Expr
             | FieldSource::Unkept { value: expr, .. } => Some(expr),
             FieldSource::Const(_) => None,
         };
-        value.into_iter().chain(&field.when)
+        field.when.iter().chain(value)
     });
-    [Some(&config.key_value), config.filter.as_ref(), config.deleted.as_ref()].into_iter().flatten().chain(fields)
+    [config.filter.as_ref(), config.deleted.as_ref(), Some(&config.key_value)].into_iter().flatten().chain(fields)
 }
 
 struct Work<'c> {
@@ -233,7 +245,24 @@ struct Work<'c> {
     faults: Vec<MappingFault>,
 }
 
-impl Work<'_> {
+impl<'c> Work<'c> {
+    /// Takes over what is wrong with relations: with those that no expression asks for, too. `checker` is one that has
+    /// compiled nothing yet.
+    fn relations(&mut self, checker: impl Fn() -> Checker<'c>) {
+        if self.checker.levels[0].relations.is_empty() {
+            return;
+        }
+        let mut thorough = checker();
+        thorough.check_all_relations();
+        let mut noted = std::mem::take(&mut self.checker.asking.noted);
+        noted.extend(std::mem::take(&mut thorough.asking.noted));
+        for fault in noted {
+            if !self.faults.contains(&fault) {
+                self.faults.push(fault);
+            }
+        }
+    }
+
     /// `None` when there are faults, which are noted.
     fn expression(&mut self, expr: &Expr) -> Option<(Program, Kind)> {
         match self.checker.compile(&expr.text) {

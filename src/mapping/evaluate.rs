@@ -8,6 +8,7 @@ use passerelle_change::{Cells, FieldValue, Refusal, Type, Value};
 
 use super::compile::{CompiledField, Map, Source};
 use super::program::{Bad, Program};
+use super::related::Found;
 use super::row::Row;
 use super::{BadField, Desired, Field, Mapping, Record, Target, output, text};
 use crate::config::model::{MapOther, OnBad};
@@ -16,9 +17,10 @@ use crate::config::model::{MapOther, OnBad};
 const MOST_SOUGHT_CHARS: usize = 255;
 
 impl Mapping {
-    /// What the CRM should hold for a row.
-    pub fn evaluate(&self, cells: Cells<'_>) -> Desired {
-        let row = Row::new(&self.slots, &self.index, cells);
+    /// What the CRM should hold for a row. `found` is what each of the scope's asks has found, in their order; what is left
+    /// out is not known.
+    pub fn evaluate(&self, cells: Cells<'_>, found: &[Found]) -> Desired {
+        let row = self.scope.row(cells, found);
         match self.record(&row) {
             Ok(record) => Desired::Present(record),
             Err(other) => other,
@@ -26,8 +28,8 @@ impl Mapping {
     }
 
     /// The external key of a row, whether or not it comes to a record; `None` where it has none.
-    pub fn key_of(&self, cells: Cells<'_>) -> Option<String> {
-        self.key(&Row::new(&self.slots, &self.index, cells)).ok()
+    pub fn key_of(&self, cells: Cells<'_>, found: &[Found]) -> Option<String> {
+        self.key(&self.scope.row(cells, found)).ok()
     }
 
     /// The record, or what there is instead of one.
@@ -93,8 +95,7 @@ impl Mapping {
     }
 
     fn incomplete(&self, program: &Program, row: &Row<'_>) -> Desired {
-        let absent = program.needs.iter().filter(|&&slot| row.is_absent(slot));
-        Desired::Incomplete { columns: absent.map(|&slot| self.slots[slot].name.clone()).collect() }
+        Desired::Incomplete { columns: self.scope.absent(program, row) }
     }
 }
 

@@ -25,7 +25,7 @@ impl Expression {
         let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
         let mut checker = Checker::new(columns, zone.clone());
         let (program, _) = checker.compile(text)?;
-        Ok(Self { index: SlotIndex::new(&checker.slots), slots: checker.slots, program, zone })
+        Ok(Self { index: SlotIndex::new(&checker.slots, None), slots: checker.slots, program, zone })
     }
 
     /// Hands the value for a row to `read`: [`Value::Absent`] where a column that it names is absent, else the value, or

@@ -30,6 +30,11 @@ impl Fault {
         self
     }
 
+    /// The same in another place.
+    pub(super) fn at(self, span: Range<usize>) -> Self {
+        Self { span, ..self }
+    }
+
     /// The same where there may be no hint.
     pub(super) fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint.or(self.hint);

@@ -38,6 +38,7 @@ use super::text;
 use crate::config::model::{Lookup, Standard};
 
 pub use documentation::reference;
+pub(super) use letters::plain as without_accents;
 pub use table::{THEMES, Theme};
 
 /// A filter, as the documentation shows it.

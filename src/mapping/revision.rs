@@ -7,7 +7,9 @@ use passerelle_change::{FieldValue, Type};
 use siphasher::sip::SipHasher24;
 
 use super::compile::expressions;
-use crate::config::model::{Check, Expr, Field, FieldSource, MapOther, Mapping, Missing, OnBad, Standard};
+use crate::config::model::{
+    Check, Expr, Field, FieldSource, MapOther, Mapping, Missing, OnBad, Related, RelatedForm, Standard,
+};
 
 /// Raised when the same text begins to mean something else.
 const LANGUAGE: u8 = 1;
@@ -27,6 +29,7 @@ pub(super) fn of(config: &Mapping, nulls: &BTreeMap<String, Type>, time_zone: &s
     hash.expr(config.deleted.as_ref());
     config.fields.iter().for_each(|field| hash.field(field));
     hash.reach(config);
+    hash.related(&config.with);
     for name in nulls.keys() {
         hash.tag(37);
         hash.text(name);
@@ -167,6 +170,47 @@ impl Hash {
             for key in only {
                 self.text(key);
             }
+        }
+    }
+
+    /// Relations with all that is in them; nothing is added where there are none.
+    fn related(&mut self, with: &[Related]) {
+        for related in with {
+            self.tag(38);
+            self.text(&related.name);
+            for table in &related.tables {
+                self.tag(1);
+                self.text(&table.schema);
+                self.text(&table.name);
+            }
+            for (left, right) in &related.on {
+                self.tag(2);
+                self.text(&left.text);
+                self.text(&right.text);
+            }
+            self.expr(related.filter.as_ref());
+            match &related.form {
+                RelatedForm::One { pick } => {
+                    self.tag(3);
+                    self.expr(pick.as_ref());
+                }
+                // What `only` has is in what expressions name.
+                RelatedForm::Pivot { name, value, only: _, pick } => {
+                    self.tag(4);
+                    self.text(&name.text);
+                    self.text(&value.text);
+                    self.expr(pick.as_ref());
+                }
+                RelatedForm::Rollup(figures) => {
+                    for (name, expr) in figures {
+                        self.tag(5);
+                        self.text(name);
+                        self.text(&expr.text);
+                    }
+                }
+            }
+            self.related(&related.with);
+            self.tag(39);
         }
     }
 

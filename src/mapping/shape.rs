@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use jiff::tz::TimeZone;
-use passerelle_change::{Column, Type, Value};
+use passerelle_change::{Type, Value};
 
 use super::check::Checker;
+use super::compile::{self, Compile};
 use super::kind::Kind;
+use super::program::Node;
 use super::syntax::{self, BinaryOp, Expr, ExprKind};
-use crate::config::model::Standard;
+use crate::config::model::Mapping;
 
 /// How a value is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +48,24 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of an expression over these columns, where `standard` holds; `None` where it has faults, or gives what
-    /// cannot be sent.
-    pub fn of(expr: &str, columns: &[Column], time_zone: &str, standard: &Standard) -> Option<Self> {
+    /// The shape of an expression of a mapping; `None` where it has faults, or gives what cannot be sent.
+    pub fn of(expr: &str, config: &Mapping, with: &Compile<'_>) -> Option<Self> {
+        Self::with(compile::checker(config, with), expr)
+    }
+
+    fn with(mut checker: Checker<'_>, expr: &str) -> Option<Self> {
         let tree = syntax::parse(expr).ok()?;
-        let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-        let mut checker = Checker::new(columns, zone).with_standard(standard);
         let (_, kind) = checker.compile(expr).ok()?;
-        let texts = known(&tree, columns);
-        let precision = match &tree.kind {
-            ExprKind::Column(name) => match column(name, columns).map(|column| &column.ty) {
-                Some(Type::Decimal { precision }) => *precision,
+        let mut types = |part: &Expr| {
+            let (program, _) = checker.compile_tree(0, expr, part, None).ok()?;
+            match program.root {
+                Node::Slot(slot) => checker.slots.get(slot)?.ty().cloned(),
                 _ => None,
-            },
+            }
+        };
+        let texts = known(&tree, &mut types);
+        let precision = match types(&tree) {
+            Some(Type::Decimal { precision }) => precision,
             _ => None,
         };
         Some(Self { sent: sent(&kind)?, most_chars: texts.most_chars, texts: texts.all, precision })
@@ -110,34 +116,35 @@ impl Texts {
     }
 }
 
-fn known(expr: &Expr, columns: &[Column]) -> Texts {
+/// `types` gives the type of what is a column.
+fn known(expr: &Expr, types: &mut dyn FnMut(&Expr) -> Option<Type>) -> Texts {
     match &expr.kind {
         ExprKind::Constant(Value::Text(text)) => Texts::of([text.to_string()]),
         ExprKind::Constant(Value::Null) => Texts::of([]),
-        ExprKind::Column(name) => match column(name, columns).map(|column| &column.ty) {
-            Some(Type::Text { max_chars }) => Texts::up_to(*max_chars),
-            Some(Type::Enum { labels }) if !labels.is_empty() => Texts::of(labels.iter().cloned()),
+        ExprKind::Column(_) | ExprKind::Related(_) => match types(expr) {
+            Some(Type::Text { max_chars }) => Texts::up_to(max_chars),
+            Some(Type::Enum { labels }) if !labels.is_empty() => Texts::of(labels),
             Some(Type::Uuid) => Texts::up_to(Some(36)),
             _ => Texts::default(),
         },
         ExprKind::If { then, otherwise, .. } => {
-            let otherwise = otherwise.as_ref().map_or_else(|| Texts::of([]), |other| known(other, columns));
-            known(then, columns).or(otherwise)
+            let otherwise = otherwise.as_ref().map_or_else(|| Texts::of([]), |other| known(other, types));
+            known(then, types).or(otherwise)
         }
-        ExprKind::Binary(BinaryOp::Or, left, right) => known(left, columns).or(known(right, columns)),
+        ExprKind::Binary(BinaryOp::Or, left, right) => known(left, types).or(known(right, types)),
         ExprKind::Binary(BinaryOp::Concat, left, right) => {
-            let (left, right) = (known(left, columns).most_chars, known(right, columns).most_chars);
+            let (left, right) = (known(left, types).most_chars, known(right, types).most_chars);
             Texts::up_to(left.zip(right).map(|(left, right)| left.saturating_add(right)))
         }
         ExprKind::Filter { input, name, arguments, .. } => {
-            let input = known(input, columns);
+            let input = known(input, types);
             let first = arguments.first().map(|argument| &argument.value);
             match name.as_str() {
                 "trim" | "lower" | "upper" | "title" => Texts::up_to(input.most_chars),
                 "truncate" => {
                     Texts::up_to(first.and_then(length).map(|most| input.most_chars.unwrap_or(most).min(most)))
                 }
-                "default" => first.map_or_else(Texts::default, |other| input.or(known(other, columns))),
+                "default" => first.map_or_else(Texts::default, |other| input.or(known(other, types))),
                 "country" => Texts::up_to(Some(2)),
                 // A plus and fifteen digits (E.164).
                 "phone" => Texts::up_to(Some(16)),
@@ -155,18 +162,14 @@ fn length(expr: &Expr) -> Option<u32> {
     }
 }
 
-/// The newest column of that name.
-fn column<'c>(name: &str, columns: &'c [Column]) -> Option<&'c Column> {
-    columns.iter().rev().find(|column| column.name == name)
-}
-
 fn chars(text: &str) -> u32 {
     u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use passerelle_change::ColumnId;
+    use jiff::tz::TimeZone;
+    use passerelle_change::{Column, ColumnId};
 
     use super::*;
 
@@ -189,7 +192,7 @@ mod tests {
             nullable: true,
         };
         let columns: Vec<_> = types.into_iter().enumerate().map(column).collect();
-        let shown = Shape::of(expr, &columns, "UTC", &Standard::default()).map_or_else(
+        let shown = Shape::with(Checker::new(&columns, TimeZone::UTC), expr).map_or_else(
             || "nothing".to_owned(),
             |shape| {
                 let most = shape.most_chars.map_or_else(String::new, |most| format!(" up to {most}"));

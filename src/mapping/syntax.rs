@@ -4,6 +4,7 @@
 //! `-`, then filters and `is`, then `a.b` and `row["any name"]`. Text and depth are bounded, so no expression
 //! overflows the stack of whoever walks its tree.
 
+mod listed;
 mod stray;
 
 use std::ops::Range;
@@ -12,6 +13,7 @@ use passerelle_change::Value;
 
 use super::fault::Fault;
 use super::lexer::{Token, TokenKind, tokens};
+pub(super) use listed::{Call, figure, order};
 use stray::Due;
 
 /// The longest expression, in bytes.
@@ -32,8 +34,8 @@ pub(super) enum ExprKind {
     Constant(Value<'static>),
     /// A column of the row.
     Column(String),
-    /// `a.b`: a column of a related row.
-    Related(Vec<String>),
+    /// `a.b`, `a["any name"]`: a column of a related row, or what a pivot or a rollup has by that name.
+    Related(Vec<Segment>),
     List(Vec<Expr>),
     Not(Box<Expr>),
     Negate(Box<Expr>),
@@ -55,6 +57,9 @@ pub(super) enum ExprKind {
         arguments: Vec<Argument>,
     },
 }
+
+/// A part of a path, and where it stands.
+pub(super) type Segment = (String, Range<usize>);
 
 /// An argument of a filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,43 +160,45 @@ pub(super) fn mended(mut text: String) -> Option<String> {
 }
 
 fn read(text: &str) -> Result<Expr, Fault> {
-    if text.len() > MAX_LENGTH {
-        let message = format!("the expression is longer than {MAX_LENGTH} bytes");
-        return Err(Fault::new(0..text.len(), message));
-    }
     if text.trim().is_empty() {
         let hint = "write a column's name, or `none` for null";
         return Err(Fault::new(0..text.len(), "the expression is empty").hint(hint));
     }
-    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser = Parser::new(text)?;
     let expr = parser.expression()?;
-    match parser.peek().kind {
-        TokenKind::End => Ok(expr),
-        _ => Err(parser.stray(Due::Operator)),
-    }
+    parser.whole(expr)
 }
 
 /// Shows every use of a column of the row to `see`: its name, and where it stands.
 pub(super) fn visit_columns(expr: &Expr, see: &mut dyn FnMut(&str, &Range<usize>)) {
+    visit_names(expr, &mut |name| {
+        if let ExprKind::Column(column) = &name.kind {
+            see(column, &name.span);
+        }
+    });
+}
+
+/// Shows every [`ExprKind::Column`] and [`ExprKind::Related`] to `see`, in the order written.
+pub(super) fn visit_names<'e>(expr: &'e Expr, see: &mut dyn FnMut(&'e Expr)) {
     match &expr.kind {
-        ExprKind::Constant(_) | ExprKind::Related(_) => {}
-        ExprKind::Column(name) => see(name, &expr.span),
-        ExprKind::List(items) => items.iter().for_each(|item| visit_columns(item, see)),
+        ExprKind::Constant(_) => {}
+        ExprKind::Column(_) | ExprKind::Related(_) => see(expr),
+        ExprKind::List(items) => items.iter().for_each(|item| visit_names(item, see)),
         ExprKind::Not(operand) | ExprKind::Negate(operand) | ExprKind::IsNull { operand, .. } => {
-            visit_columns(operand, see);
+            visit_names(operand, see);
         }
         ExprKind::Binary(_, left, right) => {
-            visit_columns(left, see);
-            visit_columns(right, see);
+            visit_names(left, see);
+            visit_names(right, see);
         }
         ExprKind::If { condition, then, otherwise } => {
             let parts = [Some(condition), Some(then), otherwise.as_ref()];
-            parts.into_iter().flatten().for_each(|part| visit_columns(part, see));
+            parts.into_iter().flatten().for_each(|part| visit_names(part, see));
         }
         ExprKind::Filter { input, arguments, .. } => {
-            visit_columns(input, see);
+            visit_names(input, see);
             for argument in arguments {
-                visit_columns(&argument.value, see);
+                visit_names(&argument.value, see);
             }
         }
     }
@@ -205,7 +212,23 @@ struct Parser<'t> {
     depth: u8,
 }
 
-impl Parser<'_> {
+impl<'t> Parser<'t> {
+    fn new(text: &'t str) -> Result<Self, Fault> {
+        if text.len() > MAX_LENGTH {
+            let message = format!("the expression is longer than {MAX_LENGTH} bytes");
+            return Err(Fault::new(0..text.len(), message));
+        }
+        Ok(Parser { text, tokens: tokens(text)?, at: 0, depth: 0 })
+    }
+
+    /// What was read, if it is all there is.
+    fn whole<T>(&self, read: T) -> Result<T, Fault> {
+        match self.peek().kind {
+            TokenKind::End => Ok(read),
+            _ => Err(self.stray(Due::Operator)),
+        }
+    }
+
     /// `x if c else y`, the loosest.
     fn expression(&mut self) -> Result<Expr, Fault> {
         self.enter()?;
@@ -360,24 +383,39 @@ impl Parser<'_> {
             name if NULLS.contains(&name) => return leaf(ExprKind::Constant(Value::Null), span),
             _ => {}
         }
-        if self.is_symbol("[") {
+        if self.is_symbol("[") && (name == "row" || !self.is_name_in_brackets()) {
             return self.any_name(&name, span);
         }
-        let mut path = vec![name];
+        let start = span.start;
         let mut end = span.end;
+        let mut path = vec![(name, span)];
         while self.take_symbol(".") {
             let (name, span) = self.name(Due::ColumnName)?;
-            path.push(name);
             end = span.end;
+            path.push((name, span));
         }
-        let span = span.start..end;
+        if self.is_symbol("[") && self.is_name_in_brackets() {
+            self.at += 1;
+            if let Token { kind: TokenKind::Text(name), span } = self.next() {
+                path.push((name, span));
+            }
+            end = self.next().span.end;
+        }
+        let span = start..end;
         if self.is_symbol("(") {
+            let path: Vec<String> = path.into_iter().map(|(name, _)| name).collect();
             return Err(self.call(&path, &span));
         }
-        match <[String; 1]>::try_from(path) {
-            Ok([column]) => leaf(ExprKind::Column(column), span),
+        match <[Segment; 1]>::try_from(path) {
+            Ok([(column, _)]) => leaf(ExprKind::Column(column), span),
             Err(path) => leaf(ExprKind::Related(path), span),
         }
+    }
+
+    /// Whether the bracket here holds a text and nothing else.
+    fn is_name_in_brackets(&self) -> bool {
+        let kind = |at: usize| self.tokens.get(self.at + at).map(|token| &token.kind);
+        matches!(kind(1), Some(TokenKind::Text(_))) && matches!(kind(2), Some(TokenKind::Symbol("]")))
     }
 
     /// `row['Code postal']`: a column whose name is no name of the language.

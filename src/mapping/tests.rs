@@ -72,7 +72,7 @@ fn evaluated(expr: &str, columns: &[Column], zone: &str, cells: Cells<'_>) -> St
         Ok(compiled) => compiled,
         Err(faults) => panic!("{expr}: {faults:?}"),
     };
-    let index = SlotIndex::new(&checker.slots);
+    let index = SlotIndex::new(&checker.slots, None);
     let row = Row::new(&checker.slots, &index, cells);
     match program.evaluate(&row) {
         Ok(value) => printed(value),

@@ -1,40 +1,56 @@
 //! An expression over a row, step by step: what it starts from, and what each filter of its chain makes of it.
 
-use jiff::tz::TimeZone;
-use passerelle_change::{Cells, Column, Value};
+use passerelle_change::{Cells, Value};
 
 use super::check::Checker;
+use super::compile::{self, Compile};
 use super::program::Program;
-use super::row::{Row, Slot, SlotIndex};
+use super::related::{Found, Scope};
 use super::syntax::{self, Expr, ExprKind};
-use crate::config::model::Standard;
+use crate::config::model::Mapping;
 
 /// An expression, taken apart.
 #[derive(Debug)]
 pub struct Trace {
     steps: Vec<(String, Program)>,
-    slots: Vec<Slot>,
-    index: SlotIndex,
+    scope: Scope,
 }
 
 /// What a step gave for a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// The step as written: the expression before its filters, then each filter.
+    /// The step as written: what related rows give, the expression before its filters, then each filter.
     pub text: String,
     /// Its value, or why it has none.
     pub value: Result<Value<'static>, &'static str>,
 }
 
 impl Trace {
-    /// Takes an expression apart that was compiled against these columns and found good. A list at its top may be of
+    /// Takes an expression of a mapping apart that was compiled with the same and found good. A list at its top may be of
     /// several types, as a row key is. `None` where it has faults.
-    pub fn of(expr: &str, columns: &[Column], time_zone: &str, standard: &Standard) -> Option<Self> {
+    pub fn of(expr: &str, config: &Mapping, with: &Compile<'_>) -> Option<Self> {
+        let mut checker = compile::checker(config, with);
         let tree = syntax::parse(expr).ok()?;
-        let mut checker =
-            Checker::new(columns, TimeZone::get(time_zone).unwrap_or(TimeZone::UTC)).with_standard(standard);
+        if !paths(&tree).is_empty() {
+            // What it asks is asked as the mapping does: in the same order.
+            for before in compile::expressions(config) {
+                drop(checker.compile_key(&before.text));
+            }
+        }
+        Self::with(checker, expr, &tree)
+    }
+
+    fn with(mut checker: Checker<'_>, expr: &str, tree: &Expr) -> Option<Self> {
+        let chain = chain(tree);
         let mut steps = Vec::new();
-        for part in chain(&tree) {
+        for path in paths(tree) {
+            let text = expr.get(path.span.clone())?;
+            let is_first = chain.first().is_some_and(|first| first.span == path.span);
+            if !is_first && steps.iter().all(|(known, _)| known != text) {
+                steps.push((text.to_owned(), checker.compile(text).ok()?.0));
+            }
+        }
+        for part in chain {
             let label = label(expr, part)?;
             let text = expr.get(part.span.clone())?;
             let program = match &part.kind {
@@ -43,12 +59,13 @@ impl Trace {
             };
             steps.push((label.to_owned(), program));
         }
-        Some(Self { steps, index: SlotIndex::new(&checker.slots), slots: checker.slots })
+        Some(Self { steps, scope: checker.into_scope(&mut Vec::new()) })
     }
 
-    /// What each step gives for a row. After a step that has no value there are no more.
-    pub fn run(&self, cells: Cells<'_>) -> Vec<Step> {
-        let row = Row::new(&self.slots, &self.index, cells);
+    /// What each step gives for a row and what the mapping's [`scope`](super::Mapping::scope) has `found` for it. After a
+    /// step that has no value there are no more.
+    pub fn run(&self, cells: Cells<'_>, found: &[Found]) -> Vec<Step> {
+        let row = self.scope.row(cells, found);
         let mut steps = Vec::new();
         for (text, program) in &self.steps {
             let value = program.evaluate(&row).map(Value::into_owned).map_err(|bad| bad.0);
@@ -60,6 +77,17 @@ impl Trace {
         }
         steps
     }
+}
+
+/// The parts that name something of a related row, in the order written.
+fn paths(tree: &Expr) -> Vec<&Expr> {
+    let mut paths = Vec::new();
+    syntax::visit_names(tree, &mut |name| {
+        if matches!(name.kind, ExprKind::Related(_)) {
+            paths.push(name);
+        }
+    });
+    paths
 }
 
 /// The expression before its filters, then with each filter more.
@@ -86,7 +114,8 @@ fn label<'e>(expr: &'e str, part: &Expr) -> Option<&'e str> {
 
 #[cfg(test)]
 mod tests {
-    use passerelle_change::{CellsBuf, ColumnId, Type};
+    use jiff::tz::TimeZone;
+    use passerelle_change::{CellsBuf, Column, ColumnId, Type};
 
     use super::*;
 
@@ -103,9 +132,10 @@ mod tests {
         row.push(ColumnId(0), Some(b" Ada "));
         row.push(ColumnId(1), Some(b"12"));
         row.push(ColumnId(2), None);
-        let trace = Trace::of(expr, &columns, "UTC", &Standard::default()).expect("a good expression");
+        let tree = syntax::parse(expr).expect("an expression");
+        let trace = Trace::with(Checker::new(&columns, TimeZone::UTC), expr, &tree).expect("a good expression");
         let steps: Vec<_> = trace
-            .run(row.as_cells())
+            .run(row.as_cells(), &[])
             .into_iter()
             .map(|step| match step.value {
                 Ok(value) => format!("{}: {value:?}", step.text),

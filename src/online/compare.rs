@@ -10,7 +10,7 @@ use super::tables::Tables;
 use super::{Comparison, Org, Wish, label_of, places};
 use crate::config::model::{Crm, Departure, Field, FieldSource, Mapping, OnTruncate, Place};
 use crate::config::{Config, Fault, Files, nearest};
-use crate::mapping::{Shape, columns};
+use crate::mapping::{Compile, Shape, columns};
 
 /// The longest text that an external id field holds.
 const LONGEST_KEY: u32 = 255;
@@ -164,8 +164,7 @@ impl Pass<'_> {
     }
 
     fn key_chars(&self) -> Option<u32> {
-        let columns = self.columns.as_deref()?;
-        Shape::of(&self.mapping.key_value.text, columns, self.time_zone, &self.mapping.standard)?.most_chars
+        Shape::of(&self.mapping.key_value.text, self.mapping, &self.compile()?)?.most_chars
     }
 
     /// Fields that `on_delete` and `on_leave` set.
@@ -221,7 +220,12 @@ impl Pass<'_> {
     }
 
     pub(super) fn given(&self, field: &Field) -> Given {
-        Given::of(field, self.columns.as_deref(), self.time_zone, &self.mapping.standard)
+        Given::of(field, self.mapping, self.compile().as_ref())
+    }
+
+    /// What the mapping is compiled with, where its columns are known.
+    fn compile(&self) -> Option<Compile<'_>> {
+        Some(Compile::new(self.columns.as_deref()?, &|_| None, self.time_zone))
     }
 
     pub(super) fn fault(&mut self, fault: Fault) {

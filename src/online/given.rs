@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use passerelle_change::{Column, FieldValue};
+use passerelle_change::FieldValue;
 
-use crate::config::model::{Field, FieldSource, MapOther, Place, Standard};
-use crate::mapping::{Sent, Shape};
+use crate::config::model::{Field, FieldSource, MapOther, Mapping, Place};
+use crate::mapping::{Compile, Sent, Shape};
 
 /// What is known of a field's values.
 #[derive(Debug, Default)]
@@ -25,14 +25,14 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Of a field of a mapping over these columns; without columns only what the mapping itself says is known.
-    pub(super) fn of(field: &Field, columns: Option<&[Column]>, time_zone: &str, standard: &Standard) -> Self {
+    /// Of a field of a mapping that is compiled with this; without it only what the mapping itself says is known.
+    pub(super) fn of(field: &Field, mapping: &Mapping, with: Option<&Compile<'_>>) -> Self {
         let mut given = Self::default();
         match &field.value {
             FieldSource::Const(value) => given.constant(value),
             FieldSource::Value(expr) => {
                 given.place = Some(expr.place.clone());
-                let shape = columns.and_then(|columns| Shape::of(&expr.text, columns, time_zone, standard));
+                let shape = with.and_then(|with| Shape::of(&expr.text, mapping, with));
                 match &field.map {
                     None => given.expression(shape),
                     Some(map) => {

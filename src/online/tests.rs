@@ -1,13 +1,10 @@
 //! The comparison with an org that has what the sandbox has not: formulas, numbering, rights, lookups to several objects.
 
-use passerelle_change::{Column, ColumnId, Type};
 use passerelle_crm::salesforce::Described;
 
 use super::tables::Tables;
 use super::*;
-use crate::config::model::Standard;
 use crate::config::{self, Loaded, Severity};
-use crate::mapping::Shape;
 
 const HEAD: &str = r#"
 [source.erp]
@@ -167,19 +164,4 @@ fn names_suggest_labels() {
     for (name, label) in [("Last_Order__c", "Last Order"), ("acme__Erp_Id__c", "Erp Id"), ("Name", "Name")] {
         assert_eq!(label_of(name), label);
     }
-}
-
-#[test]
-fn a_decimal_column_keeps_its_digits() {
-    let column = Column {
-        id: ColumnId(1),
-        name: "sum".into(),
-        ty: Type::Decimal { precision: Some((12, 3)) },
-        type_name: "numeric(12,3)".into(),
-        nullable: true,
-    };
-    assert_eq!(
-        Shape::of("sum", &[column], "UTC", &Standard::default()).and_then(|shape| shape.precision),
-        Some((12, 3))
-    );
 }

@@ -9,16 +9,16 @@ use super::rows::RowText;
 use super::{Fate, FieldView, Outcome, Parents, Ready, RowView, Shown, column_step};
 use crate::config::Config;
 use crate::config::model::{Expr, Field, FieldSource, Missing};
-use crate::mapping::{Desired, Record, Step, Target, Trace};
+use crate::mapping::{Compile, Desired, Record, Step, Target, Trace};
 
 /// Whether `where` leaves the row out.
 pub(super) fn is_left(ready: &Ready<'_>, row: &RowText) -> bool {
-    ready.compiled.evaluate(row.cells.as_cells()) == Desired::Left
+    ready.compiled.evaluate(row.cells.as_cells(), &[]) == Desired::Left
 }
 
 /// The references of a row: the field's place, and the parent's row key part by part.
 pub(super) fn references(ready: &Ready<'_>, row: &RowText) -> Vec<(usize, Vec<String>)> {
-    let Desired::Present(record) = ready.compiled.evaluate(row.cells.as_cells()) else { return Vec::new() };
+    let Desired::Present(record) = ready.compiled.evaluate(row.cells.as_cells(), &[]) else { return Vec::new() };
     let reference = |field: crate::mapping::Field| match field.target {
         Target::Reference { row_key, .. } => {
             let parts = key::parts(&row_key)?;
@@ -31,7 +31,7 @@ pub(super) fn references(ready: &Ready<'_>, row: &RowText) -> Vec<(usize, Vec<St
 
 /// The record that a parent's row comes to, or why to none.
 pub(super) fn record_of(parent: &Ready<'_>, row: &RowText) -> Result<FieldValue, String> {
-    match parent.compiled.evaluate(row.cells.as_cells()) {
+    match parent.compiled.evaluate(row.cells.as_cells(), &[]) {
         Desired::Present(record) => {
             Ok(FieldValue::Reference { key_field: parent.config.key_field.to_string(), key: record.key })
         }
@@ -50,7 +50,7 @@ pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &RowText, parents: &
         let value = cells.get(*id).map_or(Ok(Value::Absent), |cell| Value::parse(ty, cell).map(Value::into_owned));
         column_step(name, value.map_err(|bad| bad.reason))
     });
-    let desired = ready.compiled.evaluate(cells);
+    let desired = ready.compiled.evaluate(cells, &[]);
     let record = match &desired {
         Desired::Present(record) => Some(record),
         Desired::Left | Desired::Deleted | Desired::Incomplete { .. } | Desired::Refused(_) => None,
@@ -81,8 +81,9 @@ pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &RowText, parents: &
 }
 
 fn shown(ready: &Ready<'_>, row: &RowText, expr: &Expr) -> Shown {
-    let trace = Trace::of(&expr.text, ready.shape.typed(), ready.time_zone, &ready.config.standard);
-    let steps = trace.map(|trace| trace.run(row.cells.as_cells())).unwrap_or_default();
+    let with = Compile::new(ready.shape.typed(), &|_| None, ready.time_zone);
+    let trace = Trace::of(&expr.text, ready.config, &with);
+    let steps = trace.map(|trace| trace.run(row.cells.as_cells(), &[])).unwrap_or_default();
     let unknown = || vec![Step { text: expr.text.clone(), value: Err("it cannot be shown step by step") }];
     Shown { expression: expr.text.clone(), steps: if steps.is_empty() { unknown() } else { steps } }
 }

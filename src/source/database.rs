@@ -178,11 +178,18 @@ impl From<passerelle_mysql::Error> for Error {
 }
 
 impl Database {
-    /// Asks the server for its catalogue of these tables.
-    pub(crate) async fn read(config: &model::Source, tables: &[TableName]) -> Result<Self, Error> {
+    /// Asks the server for its catalogue of these tables, and before that, where its log ends: what changes after this
+    /// look is told behind that place. `None` where the server does not say; its log tells why when it is to be read.
+    pub(crate) async fn read(config: &model::Source, tables: &[TableName]) -> Result<(Self, Option<Position>), Error> {
         match &config.kind {
-            SourceKind::Postgres(settings) => Postgres::read(config, settings, tables).await.map(Self::Postgres),
-            SourceKind::Mysql(settings) => Mysql::read(config, settings, tables).await.map(Self::Mysql),
+            SourceKind::Postgres(settings) => {
+                let (postgres, looked_at) = Postgres::read(config, settings, tables).await?;
+                Ok((Self::Postgres(postgres), looked_at))
+            }
+            SourceKind::Mysql(settings) => {
+                let (mysql, looked_at) = Mysql::read(config, settings, tables).await?;
+                Ok((Self::Mysql(mysql), looked_at))
+            }
         }
     }
 

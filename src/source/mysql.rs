@@ -147,12 +147,13 @@ impl Mysql {
         config: &model::Source,
         settings: &model::Mysql,
         tables: &[TableName],
-    ) -> Result<Self, database::Error> {
+    ) -> Result<(Self, Option<Position>), database::Error> {
         let readings = readings(settings);
         let mut connection = sql::connect(&our_options(config, settings)).await?;
+        let looked_at = history::end_of_log(&mut connection).await.ok().map(|at| at.position());
         let catalog = catalog::read(&mut connection, tables, &readings).await?;
         connection.close().await;
-        Ok(Self::new(config, settings, catalog))
+        Ok((Self::new(config, settings, catalog), looked_at))
     }
 
     pub(super) fn remembered(config: &model::Source, settings: &model::Mysql, catalog: &str) -> Option<Self> {

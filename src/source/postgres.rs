@@ -129,9 +129,10 @@ impl Postgres {
         config: &model::Source,
         settings: &model::Postgres,
         tables: &[TableName],
-    ) -> Result<Self, database::Error> {
+    ) -> Result<(Self, Option<Position>), database::Error> {
         let client = sql::connect(&our_options(config)).await?;
-        Ok(Self::new(config, settings, catalog::read(&client, tables).await?))
+        let looked_at = snapshot::end_of_log(&client).await.ok().map(Lsn::position);
+        Ok((Self::new(config, settings, catalog::read(&client, tables).await?), looked_at))
     }
 
     pub(super) fn remembered(config: &model::Source, settings: &model::Postgres, catalog: &str) -> Option<Self> {

@@ -16,12 +16,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use passerelle_change::{ColumnIds, TableId, TableName, TableSchema, WantedTable};
+use passerelle_change::{ColumnIds, Position, TableId, TableName, TableSchema, WantedTable};
 use passerelle_state::{MappingId, SourceId, StateError, Store};
 
 use super::database::{Database, Error};
 use super::table::TableFacts;
+use crate::capture::WantedRows;
 use crate::config::model;
+use crate::delivery::RelatedSetup;
 use crate::drift::{Child, Footing, Hints, Kept, Look};
 use crate::mapping::{self, Mapping, MappingFault, ParentInfo};
 use compile::{Compiler, Standing};
@@ -34,6 +36,8 @@ pub struct Tables {
     pub all: Vec<Table>,
     /// Where they are, and what its catalogue said when they were set up.
     pub database: Database,
+    /// Where the log was before the catalogue was read; `None` of one that is remembered.
+    looked_at: Option<Position>,
     loading: Mutex<HashSet<TableId>>,
     /// The catalogue is what the last run read, and nobody has looked since.
     is_remembered: AtomicBool,
@@ -77,6 +81,8 @@ pub struct CompiledMapping {
     pub parents: Vec<MappingId>,
     /// The lane of its urgent fields, if it has some.
     pub ahead: Option<MappingId>,
+    /// The tables whose rows it is evaluated with.
+    pub related: Vec<RelatedSetup>,
     /// How it stands to its table.
     pub footing: Arc<Footing>,
     /// The columns that it depends on, by every name that they go by.
@@ -160,10 +166,11 @@ pub async fn prepare(
     ids: &Mutex<ColumnIds>,
 ) -> Result<(Tables, Vec<CompiledMapping>), SetupFault> {
     let names = tables_of(mappings);
-    let database = Database::read(config, &names).await?;
+    let (database, looked_at) = Database::read(config, &names).await?;
     let setup = Setup { config, id, mappings, store, ids };
     let moved = setup.moved(&database).await?;
-    setup.by(database, &moved)
+    let (tables, compiled) = setup.by(database, &moved)?;
+    Ok((Tables { looked_at, ..tables }, compiled))
 }
 
 /// The same by the catalogue as it was read last; `None` where the mappings want more than was known then.
@@ -189,10 +196,48 @@ pub fn written(mapping: &model::Mapping, source: &model::Source) -> u64 {
     mapping::revision_of(mapping, &source.time_zone)
 }
 
-/// The tables that mappings name, each once.
+/// What is known of a mapping and its table now: what else is known of changes, which mappings its references name, and which
+/// fields lead to its rows.
+pub(crate) fn look<'a>(
+    source: &'a model::Source,
+    (mapping, table): (&'a model::Mapping, Option<&'a TableFacts>),
+    hints: &'a Hints<'a>,
+    parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
+    children: &'a [Child],
+) -> Look<'a> {
+    let (written, time_zone, now) = (written(mapping, source), &source.time_zone, Timestamp::now());
+    Look { mapping, written, table, hints, children, parents, time_zone, now }
+}
+
+/// The tables that mappings name, each once: their own, and those of related rows.
 pub(super) fn tables_of(mappings: &[Arc<model::Mapping>]) -> Vec<TableName> {
-    let names: BTreeSet<&TableName> = mappings.iter().map(|mapping| &mapping.table).collect();
-    names.into_iter().cloned().collect()
+    let related = mappings.iter().flat_map(|mapping| mapping::tables_of(mapping)).map(|(name, _)| name);
+    let names: BTreeSet<TableName> = mappings.iter().map(|mapping| mapping.table.clone()).chain(related).collect();
+    names.into_iter().collect()
+}
+
+/// Of tables of which only pivots take rows, by names that are written out: those rows. No other ones need be captured.
+pub fn wanted_rows(mappings: &[CompiledMapping]) -> BTreeMap<TableId, WantedRows> {
+    let mut wanted: BTreeMap<TableId, Option<WantedRows>> = BTreeMap::new();
+    for mapping in mappings {
+        wanted.insert(mapping.table, None);
+        for relation in mapping.mapping.relations() {
+            for branch in relation.branches() {
+                let Some(table) = mapping.related.iter().find(|related| related.name == *branch.table()) else {
+                    continue;
+                };
+                let rows = relation
+                    .wanted_rows()
+                    .map(|(column, values)| WantedRows { column: column.to_owned(), values: values.clone() });
+                match (wanted.get_mut(&table.table), rows) {
+                    (None, rows) => drop(wanted.insert(table.table, rows)),
+                    (Some(Some(known)), Some(rows)) if known.column == rows.column => known.values.extend(rows.values),
+                    (Some(known), _) => *known = None,
+                }
+            }
+        }
+    }
+    wanted.into_iter().filter_map(|(table, rows)| Some((table, rows?))).collect()
 }
 
 /// Where tables have gone that stand no more under their names, or have another in their place.
@@ -226,7 +271,7 @@ impl Seen {
         (id, store): (TableId, &Store),
         before: &TableFacts,
     ) -> Result<Self, SetupFault> {
-        let database = Database::read(config, std::slice::from_ref(&before.name)).await?;
+        let (database, _) = Database::read(config, std::slice::from_ref(&before.name)).await?;
         let moved = moved(&database, std::iter::once(before)).await?.remove(&before.name);
         let table = database.tables().into_iter().find(|table| table.name == before.name);
         Ok(Self { table, renamed: store.renamed_columns(id)?, moved })
@@ -313,16 +358,8 @@ impl Setup<'_> {
             let renamed = self.store.renamed_columns(self.store.table_id(self.id, &config.table)?)?;
             let hints = hints(&renamed, moved.get(&config.table).cloned());
             let children = Child::of(&config.name, self.mappings.iter().map(|mapping| &**mapping));
-            let look = Look {
-                mapping: config,
-                written: written(config, self.config),
-                table: known.iter().find(|table| table.name == config.table),
-                hints: &hints,
-                children: &children,
-                parents,
-                time_zone: &self.config.time_zone,
-                now: Timestamp::now(),
-            };
+            let table = known.iter().find(|table| table.name == config.table);
+            let look = look(self.config, (config, table), &hints, parents, &children);
             let footing = look.footing(kept.get(&*config.name).cloned().unwrap_or_default());
             let named = footing.and_then(|footing| Names::of(config, &footing).map(|names| (footing, names)));
             match named {
@@ -334,15 +371,21 @@ impl Setup<'_> {
     }
 
     fn tables(&self, database: Database, known: &[TableFacts], all: &[Standing]) -> Result<Tables, SetupFault> {
-        let mut tables: BTreeMap<&TableName, (&TableFacts, Names)> = BTreeMap::new();
+        let mut tables: BTreeMap<TableName, (&TableFacts, Names)> = BTreeMap::new();
         for Standing { config, footing, names } in all {
             let facts = known.iter().find(|table| table.name == config.table);
-            let entry =
-                tables.entry(&config.table).or_insert((facts.unwrap_or(&footing.accepted.table), Names::default()));
-            entry.1.and(names.clone());
+            let facts = facts.unwrap_or(&footing.accepted.table);
+            tables.entry(config.table.clone()).or_insert((facts, Names::default())).1.and(names.clone());
+        }
+        for (name, columns) in all.iter().flat_map(|standing| mapping::tables_of(&standing.config)) {
+            // One that is not there is a fault of the mapping.
+            let Some(facts) = known.iter().find(|table| table.name == name) else { continue };
+            let names = Names { wanted: columns, ..Names::default() };
+            tables.entry(name).or_insert((facts, Names::default())).1.and(names);
         }
         let mut captured = Vec::new();
         for (name, (facts, names)) in tables {
+            let name = &name;
             let id = self.store.table_id(self.id, name)?;
             // One that was never accepted, and has no key, is refused below.
             let is_new =
@@ -368,6 +411,7 @@ impl Setup<'_> {
             let renamed = names.renamed;
             captured.push(Table { id, facts: facts.clone(), schema, mapped, former, renamed, is_there });
         }
-        Ok(Tables { all: captured, database, loading: Mutex::default(), is_remembered: false.into() })
+        let (loading, is_remembered) = (Mutex::default(), false.into());
+        Ok(Tables { all: captured, database, looked_at: None, loading, is_remembered })
     }
 }

@@ -8,18 +8,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use passerelle_state::{StateError, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::database::Sight;
-use super::setup::{CompiledMapping, Tables};
+use super::setup::{CompiledMapping, Tables, look};
 use super::table::TableFacts;
 use super::{Source, chain};
 use crate::config::model;
 use crate::control::board::Board;
 use crate::control::model::SourceState;
-use crate::drift::{Child, Hints, Look, Stand, compare};
+use crate::drift::{Child, Hints, Stand, compare};
 
 /// What the log has shown is looked for this often.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -89,9 +88,13 @@ impl Watching {
                 return Ok(Some(&held.config.name));
             }
         }
+        if self.tables.are_remembered() {
+            // Nobody could say what it is; the connection compares first.
+            return Ok(None);
+        }
         for mapping in self.mappings.iter().filter(|mapping| mapping.footing.stand == Stand::Fits) {
             if let Some(strange) = self.store.strange(mapping.id)?
-                && !self.store.fit(mapping.id)?.is_some_and(|fit| fit.known.contains(&strange.schema))
+                && !self.store.fit(mapping.id)?.is_some_and(|fit| fit.is_settled(&strange))
             {
                 return Ok(Some(&mapping.config.name));
             }
@@ -129,16 +132,8 @@ impl Watching {
         }
         let parents = |name: &str| self.tables.parent(&self.mappings, name);
         let children = Child::of(&mapping.config.name, self.mappings.iter().map(|other| &*other.config));
-        let look = Look {
-            mapping: &mapping.config,
-            written: mapping.footing.accepted.written,
-            table: now,
-            hints: &Hints::default(),
-            children: &children,
-            parents: &parents,
-            time_zone: &self.config.time_zone,
-            now: Timestamp::now(),
-        };
+        let hints = Hints::default();
+        let look = look(&self.config, (&mapping.config, now), &hints, &parents, &children);
         !look.weighed(before, &mapping.footing.accepted.patch).is_empty()
     }
 

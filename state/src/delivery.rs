@@ -61,6 +61,13 @@ impl Store {
         bytes.map(|bytes| decode_row(&key, &bytes)).transpose()
     }
 
+    /// Whether a row may be there, by what is in memory: a no is certain.
+    pub fn may_have_row(&self, table: TableId, row_key: &[u8]) -> bool {
+        let mut key = Vec::with_capacity(5 + row_key.len());
+        keys::row_into(table, row_key, &mut key);
+        self.db().key_may_exist_cf(self.family(Family::Rows), &key)
+    }
+
     /// The keyed hash of a field's value, for "equal to what the CRM accepted".
     pub fn field_hash(&self, value: &FieldValue) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(self.hash_key.0, self.hash_key.1);
@@ -378,6 +385,14 @@ impl<'s> DeliveryBatch<'s> {
     /// Nothing in it.
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty()
+    }
+
+    pub(crate) fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    pub(crate) fn raw(&mut self) -> &mut WriteBatch {
+        &mut self.batch
     }
 
     /// A lane entry is done, or stands elsewhere now.

@@ -7,6 +7,7 @@
 //! - [`suspects`]: what has to be read again from the source, and which rows are there.
 //! - [`drift`]: which schema each mapping was accepted for, and what the log has shown since.
 //! - [`delivery`]: a view at a transaction's end; the one batch {accepted, parked, dead letters, entries done}.
+//! - [`related`]: which rows a join key leads to, and what depends on them.
 //! - [`alerts`]: what is wrong now, and who has yet to be told of it.
 //! - [`facts`]: what the values hold. [`keys`]: how they are found. [`codec`]: how they are written.
 //!
@@ -22,6 +23,7 @@ pub mod facts;
 pub mod keys;
 pub mod lanes;
 mod meta;
+pub mod related;
 pub mod rows;
 pub mod spool;
 mod store;
@@ -31,7 +33,7 @@ pub mod unkept;
 pub use alerts::{AlertChanges, Telling};
 pub use capture::{CaptureBatch, SealedBatch};
 pub use delivery::{DeliveryBatch, ParkedRow, Queued, View};
-pub use drift::{Fit, Strange};
+pub use drift::{Fit, KnownSchema, Settled, Strange};
 pub use error::StateError;
 pub use facts::{
     AcceptedField, Checkpoint, Cursor, DeadLetter, Edits, Figures, Hold, Hope, Link, Load, LoadStage, Move,
@@ -39,6 +41,7 @@ pub use facts::{
 };
 pub use keys::{Generation, MappingId, RecordId, SourceId};
 pub use lanes::Gate;
+pub use related::{Built, BuiltBranch, Dependent, FanOut, Indexed, JoinKey, Marked, RelatedRow, RelationId};
 pub use rows::{Row, RowBuf, Standing};
 pub use spool::{Folding, Place, Prepared, SpoolId, SpoolPart};
 pub use store::{Durability, Store};

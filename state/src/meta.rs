@@ -20,6 +20,7 @@ enum Numbered {
     Mapping = 2,
     Table = 3,
     Object = 4,
+    Relation = 5,
 }
 
 impl Store {
@@ -44,6 +45,25 @@ impl Store {
         let table = Table { name: name.clone(), source: source.0 };
         self.put(Family::Meta, &Key::new(Kind::Table).u32(id.0).done(), &table, Durability::WithTheNext)?;
         Ok(id)
+    }
+
+    /// The tables of a source that were ever named.
+    pub fn tables_of(&self, source: SourceId) -> Result<Vec<TableId>, StateError> {
+        let mut tables = Vec::new();
+        self.scan(Family::Meta, &Key::new(Kind::Table).done(), |key, table: Table| {
+            tables.extend(Parts::of(key).u32().filter(|_| table.source == source.0).map(TableId));
+            true
+        })?;
+        Ok(tables)
+    }
+
+    /// The next number of a relation: never given again, whatever becomes of it.
+    pub(crate) fn next_relation(&self) -> Result<u32, StateError> {
+        let _alone = self.numbering.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = Key::new(Kind::Name).u32(0).u32(Numbered::Relation as u32).done();
+        let number = self.get::<u32>(Family::Meta, &last)?.unwrap_or_default() + 1;
+        self.put(Family::Meta, &last, &number, Durability::Synced)?;
+        Ok(number)
     }
 
     /// Numbers are given in order and never again: the last one of each sort is kept beside them. One at a time: sources
@@ -212,7 +232,7 @@ impl Store {
         self.get(Family::Queue, &generation_key(lane, generation))
     }
 
-    /// What a mapping holds `delivered` back to: the oldest of its queued, parked (the first 10,000) and waiting rows.
+    /// What a mapping holds `delivered` back to: the oldest of its queued, parked (the first 10,000), waiting and marked rows.
     pub fn mapping_since(&self, mapping: MappingId) -> Result<Option<Since>, StateError> {
         let mut oldest = match self.oldest_generation(mapping)? {
             Some(generation) => self.generation_since(mapping, generation)?,
@@ -235,6 +255,7 @@ impl Store {
             left -= 1;
             left > 0
         })?;
+        older(self.related_since(mapping)?);
         Ok(oldest)
     }
 

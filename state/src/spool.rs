@@ -121,7 +121,7 @@ impl<'a> Spooled<'a> {
             }
             Event::Decided { name, committed } => Some(Self::Decided { name: bytes(*name), committed: *committed }),
             Event::Begin { .. }
-            | Event::Schema(_)
+            | Event::Schema { .. }
             | Event::End { .. }
             | Event::Undo { .. }
             | Event::Suspect { key: None, .. }

@@ -18,8 +18,9 @@ use crate::keys::{Key, Kind};
 use crate::rows;
 
 /// The format of what is written today. 2: rows may be parked as suspected, and catalogues are kept. 3: changes may be
-/// spooled, and a row that the last load did not see may be gone.
-const FORMAT: u32 = 3;
+/// spooled, and a row that the last load did not see may be gone. 4: related rows are
+/// indexed.
+const FORMAT: u32 = 4;
 const MIB: usize = 1 << 20;
 
 /// The families of the store.
@@ -35,10 +36,12 @@ pub(crate) enum Family {
     Meta,
     /// Changes that may be taken back: capture writes, in order, reads once and deletes.
     Spool,
+    /// Indexes of related rows, and what depends on them: delivery writes.
+    Related,
 }
 
 impl Family {
-    const ALL: [Self; 5] = [Self::Rows, Self::Queue, Self::Crm, Self::Meta, Self::Spool];
+    const ALL: [Self; 6] = [Self::Rows, Self::Queue, Self::Crm, Self::Meta, Self::Spool, Self::Related];
 
     fn name(self) -> &'static str {
         match self {
@@ -47,6 +50,7 @@ impl Family {
             Self::Crm => "crm",
             Self::Meta => "meta",
             Self::Spool => "spool",
+            Self::Related => "related",
         }
     }
 
@@ -56,14 +60,14 @@ impl Family {
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
         blocks.set_format_version(6);
-        if matches!(self, Self::Rows | Self::Crm) {
+        if matches!(self, Self::Rows | Self::Crm | Self::Related) {
             blocks.set_bloom_filter(10.0, false);
         }
         let mut options = Options::default();
         options.set_block_based_table_factory(&blocks);
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_write_buffer_size(match self {
-            Self::Rows => 8 * MIB,
+            Self::Rows | Self::Related => 8 * MIB,
             Self::Queue | Self::Crm | Self::Spool => 4 * MIB,
             Self::Meta => MIB,
         });
@@ -240,7 +244,10 @@ impl Store {
             None => self.put(Family::Meta, &key, &FORMAT, Durability::Synced),
             Some(found) if found > FORMAT => Err(StateError::Newer { found, known: FORMAT }),
             // Everything that was ever written is read; what is written from now on an older program does not know.
-            Some(found) if found < FORMAT => self.put(Family::Meta, &key, &FORMAT, Durability::Synced),
+            Some(found) if found < FORMAT => {
+                self.renew_fits()?;
+                self.put(Family::Meta, &key, &FORMAT, Durability::Synced)
+            }
             Some(_) => Ok(()),
         }
     }

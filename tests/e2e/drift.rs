@@ -1,6 +1,7 @@
 //! Changed schemas: what touches a mapping is seen, holds it and no other, and comes out right once it is settled
 //! (invariant 10).
 
+mod again;
 mod columns;
 mod policies;
 mod rename;

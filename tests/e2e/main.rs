@@ -26,6 +26,7 @@ mod records;
 mod recreate;
 mod references;
 mod refusals;
+mod related;
 mod reload;
 mod screens;
 mod settings;

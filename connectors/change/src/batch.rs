@@ -53,7 +53,13 @@ pub enum Event {
     /// Every row of the table is gone.
     Truncate(TableId),
     /// The columns of a table from here on, with the ids that the cells use.
-    Schema(TableSchema),
+    Schema {
+        /// The columns.
+        schema: TableSchema,
+        /// The log up to here was said before, and whatever comes lies behind it; `None` of rows that are not from the log.
+        /// Near enough to tell whether the columns are older than a look into the catalogue, and no place to go on from.
+        behind: Option<Position>,
+    },
     /// The transaction ended: everything up to `position` has been said.
     End {
         /// The position after it.

@@ -393,7 +393,8 @@ impl Decoder {
             Some(Ok(table)) => {
                 if slot.told.as_ref() != Some(&table.schema) {
                     slot.told = Some(table.schema.clone());
-                    batch.push(Event::Schema(table.schema.clone()));
+                    let behind = Some(self.here.position());
+                    batch.push(Event::Schema { schema: table.schema.clone(), behind });
                 }
                 row::push_all(table, rows, &mut self.scratch, group, at, batch)
             }

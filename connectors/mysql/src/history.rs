@@ -17,7 +17,7 @@ use crate::position::{Gtids, LogPosition};
 use crate::{Flavor, sql::Server};
 
 pub(crate) use facts::log_right;
-pub use facts::{facts, facts_at};
+pub use facts::{end_of_log, facts, facts_at};
 pub use refusal::HistoryRefusal;
 pub use retention::{Retention, retention};
 

@@ -102,7 +102,7 @@ impl Reader {
         let statement = format!("SELECT {} FROM {}{condition}", columns.selected(), sql::name(&facts.name));
         let mut packing =
             Packing { columns, only, batch: Batch::with_capacity(BATCH_BYTES), text: Vec::new(), rows: 0 };
-        packing.batch.push(Event::Schema(schema.clone()));
+        packing.batch.push(Event::Schema { schema: schema.clone(), behind: None });
         cancellable(cancel, self.connection.query(&statement)).await??;
         loop {
             match self.connection.next_row()? {

@@ -184,7 +184,9 @@ impl Decoder {
                 if told.as_ref() != Some(&schema) {
                     *told = Some(schema.clone());
                     tell(&mut self.transaction, batch)?;
-                    batch.push(Event::Schema(schema));
+                    // Its commit, of which nothing older is to come.
+                    let behind = self.transaction.map(|open| open.number.position());
+                    batch.push(Event::Schema { schema, behind });
                 }
                 Ok(table)
             }

@@ -78,7 +78,7 @@ impl Reader {
         futures_util::pin_mut!(stream);
         let mut lines = Lines::default();
         let mut batch = Batch::with_capacity(BATCH_BYTES);
-        batch.push(Event::Schema(schema.clone()));
+        batch.push(Event::Schema { schema: schema.clone(), behind: None });
         let mut rows = 0;
         while let Some(chunk) = cancellable(cancel, futures_util::StreamExt::next(&mut stream)).await? {
             lines.feed(chunk?);
@@ -100,20 +100,25 @@ impl Reader {
     /// A position of the log that no change which was seen here lies behind: a stream that has passed it has told
     /// everything that was read. Call it after reading.
     pub async fn seen_up_to(&self) -> Result<Lsn, Error> {
-        // What was committed asynchronously is seen before it is flushed: the end of what was inserted, not of what
-        // was flushed. A standby has no such end; it shows what it has replayed.
-        let statement = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text, \
-                         current_setting('wal_block_size')::int8";
-        let row = self.client.query_one(statement, &[]).await?;
-        let (at, page_bytes): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
-        let at: Lsn = at.parse().map_err(|_| Malformed("a position of the log that is none"))?;
-        Ok(end_of_record(at, page_bytes.unsigned_abs()))
+        end_of_log(&self.client).await
     }
 
     /// Whether the stream carries the column: what it never carries would be of one age for ever (PG-59).
     fn is_streamed(&self, facts: &TableFacts, name: &str) -> bool {
         facts.column(name).is_ok_and(|column| column.generated.is_streamed(self.server_version))
     }
+}
+
+/// The end of the log: whatever is to be seen now was told before it.
+pub async fn end_of_log(client: &Client) -> Result<Lsn, Error> {
+    // What was committed asynchronously is seen before it is flushed: the end of what was inserted, not of what
+    // was flushed. A standby has no such end; it shows what it has replayed.
+    let statement = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text, \
+                     current_setting('wal_block_size')::int8";
+    let row = client.query_one(statement, &[]).await?;
+    let (at, page_bytes): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let at: Lsn = at.parse().map_err(|_| Malformed("a position of the log that is none"))?;
+    Ok(end_of_record(at, page_bytes.unsigned_abs()))
 }
 
 fn copy_statement(facts: &TableFacts, columns: &[String], condition: &str) -> String {

@@ -138,7 +138,10 @@ fn mapping_faults(config: &Config, source: &Source, known: &Tables) -> Vec<Mappi
     let mut faults = Vec::new();
     for mapping in mappings(config, source) {
         let Some(table) = known.table(mapping) else { continue };
-        if let Err(found) = mapping::Mapping::compile(mapping, &tables::columns(table), &parent, &source.time_zone) {
+        if let Err(found) = mapping::Mapping::compile(
+            mapping,
+            &mapping::Compile::new(&tables::columns(table), &parent, &source.time_zone),
+        ) {
             faults.extend(found);
         }
     }
@@ -147,8 +150,8 @@ fn mapping_faults(config: &Config, source: &Source, known: &Tables) -> Vec<Mappi
 
 /// Columns of a mapping that can't be had.
 fn closed_columns(mapping: &Mapping, closed: &[Closed]) -> Vec<MappingFault> {
-    mapping::column_faults(mapping, &|column| {
-        let is_it = |closed: &&Closed| closed.table == mapping.table && closed.column == column;
+    mapping::column_faults(mapping, &|table, column| {
+        let is_it = |closed: &&Closed| closed.table == *table && closed.column == column;
         closed.iter().find(is_it).map(|closed| (closed.why.clone(), closed.hint.clone()))
     })
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use passerelle_change::Value;
 
-use super::{Pass, Typed};
+use super::{Makes, Pass, Segment, Typed};
 use crate::config::nearest;
 use crate::mapping::fault::Fault;
 use crate::mapping::kind::Kind;
@@ -23,23 +23,30 @@ const NO: &[&str] = &["0", "f", "false", "n", "no", "off", "non", "nein"];
 
 impl Pass<'_, '_> {
     /// A name that the table has not.
-    pub(super) fn unknown_column(&mut self, name: &str, expr: &Expr) -> Fault {
-        let mut names: Vec<&str> = self.checker.columns.iter().map(|column| column.name.as_str()).collect();
-        names.extend(self.checker.others.iter().map(String::as_str));
+    pub(super) fn unknown_column(&mut self, level: usize, name: &str, span: &Range<usize>) -> Fault {
+        let known = &self.checker.levels[level];
+        let mut names: Vec<&str> = known.columns.iter().map(|column| column.name.as_str()).collect();
+        names.extend(known.others.iter().map(String::as_str));
         names.sort_unstable();
         names.dedup();
-        let fault = Fault::new(expr.span.clone(), format!("the table has no column `{name}`"));
+        let fault = Fault::new(span.clone(), format!("{} has no column `{name}`", known.table));
         let constant = ["none", "null", "true", "false"].into_iter().find(|word| name.eq_ignore_ascii_case(word));
-        if let Some(word) = constant.or(matches!(name, "nil" | "NaN" | "undefined" | "Null").then_some("none")) {
+        let constant = constant.or(matches!(name, "nil" | "NaN" | "undefined" | "Null").then_some("none"));
+        if let Some(word) = constant.filter(|_| known.ask.is_none()) {
             return fault
                 .hint("a constant has a form of its own")
-                .instead(self.splice(&expr.span, &word.replace("null", "none")));
+                .instead(self.splice(span, &word.replace("null", "none")));
         }
         if let Some(near) = nearest(name, names.iter().copied()) {
-            return fault.hint(format!("did you mean `{}`?", as_written(near)));
+            let near = if known.ask.is_none() { as_written(near) } else { behind_a_point(near) };
+            return fault.hint(format!("did you mean `{near}`?"));
         }
         let all = names.iter().map(|name| format!("`{}`", as_written(name))).collect::<Vec<_>>().join(", ");
-        let is_bracketed = self.text[expr.span.clone()].ends_with(']');
+        if known.ask.is_some() {
+            let is_shown = names.len() <= COLUMNS_SHOWN && !names.is_empty();
+            return if is_shown { fault.hint(format!("its columns: {all}")) } else { fault };
+        }
+        let is_bracketed = self.text[span.clone()].ends_with(']');
         let is_shown = names.len() <= COLUMNS_SHOWN && !names.is_empty() && !self.checker.named_all;
         self.checker.named_all |= is_shown;
         fault.hint(match (is_shown, is_bracketed) {
@@ -50,31 +57,67 @@ impl Pass<'_, '_> {
         })
     }
 
-    /// `a.b`.
-    pub(super) fn related(&mut self, path: &[String], expr: &Expr) -> Option<Typed> {
-        let (first, rest) = path.split_first()?;
-        let column = self.checker.columns.iter().find(|column| column.name == *first);
-        let fault = |message: String| Fault::new(expr.span.clone(), message);
-        let whole = path.join(".");
-        self.faults.push(match column.map(|column| Kind::of_type(&column.ty)) {
-            Some(Kind::Json) => {
-                let fault = fault(format!("a part of JSON is not read with a point: `{whole}`"));
-                fault.instead(self.splice(&expr.span, &format!("{first} | json('{}')", rest.join("."))))
-            }
+    /// `a.b`, where `a` is no relation of the level's row.
+    pub(super) fn unknown_relation(&self, level: usize, path: &[Segment], expr: &Expr) -> Fault {
+        let known = &self.checker.levels[level];
+        let [(first, first_span), rest @ ..] = path else { return Fault::new(expr.span.clone(), "no name") };
+        let column = known.columns.iter().find(|column| column.name == *first);
+        let span = if level == self.level { expr.span.clone() } else { first_span.start..expr.span.end };
+        let fault = |message: String| Fault::new(span.clone(), message);
+        let behind: Vec<&str> = rest.iter().map(|(name, _)| name.as_str()).collect();
+        let behind = behind.join(".");
+        let is_bracketed = self.text[expr.span.clone()].ends_with(']');
+        let near = nearest(first, known.relations.iter().map(|related| &*related.name));
+        let json = format!("{} | json('{behind}')", known.path_of(first));
+        match column.map(|column| Kind::of_type(&column.ty)) {
+            Some(Kind::Json) if is_bracketed => fault("values are not indexed".to_owned())
+                .hint("a part of JSON")
+                .instead(self.splice(&expr.span, &json)),
+            Some(Kind::Json) => fault(format!("a part of JSON is not read with a point: `{first}.{behind}`"))
+                .instead(self.splice(&expr.span, &json)),
             Some(kind) => fault(format!("`{first}` is a column, and {} has no parts", kind.name())),
-            None if first == "row" => {
-                let fault = fault(format!("`{whole}`: `row` takes a name in brackets"));
-                let name = rest.join(".");
-                fault.instead(self.splice(&expr.span, &as_written(&name)))
-            }
+            None if first == "row" => fault(format!("`{first}.{behind}`: `row` takes a name in brackets"))
+                .instead(self.splice(&expr.span, &as_written(&behind))),
             None => {
-                let fault = fault(format!("related rows come later: `{whole}`"));
-                let hint = "only columns of the mapping's own table can be used yet";
-                let json = format!("a part of JSON is read with `{first} | json('{}')`", rest.join("."));
-                fault.hint(if self.checker.untyped { format!("{hint}; {json}") } else { hint.to_owned() })
+                let title = match self.checker.asking.title(known) {
+                    path if path.is_empty() => "there is no relation".to_owned(),
+                    path => format!("`{path}` has no relation"),
+                };
+                let fault = Fault::new(first_span.clone(), format!("{title} `{first}`"));
+                if let Some(near) = near {
+                    return fault.hint(format!("did you mean `{near}`?"));
+                }
+                let names: Vec<String> = known.relations.iter().map(|related| format!("`{}`", related.name)).collect();
+                let names = match names.is_empty() {
+                    true => format!("rows of other tables are named in `with`: [mapping.NAME.with.{first}]"),
+                    false => format!("relations: {}", names.join(", ")),
+                };
+                fault.hint(if known.is_unknown && known.ask.is_none() {
+                    format!("{names}\na part of JSON is read with `{json}`")
+                } else {
+                    names
+                })
             }
-        });
-        None
+        }
+    }
+
+    /// A relation's name where a column is due.
+    pub(super) fn relation_alone(&self, level: usize, name: &str, span: &Range<usize>) -> Fault {
+        let path = self.checker.levels[level].path_of(name);
+        let fault = Fault::new(span.clone(), format!("`{path}` is a relation, not a value"));
+        fault.hint(format!("name what is taken of it: `{path}.…`; whether there is a row: `{path}.id is not none`"))
+    }
+
+    /// A path that goes on behind a pivot's or a rollup's name.
+    pub(super) fn through(&self, ask: usize, path: &[Segment], expr: &Expr) -> Fault {
+        let (name, what) = match (path, self.checker.asking.made(ask)) {
+            ([(name, _), ..], Makes::Pivot(_)) => (name, "a pivot"),
+            ([(name, _), ..], _) => (name, "a rollup"),
+            ([], _) => return Fault::new(expr.span.clone(), "no name"),
+        };
+        let start = path.get(1).map_or(expr.span.start, |(_, span)| span.start);
+        let fault = Fault::new(start..expr.span.end, format!("`{name}` is {what}: it has no rows to go on from"));
+        fault.hint(format!("`{name}.…` is followed by one name; what is further away is named in its own `with`"))
     }
 
     /// A comparison with null, which is null itself.
@@ -88,7 +131,8 @@ impl Pass<'_, '_> {
     /// `'state' == 'sale'`.
     pub(super) fn two_constants(&self, a: &str, b: &str, left: &Typed, right: &Typed, whole: &Expr) -> Fault {
         let fault = Fault::new(whole.span.clone(), "both sides are fixed texts: the answer is the same for every row");
-        let is_column = |name: &str| self.checker.columns.iter().any(|column| column.name == name);
+        let columns = &self.checker.levels[self.level].columns;
+        let is_column = |name: &str| columns.iter().any(|column| column.name == name);
         let column = [(a, left), (b, right)].into_iter().find(|(name, _)| is_column(name));
         match column {
             Some((name, side)) => {
@@ -313,6 +357,11 @@ fn listed(labels: &[String]) -> String {
         shown.push("…".to_owned());
     }
     shown.join(", ")
+}
+
+/// A column of a related row as an expression names it.
+fn behind_a_point(name: &str) -> String {
+    as_written(name).trim_start_matches("row").to_owned()
 }
 
 /// A column as an expression names it.

@@ -51,7 +51,8 @@ pub(super) fn slug(text: &str) -> Value<'static> {
     if out.is_empty() { Value::Null } else { Value::Text(Cow::Owned(out)) }
 }
 
-fn plain(text: &str) -> String {
+/// Latin letters without their marks.
+pub(in crate::mapping) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut after_latin = false;
     for c in text.chars() {

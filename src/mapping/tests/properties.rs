@@ -99,7 +99,7 @@ fn run(expr: &str, cells: Cells<'_>) {
     let zone = TimeZone::get("Europe/Paris").expect("a zone");
     let mut checker = Checker::new(&columns, zone.clone());
     let Ok((program, _)) = checker.compile(expr) else { return };
-    let index = SlotIndex::new(&checker.slots);
+    let index = SlotIndex::new(&checker.slots, None);
     let row = Row::new(&checker.slots, &index, cells);
     if let Ok(value) = program.evaluate(&row) {
         let _ = output::field_value(value, &zone);

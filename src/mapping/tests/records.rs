@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use passerelle_change::{Column, ColumnId, FieldValue, TableName, Type, key};
 
-use super::super::{Desired, Mapping, MappingFault, ParentInfo, Record, Target};
+use super::super::{Compile, Desired, Mapping, MappingFault, ParentInfo, Record, Target};
 use super::{columns, packed};
 use crate::config::model::{
     self, Canary, Check, Delivery, Departure, Expr, Field, FieldMap, FieldSource, Guard, MapOther, Missing, OnBad,
@@ -82,6 +82,7 @@ fn mapping(fields: Vec<Field>) -> model::Mapping {
         purpose: None,
         standard: Arc::default(),
         fields,
+        with: Vec::new(),
         place: place(0, 10),
     }
 }
@@ -99,13 +100,13 @@ fn parents(name: &str) -> Option<ParentInfo> {
 }
 
 fn compile(config: &model::Mapping) -> Result<Mapping, Vec<MappingFault>> {
-    Mapping::compile(config, &columns(), &parents, "UTC")
+    Mapping::compile(config, &Compile::new(&columns(), &parents, "UTC"))
 }
 
 fn desired(config: &model::Mapping, cells: &[(&str, Option<&str>)]) -> Desired {
     let columns: Vec<Column> = columns();
     let mapping = compile(config).unwrap_or_else(|faults| panic!("{faults:?}"));
-    mapping.evaluate(packed(&columns, cells).as_cells())
+    mapping.evaluate(packed(&columns, cells).as_cells(), &[])
 }
 
 fn record(config: &model::Mapping, cells: &[(&str, Option<&str>)]) -> Record {
@@ -168,7 +169,7 @@ fn an_absent_column_leaves_its_field_out() {
     let mapping = compile(&config).expect("a mapping");
     assert!(!mapping.complete_for_create(&record));
     let row = packed(&columns(), &[("id", Some("1")), ("email", None)]);
-    assert_eq!(mapping.absent_columns(row.as_cells()), ["name"]);
+    assert_eq!(mapping.absent_columns(row.as_cells(), &[]), ["name"]);
 }
 
 #[test]
@@ -347,7 +348,7 @@ fn a_column_that_is_null_in_every_row_need_not_be_there() {
         names.iter().map(|name| ((*name).to_owned(), ty(name))).collect()
     };
     let with_nulls = |config: &model::Mapping, columns: &[Column], names: &[&str]| {
-        Mapping::compile_with_nulls(config, columns, &[], &nulls(names), &parents, "UTC")
+        Mapping::compile(config, &Compile { nulls: &nulls(names), ..Compile::new(columns, &parents, "UTC") })
     };
     let config = mapping(vec![
         value("Fax", "fax"),
@@ -358,7 +359,7 @@ fn a_column_that_is_null_in_every_row_need_not_be_there() {
     let columns = columns();
     assert!(compile(&config).is_err(), "there is no column fax");
     let mapping = with_nulls(&config, &columns, &["fax", "phone", "amount"]).unwrap();
-    let targets = |cells: &[(&str, Option<&str>)]| match mapping.evaluate(packed(&columns, cells).as_cells()) {
+    let targets = |cells: &[(&str, Option<&str>)]| match mapping.evaluate(packed(&columns, cells).as_cells(), &[]) {
         Desired::Present(record) => record.fields.into_iter().map(|field| field.target).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
@@ -380,7 +381,7 @@ fn a_column_that_is_null_is_of_the_type_that_it_had() {
     let config = mapping(vec![value("Name", "name | upper")]);
     let compile = |nulls: &[&str]| {
         let nulls = nulls.iter().map(|name| ((*name).to_owned(), Type::Text { max_chars: None })).collect();
-        Mapping::compile_with_nulls(&config, &columns, &[], &nulls, &parents, "UTC").map(|_| ())
+        Mapping::compile(&config, &Compile { nulls: &nulls, ..Compile::new(&columns, &parents, "UTC") }).map(|_| ())
     };
     assert!(compile(&[]).is_err(), "a number has no upper case");
     assert_eq!(compile(&["name"]), Ok(()));
@@ -391,8 +392,8 @@ fn one_column_may_have_two_names() {
     let config = mapping(vec![value("Phone", "phone"), value("Mobile", "mobile")]);
     let alias = Column { name: "mobile".into(), ..columns()[3].clone() };
     let columns = [columns(), vec![alias]].concat();
-    let mapping = Mapping::compile(&config, &columns, &parents, "UTC").unwrap();
-    match mapping.evaluate(packed(&columns, &[("id", Some("1")), ("phone", Some("12"))]).as_cells()) {
+    let mapping = Mapping::compile(&config, &Compile::new(&columns, &parents, "UTC")).unwrap();
+    match mapping.evaluate(packed(&columns, &[("id", Some("1")), ("phone", Some("12"))]).as_cells(), &[]) {
         Desired::Present(record) => assert!(record.fields.iter().all(|field| field.target == text("12")), "{record:?}"),
         other => panic!("{other:?}"),
     }

@@ -3,15 +3,17 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use passerelle_change::{Column, ColumnIds, TableId};
+use passerelle_change::{Column, ColumnIds, TableId, TableName};
 use passerelle_state::{MappingId, StateError, Store};
 
 use super::super::table::TableFacts;
 use super::names::Names;
 use super::{CompiledMapping, SetupFault, Tables};
 use crate::config::model::{self, FieldSource};
+use crate::delivery::RelatedSetup;
 use crate::drift::{Footing, columns_for, patched};
-use crate::mapping::{Mapping, MappingFault, ParentInfo};
+use crate::mapping::related::RelatedTable;
+use crate::mapping::{self, Compile, Mapping, MappingFault, ParentInfo};
 
 /// What compiling needs besides the mapping.
 pub(super) struct Compiler<'a> {
@@ -37,7 +39,7 @@ impl Compiler<'_> {
             let Some(table) = tables.all.iter().find(|table| table.facts.name == standing.config.table) else {
                 continue;
             };
-            match self.mapping(&standing, table.id)? {
+            match self.mapping(&standing, table.id, tables)? {
                 Ok((mapping, run)) => {
                     let Standing { config, footing, names } = standing;
                     let is_urgent = config.fields.iter().any(|field| field.urgent);
@@ -52,6 +54,7 @@ impl Compiler<'_> {
                         mapping: Arc::new(mapping),
                         run: Arc::new(run),
                         parents: parents(&config, self.numbers),
+                        related: self.related(&config, tables)?,
                         names: names.all(),
                         footing: Arc::new(footing),
                         config,
@@ -67,6 +70,7 @@ impl Compiler<'_> {
         &self,
         standing: &Standing,
         table: TableId,
+        tables: &Tables,
     ) -> Result<Result<(Mapping, model::Mapping), Vec<MappingFault>>, StateError> {
         let Standing { config, footing, names } = standing;
         let patch = &footing.accepted.patch;
@@ -78,8 +82,54 @@ impl Compiler<'_> {
             Err(needed) => return Ok(Err(vec![MappingFault::of_setting(config, "table", needed.to_string())])),
         };
         let (parents, zone) = (self.parents, self.time_zone);
-        let compiled = Mapping::compile_with_nulls(&ready, &columns, &others, &patch.nulls, parents, zone);
+        let related = self.related_tables(config, tables)?;
+        let compiled = Mapping::compile(
+            &ready,
+            &Compile {
+                names: &others,
+                nulls: &patch.nulls,
+                related: Some(&|name| related.iter().find(|(known, _)| known == name).map(|(_, table)| table.clone())),
+                ..Compile::new(&columns, parents, zone)
+            },
+        );
         Ok(compiled.map(|mapping| (mapping, ready)))
+    }
+
+    /// The tables of related rows, as the catalogue has them.
+    fn related_tables(
+        &self,
+        config: &model::Mapping,
+        tables: &Tables,
+    ) -> Result<Vec<(TableName, RelatedTable)>, StateError> {
+        let mut related = Vec::new();
+        for (name, wanted) in mapping::tables_of(config) {
+            let Some(table) = tables.all.iter().find(|table| table.facts.name == name && table.is_there) else {
+                continue;
+            };
+            let facts = &table.facts;
+            let columns = self.columns(table.id, facts, &wanted)?;
+            let names = facts.columns.iter().map(|column| column.name.clone()).collect();
+            let key = facts.row_key.clone().unwrap_or_default();
+            related.push((name, RelatedTable { columns, names, key, ..RelatedTable::default() }));
+        }
+        Ok(related)
+    }
+
+    /// The same as delivery follows them.
+    fn related(&self, config: &model::Mapping, tables: &Tables) -> Result<Vec<RelatedSetup>, StateError> {
+        let mut related = Vec::new();
+        for (name, wanted) in mapping::tables_of(config) {
+            let Some(table) = tables.all.iter().find(|table| table.facts.name == name) else { continue };
+            let is_wanted = |name: &String| wanted.contains(name) || table.schema.key.contains(name);
+            let columns = table.schema.columns.iter().filter(|column| is_wanted(&column.name));
+            related.push(RelatedSetup {
+                table: table.id,
+                lane: self.store.related_lane(&config.crm, table.id)?,
+                columns: columns.map(|column| column.id.0).collect(),
+                name,
+            });
+        }
+        Ok(related)
     }
 
     /// The columns by these names, of whatever type they ever were: cells of older types may still stand in the row store.

@@ -2,55 +2,119 @@
 
 use std::collections::BTreeSet;
 
-use passerelle_change::{ColumnId, Suspicion};
-use passerelle_state::{Checkpoint, Fit, SourceId, StateError, Store, drift};
+use passerelle_change::{Column, ColumnId, Position, Suspicion};
+use passerelle_state::{Checkpoint, Fit, LoadStage, SourceId, StateError, Store, Strange, drift};
 
 use super::{CompiledMapping, Table, Tables};
 use crate::drift::{Reread, Stand};
 
 impl Tables {
     /// Keeps the catalogue for a start without the database, and how each mapping stands to its table. What is to be read
-    /// again is noted first, so that a crash between leaves it to the next set-up.
-    pub fn keep(&self, source: SourceId, store: &Store, mappings: &[CompiledMapping]) -> Result<(), StateError> {
+    /// again is noted first, so that a crash between leaves it to the next set-up. `has_passed` compares positions of the
+    /// source's log.
+    pub fn keep(
+        &self,
+        source: SourceId,
+        store: &Store,
+        mappings: &[CompiledMapping],
+        has_passed: fn(&Position, &Position) -> bool,
+    ) -> Result<(), StateError> {
         if !self.are_remembered() {
             store.set_catalog(source, &self.database.catalog())?;
         }
         let checkpoint = store.checkpoint(source)?;
+        let wanted = super::wanted_rows(mappings);
+        self.forget_others(source, store)?;
         for table in &self.all {
             let mut ours = mappings.iter().filter(|mapping| mapping.table == table.id);
             if ours.all(|mapping| mapping.footing.pending.is_none()) && !store.renamed_columns(table.id)?.is_empty() {
                 store.set_renamed_columns(table.id, &[])?;
             }
-        }
-        for mapping in mappings {
-            let Some(table) = self.table(mapping.table) else { continue };
-            let footing = &mapping.footing;
-            reread(store, table, &footing.reread, checkpoint.as_ref())?;
-            let mut fit = store.fit(mapping.id)?.unwrap_or_default();
-            let before = fit.clone();
-            fit.accepted = json(&footing.accepted);
-            fit.drift = footing.pending.as_ref().map(json);
-            fit.held = match &footing.stand {
-                Stand::Fits => None,
-                Stand::Held(reason) | Stand::Fails(reason) => Some(reason.clone()),
-            };
-            if footing.stand == Stand::Fits && table.is_there {
-                fit.know(drift::fingerprint(&table.schema, &mapping.names));
-                passed(store, table, mapping, &mut fit, checkpoint.as_ref())?;
-            }
-            if fit != before {
-                store.set_fit(mapping.id, &fit)?;
-            }
-            // What was decided about the table as it is now can't be judged by what is remembered of it.
-            if !self.are_remembered() && store.decided(mapping.id)?.is_some() {
-                if footing.stand != Stand::Fits {
-                    tracing::warn!(mapping = %mapping.config.name, "the table has changed again since it was decided about: the decision is not in force");
+            let loaded = columns_loaded(store, table)?;
+            forget_unwanted(store, table)?;
+            want_rows(store, table, wanted.get(&table.id).map(|rows| &rows.values))?;
+            for mapping in mappings.iter().filter(|mapping| mapping.table == table.id) {
+                reread(store, table, &mapping.footing.reread, checkpoint.as_ref())?;
+                let before = store.fit(mapping.id)?.unwrap_or_default();
+                let mut fit = fit_of(mapping, before.clone());
+                if let Some(checkpoint) = &checkpoint {
+                    fit.forget(|until| has_passed(&checkpoint.position, until));
                 }
-                store.set_decided(mapping.id, None)?;
+                if fit.held.is_none() && table.is_there {
+                    fit.know(drift::fingerprint(&table.schema, &mapping.names), self.looked_at.as_ref());
+                    // Of what the log has shown since, a catalogue that is remembered says nothing.
+                    let strange = if self.are_remembered() { None } else { store.strange(mapping.id)? };
+                    if let Some(strange) = strange.filter(|strange| !fit.is_settled(strange)) {
+                        // Nobody has seen a change, and the table is as it was.
+                        let is_unseen = before.drift.is_none() && before.newest() == fit.newest();
+                        fit.settle(&strange, self.looked_at.as_ref(), is_unseen);
+                        let passed = Passed { strange: &strange, table, mapping, loaded: &loaded };
+                        if passed.leaves_gaps(store, &fit, is_unseen)? {
+                            suspect(store, table, checkpoint.as_ref(), Suspicion::SchemaPassed)?;
+                        }
+                    }
+                }
+                if fit != before {
+                    store.set_fit(mapping.id, &fit)?;
+                }
+                if !self.are_remembered() {
+                    forget_decided(store, mapping)?;
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Rows that were left out of a table before, and are wanted now, are read: all of it is.
+fn want_rows(store: &Store, table: &Table, names: Option<&BTreeSet<String>>) -> Result<(), StateError> {
+    let before = store.wanted_rows(table.id)?;
+    let lacks = match (&before, names) {
+        (Some(before), Some(names)) => !names.is_subset(before),
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    if lacks {
+        let all = store.columns_of(table.id)?.into_iter().map(|column| column.id).collect();
+        store.forget_columns(table.id, &all)?;
+    }
+    if before.as_ref() != names { store.set_wanted_rows(table.id, names) } else { Ok(()) }
+}
+
+impl Tables {
+    /// What was read of tables that nobody names now is not followed, and gets old.
+    fn forget_others(&self, source: SourceId, store: &Store) -> Result<(), StateError> {
+        for table in store.tables_of(source)?.into_iter().filter(|table| self.table(*table).is_none()) {
+            let all = store.columns_of(table)?.into_iter().map(|column| column.id).collect();
+            store.forget_columns(table, &all)?;
+        }
+        Ok(())
+    }
+}
+
+/// How a mapping stands now.
+fn fit_of(mapping: &CompiledMapping, before: Fit) -> Fit {
+    let footing = &mapping.footing;
+    Fit {
+        accepted: json(&footing.accepted),
+        drift: footing.pending.as_ref().map(json),
+        held: match &footing.stand {
+            Stand::Fits => None,
+            Stand::Held(reason) | Stand::Fails(reason) => Some(reason.clone()),
+        },
+        ..before
+    }
+}
+
+/// What was decided is in force, or was about a table that has changed again. What is remembered of the table can't tell.
+fn forget_decided(store: &Store, mapping: &CompiledMapping) -> Result<(), StateError> {
+    if store.decided(mapping.id)?.is_none() {
+        return Ok(());
+    }
+    if mapping.footing.stand != Stand::Fits {
+        tracing::warn!(mapping = %mapping.config.name, "the table has changed again since it was decided about: the decision is not in force");
+    }
+    store.set_decided(mapping.id, None)
 }
 
 fn json<T: serde::Serialize>(fact: &T) -> String {
@@ -73,33 +137,68 @@ fn reread(store: &Store, table: &Table, reread: &Reread, checkpoint: Option<&Che
     if !again.is_empty() {
         store.forget_columns(table.id, &again)?;
     }
-    if let Some(checkpoint) = checkpoint.filter(|_| reread.replaced) {
-        store.suspect(table.id, checkpoint.seq, Suspicion::Replaced, checkpoint.committed_at)?;
+    if reread.replaced {
+        suspect(store, table, checkpoint, Suspicion::Replaced)?;
     }
     Ok(())
 }
 
-/// A schema that the log has shown and that is not the table's any more. What the rows of that time lack, and the table has,
-/// nobody can tell but the table.
-fn passed(
-    store: &Store,
-    table: &Table,
-    mapping: &CompiledMapping,
-    fit: &mut Fit,
-    checkpoint: Option<&Checkpoint>,
-) -> Result<(), StateError> {
-    let Some(strange) = store.strange(mapping.id)?.filter(|strange| !fit.known.contains(&strange.schema)) else {
-        return Ok(());
-    };
+/// Without a checkpoint nothing was read yet.
+fn suspect(store: &Store, table: &Table, checkpoint: Option<&Checkpoint>, why: Suspicion) -> Result<(), StateError> {
+    let Some(checkpoint) = checkpoint else { return Ok(()) };
+    store.suspect(table.id, checkpoint.seq, why, checkpoint.committed_at)
+}
+
+/// What was read of a table: columns that are not in it are read whatever the log has shown.
+fn columns_loaded(store: &Store, table: &Table) -> Result<BTreeSet<ColumnId>, StateError> {
+    let load = store.load(table.id)?.filter(|load| matches!(load.stage, LoadStage::Loaded { .. }));
+    Ok(load.map(|load| load.columns.into_iter().map(ColumnId).collect()).unwrap_or_default())
+}
+
+/// What was read of columns that no mapping wants now is not followed, and gets old: whoever wants them again reads them
+/// again.
+fn forget_unwanted(store: &Store, table: &Table) -> Result<(), StateError> {
+    let is_other_name = |name: &String| table.renamed.values().any(|others| others.contains(name));
+    let is_wanted =
+        |name: &String| table.schema.column(name).is_some() || table.former.contains(name) || is_other_name(name);
     let known = store.columns_of(table.id)?;
-    let had = |name: &str| known.iter().any(|column| column.name == name && strange.columns.contains(&column.id));
-    let had_any = |name: &String| {
-        had(name) || table.renamed.get(name).is_some_and(|others| others.iter().any(|other| had(other)))
-    };
-    let is_lacking = table.mapped.iter().filter(|name| mapping.names.contains(*name)).any(|name| !had_any(name));
-    if let Some(checkpoint) = checkpoint.filter(|_| is_lacking) {
-        store.suspect(table.id, checkpoint.seq, Suspicion::SchemaPassed, checkpoint.committed_at)?;
+    let unwanted: BTreeSet<ColumnId> =
+        known.iter().filter(|column| !is_wanted(&column.name)).map(|column| column.id).collect();
+    // Of one that is away nothing is known but what is wanted of it.
+    if table.is_there && !unwanted.is_empty() { store.forget_columns(table.id, &unwanted) } else { Ok(()) }
+}
+
+/// A schema that the log has shown and that nobody has weighed, of a mapping that fits its table.
+struct Passed<'a> {
+    strange: &'a Strange,
+    table: &'a Table,
+    mapping: &'a CompiledMapping,
+    /// The columns of the table that were read.
+    loaded: &'a BTreeSet<ColumnId>,
+}
+
+impl Passed<'_> {
+    /// Whether the schema is not the table's any more, and rows of that time may lack what the table has, or have it in
+    /// another column: nobody can tell but the table. Of a change that is unseen any difference counts; otherwise it was
+    /// weighed, and what it calls for is read again.
+    fn leaves_gaps(&self, store: &Store, fit: &Fit, is_unseen: bool) -> Result<bool, StateError> {
+        if fit.newest() == Some(self.strange.schema) || fit.is_usual(self.strange.schema) {
+            return Ok(false);
+        }
+        let columns = self.table.schema.columns.iter();
+        let is_ours = |column: &&Column| self.mapping.names.contains(&column.name) && self.loaded.contains(&column.id);
+        let ours: Vec<&Column> = columns.filter(is_ours).collect();
+        if is_unseen {
+            let ids: Vec<ColumnId> = ours.iter().map(|column| column.id).collect();
+            let theirs = self.strange.columns.iter().copied().filter(|id| ids.contains(id));
+            return Ok(!theirs.eq(ids.iter().copied()));
+        }
+        let known = store.columns_of(self.table.id)?;
+        let had = |name: &String| {
+            known.iter().any(|column| column.name == *name && self.strange.columns.contains(&column.id))
+        };
+        let had_any =
+            |name: &String| had(name) || self.table.renamed.get(name).is_some_and(|others| others.iter().any(had));
+        Ok(!ours.iter().all(|column| had_any(&column.name)))
     }
-    fit.know(strange.schema);
-    Ok(())
 }

@@ -37,7 +37,7 @@ fn print(batch: &Batch) -> Vec<String> {
         Event::Begin { .. } => "begin".into(),
         Event::Row(change) => row(change),
         Event::Truncate(_) => "truncate".into(),
-        Event::Schema(schema) => {
+        Event::Schema { schema, .. } => {
             let columns: Vec<_> = schema.columns.iter().map(|c| format!("{} {}", c.name, c.type_name)).collect();
             format!("schema {}", columns.join(", "))
         }
@@ -94,6 +94,23 @@ fn my_20_my_23_groups_of_mariadb() {
     ];
     assert_eq!(got, want);
     assert_eq!(decoder.ended().gtids.clone(), Gtids::Mariadb("0-1-12".parse().unwrap()));
+}
+
+#[test]
+fn a_description_lies_behind_the_groups_before_its_own() {
+    let mut decoder = decoder("c", &["e", "s", "v"], Settings::default());
+    let mut batch = Batch::new();
+    for event in file_events(MARIADB[0]) {
+        assert_eq!(decoder.event(event.unwrap(), &mut batch).unwrap(), Decoded::Whole);
+    }
+    let behind = batch.events().iter().find_map(|event| match event {
+        Event::Schema { behind, .. } => behind.as_ref(),
+        _ => None,
+    });
+    let behind: LogPosition = behind.unwrap().try_into().unwrap();
+    assert_eq!(behind.gtids, Gtids::Mariadb("0-1-5".parse().unwrap()));
+    let is_within = |file: &str| behind.has_reached(&file.parse().unwrap());
+    assert!(is_within(":2115 0-1-5") && !is_within(":2559 0-1-6"));
 }
 
 #[test]

@@ -132,6 +132,23 @@ async fn files(connection: &mut Connection) -> Result<Vec<LogFile>, Error> {
     Ok(rows.iter().filter_map(file).collect())
 }
 
+/// The end of the log: whatever is to be seen later and was not before lies behind it. MySQL's GTIDs may be behind the place.
+pub async fn end_of_log(connection: &mut Connection) -> Result<LogPosition, Error> {
+    let head = head(connection).await?;
+    let statement = match connection.flavor() {
+        // Of what was written without them they say nothing.
+        Flavor::Mysql => "SELECT IF(@@GLOBAL.gtid_mode = 'ON', @@GLOBAL.gtid_executed, '')",
+        Flavor::Mariadb => "SELECT @@GLOBAL.gtid_binlog_pos",
+    };
+    let row = connection.row(statement).await?;
+    let text = row.as_ref().and_then(|row| row.text(0)).unwrap_or_default();
+    let gtids = match connection.flavor() {
+        Flavor::Mysql => mysql(text)?,
+        Flavor::Mariadb => mariadb(text)?,
+    };
+    Ok(LogPosition { gtids, ..head })
+}
+
 /// The end of the log, without its GTIDs (MY-13).
 async fn head(connection: &mut Connection) -> Result<LogPosition, Error> {
     let is_new = connection.flavor() == Flavor::Mysql && connection.version() >= 80_200;

@@ -125,7 +125,7 @@ impl Held {
             }
             Event::Truncate(_) => self.transaction.push(Change::AllGone),
             Event::Undo { kept } => self.transaction.truncate(*kept as usize),
-            Event::Schema(schema) => {
+            Event::Schema { schema, .. } => {
                 self.told = Some(schema.clone());
                 for column in &schema.columns {
                     self.columns.insert(column.id, column.name.clone());

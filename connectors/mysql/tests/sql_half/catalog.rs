@@ -230,7 +230,7 @@ fn told(log: &[u8], found: &Catalog, ids: &Arc<Mutex<ColumnIds>>) -> BTreeMap<u3
     }
     for event in batch.events() {
         match event {
-            Event::Schema(schema) => drop(told.insert(schema.table.0, schema.clone())),
+            Event::Schema { schema, .. } => drop(told.insert(schema.table.0, schema.clone())),
             Event::Suspect { why, table, .. } => panic!("{table:?} {why}"),
             _ => {}
         }

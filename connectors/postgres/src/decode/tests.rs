@@ -66,7 +66,7 @@ fn print(batch: &Batch) -> String {
     let line = |event: &Event| match event {
         Event::Begin { transaction, .. } => format!("begin {transaction}"),
         Event::End { position, .. } => format!("end {position}"),
-        Event::Schema(schema) => format!("schema {}", schema.columns.len()),
+        Event::Schema { schema, .. } => format!("schema {}", schema.columns.len()),
         Event::Truncate(table) => format!("truncate {}", table.0),
         Event::Idle { position } => format!("idle {position}"),
         Event::Row(row) => {
@@ -93,6 +93,18 @@ fn check(identity: u8, messages: &[Vec<u8>], want: &str) {
         Err(error) => error.to_string(),
     };
     assert_eq!(got.strip_prefix("begin 7; schema 3; ").unwrap_or(&got), want);
+}
+
+#[test]
+fn a_description_lies_behind_what_was_committed_before_its_transaction() {
+    let (mut decoder, mut batch) = (decoder(), Batch::new());
+    decoder.message(&begin(), &mut batch).unwrap();
+    decoder.message(&relation("t", b'd'), &mut batch).unwrap();
+    let behind = batch.events().iter().find_map(|event| match event {
+        Event::Schema { behind, .. } => behind.clone(),
+        _ => None,
+    });
+    assert_eq!(behind, Some(Lsn(7).position()));
 }
 
 #[test]
@@ -210,7 +222,7 @@ fn decode(decoder: &mut Decoder, messages: &[Vec<u8>]) -> String {
         format!("schema {} by {}", columns.join(", "), schema.key.join(","))
     };
     let mut schemas = batch.events().iter().filter_map(|event| match event {
-        Event::Schema(schema) => Some(names(schema)),
+        Event::Schema { schema, .. } => Some(names(schema)),
         _ => None,
     });
     let lines = print(&batch);

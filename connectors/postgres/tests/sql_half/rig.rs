@@ -126,7 +126,7 @@ pub(crate) fn rows(batches: &[Batch]) -> Vec<(String, Vec<Cell>)> {
     for batch in batches {
         for event in batch.events() {
             match event {
-                Event::Schema(schema) => {
+                Event::Schema { schema, .. } => {
                     names.extend(schema.columns.iter().map(|column| (column.id, column.name.clone())));
                 }
                 Event::Row(row) => {

@@ -130,7 +130,7 @@ async fn batches_are_bounded_and_hold_every_row_once() {
     assert!(batches.len() > 6);
     let oversized = batches.iter().filter(|batch| batch.size_bytes() > BATCH_BYTES);
     assert_eq!(oversized.map(Batch::rows).collect::<Vec<_>>(), [1]);
-    assert_eq!(batches[0].events()[0], Event::Schema(schema));
+    assert_eq!(batches[0].events()[0], Event::Schema { schema, behind: None });
     let mut keys: Vec<i64> = rows(&batches).iter().map(|(key, _)| key.parse().expect("a number")).collect();
     keys.sort_unstable();
     assert!(keys.into_iter().eq(0..=20_000));

@@ -120,7 +120,7 @@ type Table = BTreeMap<String, Vec<Cell>>;
 fn schemas(batches: &[Batch]) -> Vec<TableSchema> {
     let events = batches.iter().flat_map(Batch::events);
     let schemas = events.filter_map(|event| match event {
-        Event::Schema(schema) => Some(schema.clone()),
+        Event::Schema { schema, .. } => Some(schema.clone()),
         _ => None,
     });
     schemas.collect()

@@ -88,7 +88,7 @@ async fn pg_37_pg_39_transactions_come_by_commit_and_are_known_by_it() {
                 Event::Begin { transaction, .. } => begins.push(*transaction),
                 Event::Row(row) => keys.push(passerelle_change::key::printed(batch.bytes(row.key))),
                 Event::End { .. } => ends += 1,
-                Event::Schema(_) | Event::Idle { .. } | Event::Truncate(_) => {}
+                Event::Schema { .. } | Event::Idle { .. } | Event::Truncate(_) => {}
                 other => panic!("{other:?}"),
             }
         }

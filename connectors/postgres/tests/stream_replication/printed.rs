@@ -31,7 +31,7 @@ impl Printer {
             }
             Event::Truncate(table) => format!("truncate {}", self.tables[table]),
             Event::Row(row) => self.row(batch, row),
-            Event::Schema(schema) => {
+            Event::Schema { schema, .. } => {
                 self.tables.insert(schema.table, schema.name.name.clone());
                 self.schemas.insert(schema.table, schema.clone());
                 self.columns.extend(schema.columns.iter().map(|column| (column.id, column.name.clone())));

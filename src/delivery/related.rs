@@ -1,0 +1,327 @@
+//! Indexes of related rows, kept at the view: what a mapping's `with` leads to, and which records a change touches.
+//!
+//! A changed row of a related table stands in a lane of its own, beside those of mappings. Before a mapping with related
+//! rows is delivered by a view, the lanes of its tables are drained up to that view ([`Indexes::catch_up`]), so that what
+//! is evaluated is one transaction's end (STATE.md, rule 3). Where that takes longer than [`BUDGET`], other mappings go on.
+//!
+//! - [`reader`]: what an expression's relations have for a row, and with which join keys it was asked for;
+//! - [`taking`]: a changed row → its entries, groups and lines, one batch;
+//! - [`fan`]: a changed join key → the records and entries that were evaluated with it, marked or made again;
+//! - [`building`]: rows that are there already, after a load, a TRUNCATE, or for a relation that is new.
+
+mod building;
+mod fan;
+mod reader;
+mod taking;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use passerelle_change::{Position, TableId, TableName};
+use passerelle_state::{
+    Built, DeliveryBatch, Durability, Gate, Generation, MappingId, Queued, RelationId, StateError, Store, Swept, View,
+};
+
+use super::lane::is_loaded;
+use super::queue::Queue;
+use crate::mapping::Mapping;
+use crate::wanted::Wanted;
+
+pub(super) use reader::Reader;
+use taking::Work;
+
+/// So long an index is caught up before other mappings have their turn.
+const BUDGET: Duration = Duration::from_millis(25);
+/// Rows that are taken at a time.
+const TAKEN: usize = 200;
+
+/// What is left to do for indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pace {
+    /// Nothing.
+    Done,
+    /// Something that waits until rows that are marked have had their turn.
+    Waits,
+    /// Something that can be done at once.
+    More,
+}
+
+/// A table whose rows a mapping is evaluated with, as the daemon sets it up.
+#[derive(Clone, Debug)]
+pub struct RelatedSetup {
+    /// Its number.
+    pub table: TableId,
+    /// Its name.
+    pub name: TableName,
+    /// The lane in which its changed rows stand.
+    pub lane: MappingId,
+    /// The columns that are used of it, by id: they have to be loaded.
+    pub columns: Vec<u32>,
+}
+
+/// The indexes of one source's tables for one CRM's mappings.
+pub(super) struct Indexes {
+    tables: Vec<Table>,
+    relations: Vec<Relation>,
+    /// A mapping's relations in [`Indexes::relations`], in the order of [`Mapping::relations`].
+    of: HashMap<MappingId, Vec<usize>>,
+    /// Rows that have no entry yet, for they came in part, by the generation in which they stand.
+    incomplete: HashMap<(usize, Vec<u8>), Generation>,
+    /// Mappings of which rows have been marked since they were last asked for.
+    marked: BTreeMap<MappingId, Vec<Vec<u8>>>,
+    /// When the next row leaves a window, in microseconds since 1970; unknown at the start.
+    next_expiry: Option<i64>,
+    fans: bool,
+}
+
+/// A related table.
+struct Table {
+    id: TableId,
+    columns: Vec<u32>,
+    queue: Queue,
+    swept: Swept,
+    /// The newest load that may be read.
+    load: u32,
+    loaded: bool,
+    /// It is read again before anything of it is delivered.
+    suspected: bool,
+    /// The relations that take its rows, and as which of their tables.
+    uses: Vec<(usize, u8)>,
+}
+
+/// A relation of a mapping.
+struct Relation {
+    id: RelationId,
+    mapping: MappingId,
+    /// The mapping's own table.
+    main: TableId,
+    compiled: Arc<Mapping>,
+    /// Its place in the mapping's relations.
+    number: usize,
+    /// Its tables, in the order of its branches.
+    tables: Vec<usize>,
+    built: Built,
+    /// Rows that join keys lead to, where one was asked for and there are several.
+    ambiguous: u64,
+}
+
+impl Relation {
+    fn compiled(&self) -> &crate::mapping::related::Relation {
+        &self.compiled.relations()[self.number]
+    }
+
+    fn is_built(&self) -> bool {
+        self.built.branches.len() == self.tables.len() && self.built.branches.iter().all(|branch| branch.was_done)
+    }
+}
+
+/// A mapping, as its indexes are set up.
+pub(super) struct Described<'a> {
+    pub id: MappingId,
+    pub table: TableId,
+    pub mapping: &'a Arc<Mapping>,
+    pub related: &'a [RelatedSetup],
+}
+
+impl<'a> From<&'a super::LaneSetup> for Described<'a> {
+    fn from(lane: &'a super::LaneSetup) -> Self {
+        Self { id: lane.id, table: lane.table, mapping: &lane.mapping, related: &lane.related }
+    }
+}
+
+impl Indexes {
+    /// Sets up what these mappings need; what is kept for relations that they do not have any more is forgotten.
+    pub(super) fn new(store: &Store, mappings: &[Described<'_>]) -> Result<Self, StateError> {
+        let mut indexes = Self {
+            tables: Vec::new(),
+            relations: Vec::new(),
+            of: HashMap::new(),
+            incomplete: HashMap::new(),
+            marked: BTreeMap::new(),
+            next_expiry: Some(i64::MIN),
+            fans: true,
+        };
+        for described in mappings {
+            let mut known: BTreeMap<String, RelationId> = store.relations_of(described.id)?.into_iter().collect();
+            for (number, compiled) in described.mapping.relations().iter().enumerate() {
+                let name = format!("{}#{:016x}", compiled.path(), compiled.definition());
+                known.remove(&name);
+                let id = store.relation_id(described.id, &name)?;
+                let at = indexes.relations.len();
+                let mut tables = Vec::new();
+                for (branch, of) in compiled.branches().iter().enumerate() {
+                    let setup = described.related.iter().find(|setup| setup.name == *of.table());
+                    let table = setup.map(|setup| indexes.table(setup));
+                    if let Some(table) = table {
+                        indexes.tables[table].uses.push((at, branch as u8));
+                        tables.push(table);
+                    }
+                }
+                indexes.of.entry(described.id).or_default().push(at);
+                indexes.relations.push(Relation {
+                    id,
+                    mapping: described.id,
+                    main: described.table,
+                    compiled: Arc::clone(described.mapping),
+                    number,
+                    tables,
+                    built: store.built(id)?,
+                    ambiguous: 0,
+                });
+            }
+            for (name, id) in known {
+                store.forget_relation(id)?;
+                store.forget_relation_name(described.id, &name)?;
+            }
+        }
+        Ok(indexes)
+    }
+
+    fn table(&mut self, setup: &RelatedSetup) -> usize {
+        if let Some(known) = self.tables.iter().position(|table| table.id == setup.table) {
+            self.tables[known].columns.extend(&setup.columns);
+            return known;
+        }
+        self.tables.push(Table {
+            id: setup.table,
+            columns: setup.columns.clone(),
+            queue: Queue::new(setup.lane),
+            swept: Swept::default(),
+            load: 0,
+            loaded: false,
+            suspected: false,
+            uses: Vec::new(),
+        });
+        self.tables.len() - 1
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.relations.is_empty()
+    }
+
+    /// Whether the mapping is evaluated with related rows.
+    pub(super) fn has(&self, mapping: MappingId) -> bool {
+        self.of.contains_key(&mapping)
+    }
+
+    /// Tells what a new view shows.
+    pub(super) fn show(
+        &mut self,
+        view: &View<'_>,
+        closed: &BTreeMap<MappingId, Generation>,
+        passed: impl Fn(&Position) -> bool + Copy,
+    ) -> Result<(), StateError> {
+        for table in &mut self.tables {
+            if let Some(&closed) = closed.get(&table.queue.id()) {
+                table.queue.sees(closed);
+            }
+            table.swept.truncated = view.truncated(table.id)?;
+            table.suspected = view.suspected(table.id)?.is_some_and(|suspected| suspected.why.holds());
+            if let Some(load) = view.load(table.id)?
+                && is_loaded(Some(&load), passed)
+            {
+                table.swept = table.swept.by_load(&load);
+                table.load = load.number;
+                table.loaded = table.columns.iter().all(|column| load.columns.contains(column));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything that the mapping is evaluated with is as the view shows it.
+    pub(super) fn is_at_view(&self, mapping: MappingId) -> bool {
+        self.of.get(&mapping).into_iter().flatten().all(|&relation| {
+            let relation = &self.relations[relation];
+            let is_ready = |&table: &usize| {
+                let table = &self.tables[table];
+                table.loaded && !table.suspected && table.queue.is_exhausted()
+            };
+            self.has_all(relation) && relation.tables.iter().all(is_ready)
+        })
+    }
+
+    /// Takes what the view shows into the indexes, for so long. `now` is microseconds since 1970.
+    pub(super) fn catch_up(
+        &mut self,
+        (store, view): (&Store, &View<'_>),
+        (gate, wanted): (&Gate, &Wanted),
+        now: i64,
+    ) -> Result<Pace, StateError> {
+        let until = Instant::now() + BUDGET;
+        for at in 0..self.tables.len() {
+            while !self.tables[at].queue.is_exhausted() {
+                let queue = &mut self.tables[at].queue;
+                let entries = queue.take(store, view, queue.closed(), TAKEN)?;
+                let mut work = Work::new(store, now);
+                for entry in &entries {
+                    let Some(queued) = entry.queued() else { continue };
+                    if self.take(&mut work, view, (at, &entry.row_key), entry.since.as_ref())? {
+                        self.taken(&mut work, at, queued);
+                    } else {
+                        wanted.ask(self.tables[at].id, &entry.row_key);
+                        // It stands where it does until it is whole: then it comes again.
+                        self.incomplete.insert((at, queued.row_key), queued.generation);
+                    }
+                }
+                work.flush(self)?;
+                if Instant::now() >= until {
+                    return Ok(Pace::More);
+                }
+            }
+            let queue = &mut self.tables[at].queue;
+            gate.want(queue.id());
+            if let Some(low) = queue.drained_before() {
+                let mut batch = DeliveryBatch::new(store);
+                batch.drained(queue.id(), low);
+                store.write_delivery(batch, Durability::WithTheNext)?;
+            }
+        }
+        let built = self.build(store, view, wanted, now, until)?;
+        let told = self.tell(store, view, now, until)?;
+        Ok(built.max(told).max(self.expire(store, now, until)?))
+    }
+
+    /// A lane's entry is done, and so is one that stood in the lane before for a row that had come in part.
+    fn taken(&mut self, work: &mut Work<'_>, table: usize, queued: Queued) {
+        let before = self.incomplete.remove(&(table, queued.row_key.clone()));
+        let before = before.filter(|before| *before != queued.generation);
+        let before = before.map(|generation| Queued { generation, ..queued.clone() });
+        let queue = &mut self.tables[table].queue;
+        for queued in before.into_iter().chain([queued]) {
+            queue.settled(queued.generation);
+            work.done(queue.id(), queued);
+        }
+    }
+
+    /// The newest closed generations of its lanes, to compare with.
+    pub(super) fn closed(&self) -> Vec<Generation> {
+        self.tables.iter().map(|table| table.queue.closed()).collect()
+    }
+
+    /// A lane is drained, and wants its next generation.
+    pub(super) fn wants_more(&self) -> bool {
+        self.tables.iter().any(|table| table.queue.is_exhausted())
+    }
+
+    /// Rows that have been marked since this was asked last, by their mappings.
+    pub(super) fn marked(&mut self) -> BTreeMap<MappingId, Vec<Vec<u8>>> {
+        std::mem::take(&mut self.marked)
+    }
+
+    /// When the next row leaves a window.
+    pub(super) fn next_expiry(&self) -> Option<i64> {
+        self.next_expiry
+    }
+
+    /// Relations of a mapping to one row whose join keys led to several: their names, and how often that was met.
+    pub(super) fn ambiguous(&self, mapping: MappingId) -> impl Iterator<Item = (&str, u64)> {
+        let of = self.of.get(&mapping).into_iter().flatten().map(|&at| &self.relations[at]);
+        of.filter(|relation| relation.ambiguous > 0).map(|relation| (relation.compiled().path(), relation.ambiguous))
+    }
+
+    /// Whether the indexes of a mapping are being built.
+    pub(super) fn is_building(&self, mapping: MappingId) -> bool {
+        self.of.get(&mapping).into_iter().flatten().any(|&at| !self.relations[at].is_built())
+    }
+}

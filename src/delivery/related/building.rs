@@ -1,0 +1,84 @@
+//! Rows that are there already: after a load, after a TRUNCATE, and for a relation that is new.
+
+use std::time::Instant;
+
+use passerelle_change::Seq;
+use passerelle_state::{BuiltBranch, StateError, Store, View};
+
+use super::taking::Work;
+use super::{Indexes, Pace, Relation, TAKEN};
+use crate::wanted::Wanted;
+
+impl Indexes {
+    /// Whether all relations that the entries of this one are made with are built.
+    pub(super) fn can_make(&self, relation: &Relation) -> bool {
+        let of = self.of.get(&relation.mapping).map_or(&[][..], Vec::as_slice);
+        let asks = relation.compiled().branches().iter().flat_map(|branch| branch.scope().asks());
+        asks.into_iter().all(|ask| of.get(ask.relation).is_some_and(|&at| self.relations[at].is_built()))
+    }
+
+    /// Goes on with what is to be built.
+    pub(super) fn build(
+        &mut self,
+        store: &Store,
+        view: &View<'_>,
+        wanted: &Wanted,
+        now: i64,
+        until: Instant,
+    ) -> Result<Pace, StateError> {
+        for relation in 0..self.relations.len() {
+            if !self.can_make(&self.relations[relation]) {
+                continue;
+            }
+            for branch in 0..self.relations[relation].tables.len() {
+                while let Some(after) = self.due(relation, branch) {
+                    let table = &self.tables[self.relations[relation].tables[branch]];
+                    let rows = view.rows(table.id, after.as_deref(), TAKEN)?;
+                    let table = table.id;
+                    let mut work = Work::new(store, now);
+                    for (row_key, _) in &rows {
+                        if !self.take_into(&mut work, view, relation, (branch as u8, row_key), None)? {
+                            wanted.ask(table, row_key);
+                        }
+                    }
+                    let of = &mut self.relations[relation].built.branches[branch];
+                    of.after = rows.last().map(|(last, _)| last.clone());
+                    of.done = rows.len() < TAKEN;
+                    of.was_done |= of.done;
+                    work.batch.built(self.relations[relation].id, &self.relations[relation].built);
+                    work.flush(self)?;
+                    if Instant::now() >= until {
+                        return Ok(Pace::More);
+                    }
+                }
+            }
+        }
+        Ok(Pace::Done)
+    }
+
+    /// The last row that was taken, where there are more to take; `None` where all are.
+    fn due(&mut self, relation: usize, branch: usize) -> Option<Option<Vec<u8>>> {
+        let table = &self.tables[self.relations[relation].tables[branch]];
+        if !table.loaded || table.suspected {
+            return None;
+        }
+        let (load, truncated) = (table.load, table.swept.truncated.unwrap_or(Seq::ZERO));
+        let built = &mut self.relations[relation].built.branches;
+        built.resize_with(built.len().max(branch + 1), BuiltBranch::default);
+        let known = &mut built[branch];
+        if known.load != load || known.truncated != truncated {
+            *known = BuiltBranch { load, truncated, was_done: known.was_done, ..BuiltBranch::default() };
+        }
+        (!known.done).then(|| known.after.clone())
+    }
+
+    /// Whether a relation has every row of its tables as they were loaded.
+    pub(super) fn has_all(&self, relation: &Relation) -> bool {
+        relation.built.branches.len() == relation.tables.len()
+            && relation.built.branches.iter().zip(&relation.tables).all(|(built, &table)| {
+                let table = &self.tables[table];
+                let truncated = table.swept.truncated.unwrap_or(Seq::ZERO);
+                built.done && built.load == table.load && built.truncated == truncated
+            })
+    }
+}
