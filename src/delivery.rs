@@ -50,8 +50,8 @@ use passerelle_crm::Salesforce;
 
 pub use commands::Command;
 pub use engine::{Delivery, LaneSetup, SourceView};
-pub use unkept::LineSetup;
 pub use related::RelatedSetup;
+pub use unkept::LineSetup;
 
 /// The CRMs, picked by one `match`.
 #[derive(Debug)]

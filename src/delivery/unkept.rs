@@ -30,6 +30,8 @@ const FOUND_FOR: Duration = Duration::from_hours(24);
 const LACKING_FOR: Duration = Duration::from_mins(5);
 /// No call to refresh what is known follows another one sooner.
 const SOONEST: Duration = Duration::from_secs(5);
+/// The loop is not woken again sooner for a value that is due.
+const SHORTEST: Duration = Duration::from_millis(2);
 /// Of what is left of the day, one part in so many may go to such calls.
 const SHARE: u64 = 20;
 /// After a fault that a person has to mend, the CRM is asked this often.
@@ -90,9 +92,6 @@ impl Line {
         (!self.is_asking).then(|| self.not_before.map_or(at, |not_before| at.max(not_before)))
     }
 }
-
-/// The loop is not woken again sooner for a value that is due.
-const SHORTEST: Duration = Duration::from_millis(2);
 
 impl Client {
     /// The record of an object that has each of these values in a field.

@@ -170,7 +170,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// User, Account, Contact, Lead, Opportunity, Product2, Order and OrderItem with their usual fields, each with the
+    /// Account, Contact, Lead, Opportunity, Product2, Order, OrderItem and User with their usual fields, each with the
     /// external id `Erp_Id__c`.
     pub fn standard() -> Self {
         let mut schema =

@@ -1,7 +1,10 @@
 //! References to rows of several mappings, and parents that are waited for.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::json;
 
 use crate::table::mapping;
@@ -220,5 +223,54 @@ async fn rows_that_wait_for_each_other_go_at_once() {
                 (record.parents.get("ReportsToId").map(String::as_str) == Some(boss)).then_some(())
             })
             .await;
+    }
+}
+
+/// Rows go from one mapping to the other and back, come and go, their children turn to others, and the daemon is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_moves_each_reference_is_to_the_record_of_its_row() {
+    let seed = std::env::var("PASSERELLE_E2E_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
+    eprintln!("PASSERELLE_E2E_SEED={seed} repeats this run's dice");
+    let mut dice = StdRng::seed_from_u64(seed);
+    let policies = "on_leave = \"delete\"\nguard = { deletes = \"100%\" }";
+    let person = "where = \"kind == 'person'\"";
+    let mappings = mappings(policies, "").replace(person, &format!("{person}\n{policies}"));
+    let world = World::running(TABLES, &mappings).await;
+    world.sql("insert into contact select n, 'c' || n, 'Bo', n % 10 from generate_series(1, 60) n");
+    for round in 0..12 {
+        for _ in 0..dice.random_range(1..12) {
+            let (partner, other) = (dice.random_range(0..10), dice.random_range(0..10));
+            let kind = if dice.random() { "company" } else { "person" };
+            world.sql(&match dice.random_range(0..6) {
+                0 => format!("delete from partner where id = {partner}"),
+                1 => format!("update contact set partner = {other} where partner = {partner} and id % 3 = 0"),
+                2 => "update partner set kind = case kind when 'company' then 'person' else 'company' end".to_owned(),
+                _ => format!(
+                    "insert into partner values ({partner}, 'a{partner}', 'Acme', '{kind}')
+                         on conflict (id) do update set kind = '{kind}', name = 'Acme {round}'"
+                ),
+            });
+        }
+        if dice.random() {
+            world.daemon.borrow_mut().kill();
+            world.daemon.borrow_mut().start(None);
+        }
+        if round % 4 == 3 {
+            world.answering().await;
+            world.settled().await;
+            let rows = world.sql(
+                "select c.code || '=' || coalesce(case p.kind when 'company' then p.code else 'p-' || p.code end, '')
+                     from contact c left join partner p on p.id = c.partner",
+            );
+            let wanted: BTreeMap<&str, &str> = rows.lines().filter_map(|line| line.trim().split_once('=')).collect();
+            assert_eq!(wanted.len(), 60, "{rows}");
+            for (contact, account) in wanted {
+                refers(&world, contact, Some(account).filter(|account| !account.is_empty())).await;
+            }
+            let accounts = world.sql("select count(*) from partner").trim().parse::<usize>().unwrap();
+            world
+                .until("the accounts", async || (world.crm().records(Some("Account")).len() == accounts).then_some(()))
+                .await;
+        }
     }
 }

@@ -46,17 +46,6 @@ pub(super) fn field(line: &str) -> (&str, Field) {
 /// where none is given.
 pub(super) const OBJECTS: &[(&str, [u8; 3], &str)] = &[
     (
-        "User",
-        *b"005",
-        "Username string(80) !
-         LastName string(80) !
-         FirstName string(40)
-         Email email
-         EmployeeNumber string(20)
-         FederationIdentifier string(255)
-         IsActive boolean",
-    ),
-    (
         "Account",
         *b"001",
         "Name string(255) !
@@ -223,5 +212,16 @@ pub(super) const OBJECTS: &[(&str, [u8; 3], &str)] = &[
          ServiceDate date
          EndDate date
          Description string(255)",
+    ),
+    (
+        "User",
+        *b"005",
+        "Username string(80) !
+         LastName string(80) !
+         FirstName string(40)
+         Email email
+         EmployeeNumber string(20)
+         FederationIdentifier string(255)
+         IsActive boolean",
     ),
 ];
