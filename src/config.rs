@@ -144,6 +144,14 @@ fn parse(files: Files, env: &dyn Fn(&str) -> Option<String>, read_secrets: bool)
     }
 }
 
+/// A configuration in one file, for tests of what it is used for.
+#[cfg(test)]
+pub(crate) fn from_text(text: &str) -> Result<Loaded, Faults> {
+    let mut files = Files::default();
+    files.add(Path::new("conf.toml"), text.to_owned());
+    parse(files, &|_| None, false)
+}
+
 fn config(table: &Table, context: &Context<'_>) -> Option<Config> {
     let nowhere = Place { file: 0, span: 0..0 };
     let mut top = Section::new("the configuration".to_owned(), &nowhere, table, &KEYS, context);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::files::Files;
 use super::model::{Crm, Delivery, Field, FieldSource, Mapping, Place, Source, SourceKind};
+use crate::mapping;
 
 /// References between mappings, and sources that would take each other's slot.
 pub(super) fn check(
@@ -18,10 +19,19 @@ pub(super) fn check(
     faults.extend(circles(mappings));
     faults.extend(mappings.values().filter_map(|mapping| too_fresh(mapping, crms.get(&mapping.crm)?, files)));
     for mapping in mappings.values() {
+        faults.extend(unused_relations(mapping));
         faults.extend(parents(mapping, mappings));
         faults.extend(enforces_alone(mapping, mappings));
     }
     faults
+}
+
+/// Relations that no expression names: they are not captured, and nothing comes of them.
+fn unused_relations(mapping: &Mapping) -> impl Iterator<Item = Fault> {
+    mapping::unused_relations(mapping).into_iter().map(|(path, place)| {
+        let fault = Fault::warning(format!("no field uses the relation `{path}`")).at(&place);
+        fault.hint(format!("its columns are named in expressions: `{path}.…`; otherwise leave it out"))
+    })
 }
 
 /// Who edited a record last tells a person's edit from ours: another mapping's write would hide it.

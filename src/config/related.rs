@@ -190,10 +190,14 @@ fn tables(found: &Found<'_>, source: Option<&Source>) -> Option<Vec<passerelle_c
 }
 
 fn on(found: &Found<'_>) -> Option<Vec<(Expr, Expr)>> {
-    let pairs = found.named();
-    let Some(pairs) = pairs.filter(|pairs| !pairs.is_empty()) else {
-        return found.fault("`on` says which rows are related", "on = { id = \"country_id\" }, their column = ours");
-    };
+    const FORM: &str = "on = { id = \"country_id\" }, their column = ours";
+    if !matches!(found.node.value, Value::Table(_)) {
+        return found.wrong_form("a table", FORM);
+    }
+    let pairs = found.named()?;
+    if pairs.is_empty() {
+        return found.fault("`on` says which rows are related", FORM);
+    }
     let pairs: Vec<_> = pairs.iter().map(|pair| Some((key_expr(pair)?, pair.expr()?))).collect();
     pairs.into_iter().collect()
 }

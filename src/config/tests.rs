@@ -15,8 +15,8 @@ use secrecy::ExposeSecret;
 
 use super::model::{
     AlertKind, Auth, Canary, ChannelKind, Check, Delivery, Departure, FieldSource, Flavor, MailTls, MapOther, Missing,
-    Mysql, OnBad, OnKeyChange, Postgres, PublishColumns, Severity, SourceKind, Standard, Tinyint1, Tls, WebhookFormat,
-    ZeroDates,
+    Mysql, OnBad, OnKeyChange, Postgres, PublishColumns, Related, RelatedForm, Severity, SourceKind, Standard,
+    Tinyint1, Tls, WebhookFormat, ZeroDates,
 };
 use super::{Fault, Faults, Files, Loaded, example, load, parse};
 
@@ -258,6 +258,34 @@ fn settings_are_read() {
         (crm.expect_org.as_deref(), crm.proxy.as_deref(), crm.ca.as_ref()),
         (Some("00D5g000004Xyz1EAC"), Some("http://proxy.example:3128"), None)
     );
+}
+
+#[test]
+fn relations_are_read() {
+    let loaded = parse_case(include_str!("every_key.toml")).unwrap();
+    let with = &loaded.config.mappings["visitors"].with;
+    let names: Vec<&str> = with.iter().map(|related| &*related.name).collect();
+    assert_eq!(names, ["meta", "orders", "bill"], "in the order written");
+    let tables = |related: &Related| related.tables.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let [meta, orders, bill] = &with[..] else { panic!() };
+    assert_eq!(tables(meta), ["web.wp_usermeta", "web.wp_othermeta"], "with the source's prefix");
+    assert_eq!(
+        (tables(bill), tables(&bill.with[0])),
+        (vec!["shop2.wp_address".to_owned()], vec!["web.wp_country".to_owned()])
+    );
+    let RelatedForm::Pivot { name, value, only: Some(only), pick: Some(pick) } = &meta.form else { panic!() };
+    assert_eq!([name, value, pick].map(|expr| expr.text.as_str()), ["meta_key", "meta_value", "umeta_id"]);
+    assert_eq!(only[0].name, "phone");
+    assert_eq!(orders.filter.as_ref().unwrap().text, "total > 0");
+    let RelatedForm::Rollup(figures) = &orders.form else { panic!() };
+    let figures: Vec<_> = figures.iter().map(|(name, expr)| (&**name, expr.text.as_str())).collect();
+    assert_eq!(figures, [("last", "last(number, by = created_at)"), ("n", "count()")]);
+    assert!(matches!(&bill.form, RelatedForm::One { pick: Some(_) }));
+    for (left, right) in with.iter().flat_map(|related| &related.on) {
+        for expr in [left, right] {
+            assert_eq!(&loaded.files.text(expr.place.file)[expr.place.span.clone()], expr.text);
+        }
+    }
 }
 
 #[test]

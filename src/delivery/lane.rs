@@ -152,7 +152,7 @@ pub(super) struct Lane {
 /// Where a mapping stands in the line of its marked rows.
 #[derive(Default)]
 struct Marks {
-    after: Option<(Seq, Vec<u8>)>,
+    after: Option<(u64, Vec<u8>)>,
     in_hand: HashSet<Vec<u8>>,
     /// The line was looked through to its end in this round.
     ended: bool,
@@ -319,10 +319,10 @@ impl Lane {
     /// The next rows that are marked, in line; from its beginning again when it has ended.
     fn pull_marked(&mut self, store: &Store) -> Result<(), StateError> {
         let Some(marks) = self.marks.as_mut().filter(|marks| !marks.ended) else { return Ok(()) };
-        let after = marks.after.as_ref().map(|(seq, row_key)| (*seq, row_key.as_slice()));
+        let after = marks.after.as_ref().map(|(at, row_key)| (*at, row_key.as_slice()));
         let found = store.marked(self.id, after, SCAN)?;
         marks.ended = found.len() < SCAN;
-        marks.after = found.last().filter(|_| found.len() == SCAN).map(|last| (last.seq, last.row_key.clone()));
+        marks.after = found.last().filter(|_| found.len() == SCAN).map(|last| (last.at, last.row_key.clone()));
         let new: Vec<_> = found.into_iter().filter(|found| marks.in_hand.insert(found.row_key.clone())).collect();
         for marked in new {
             let (row_key, since) = (marked.row_key.clone(), marked.since.clone());

@@ -14,6 +14,7 @@ mod fan;
 mod reader;
 mod taking;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -102,8 +103,8 @@ struct Relation {
     /// Its tables, in the order of its branches.
     tables: Vec<usize>,
     built: Built,
-    /// Rows that join keys lead to, where one was asked for and there are several.
-    ambiguous: u64,
+    /// How often several rows stood where one was asked for.
+    ambiguous: Cell<u64>,
 }
 
 impl Relation {
@@ -167,7 +168,7 @@ impl Indexes {
                     number,
                     tables,
                     built: store.built(id)?,
-                    ambiguous: 0,
+                    ambiguous: Cell::new(0),
                 });
             }
             for (name, id) in known {
@@ -317,7 +318,7 @@ impl Indexes {
     /// Relations of a mapping to one row whose join keys led to several: their names, and how often that was met.
     pub(super) fn ambiguous(&self, mapping: MappingId) -> impl Iterator<Item = (&str, u64)> {
         let of = self.of.get(&mapping).into_iter().flatten().map(|&at| &self.relations[at]);
-        of.filter(|relation| relation.ambiguous > 0).map(|relation| (relation.compiled().path(), relation.ambiguous))
+        of.map(|relation| (relation.compiled().path(), relation.ambiguous.get())).filter(|(_, count)| *count > 0)
     }
 
     /// Whether the indexes of a mapping are being built.

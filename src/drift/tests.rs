@@ -167,6 +167,7 @@ fn column(number: u32, text: &str) -> (ColumnFacts, bool) {
         number,
         default: None,
         charset: None,
+        collation: None,
         definition: Some(700),
         label_ids: Vec::new(),
     };

@@ -19,7 +19,8 @@ const AS_TEXT: Instead = Say("text is made with `~`: `x ~ ''`");
 const JOINED: Instead = Say("texts are joined with `~`: `a ~ ' ' ~ b`");
 const LENGTH: Instead = Say("`truncate(80)` cuts a text; a field's `check = '.{1,80}'` refuses a longer one");
 const PART: Instead = Say("`truncate(3)` gives the first characters, `replace('a', 'b')` changes some");
-const OVER_ROWS: Instead = Say("an expression sees one row: sums and counts over rows come later");
+const OVER_ROWS: Instead =
+    Say("over related rows it is a `rollup` in `with`: `rollup = { total = \"sum(amount)\" }`, then `orders.total`");
 
 /// Filters and functions of elsewhere, in lower case.
 const NAMES: &[(&[&str], Instead)] = &[

@@ -5,6 +5,7 @@ mod filters;
 mod language;
 mod properties;
 mod records;
+mod related;
 mod types;
 
 use std::sync::Arc;

@@ -121,6 +121,7 @@ pub(crate) fn facts(catalog: &Catalog) -> Vec<TableFacts> {
         number: column.number,
         default: column.default.clone(),
         charset: column.charset.clone(),
+        collation: column.collation.clone(),
         definition: None,
         label_ids: Vec::new(),
     };

@@ -103,6 +103,7 @@ pub(crate) fn facts(catalog: &Catalog) -> Vec<TableFacts> {
         number: u32::from(column.attnum.cast_unsigned()),
         default: column.default.clone(),
         charset: None,
+        collation: None,
         definition: column.definition,
         label_ids: column.label_ids.clone(),
     };

@@ -1,7 +1,11 @@
 //! A table as its database's catalogue has it, in words that all kinds of database share.
 
+use std::collections::BTreeMap;
+
 use passerelle_change::{Column, ColumnIds, TableId, TableName, Type};
 use serde::{Deserialize, Serialize};
+
+use crate::mapping::Fold;
 
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +49,9 @@ pub struct ColumnFacts {
     pub default: Option<String>,
     /// The character set, where the column has one of its own (MySQL).
     pub charset: Option<String>,
+    /// The collation by which its text is compared (MySQL).
+    #[serde(default)]
+    pub collation: Option<String>,
     /// Another one whenever the column's definition was written anew (PostgreSQL's xmin of its entry).
     pub definition: Option<u32>,
     /// What each label of an enum is known by, in the order of the labels, however it is called: PostgreSQL's `pg_enum.oid`.
@@ -81,6 +88,16 @@ impl TableFacts {
             // All that the log can tell; the two are to be equal.
             nullable: !is_key,
         }
+    }
+
+    /// How the text of its columns is compared, where it is not by its bytes.
+    pub fn folded(&self) -> BTreeMap<String, Fold> {
+        let fold = |column: &ColumnFacts| match &column.collation {
+            Some(collation) => Fold::of_collation(collation),
+            None => Fold::of_type(&column.type_name),
+        };
+        let all = self.columns.iter().map(|column| (column.name.clone(), fold(column)));
+        all.filter(|(_, fold)| !fold.is_none()).collect()
     }
 
     /// The columns of the row key with their types; `None` where there are none.

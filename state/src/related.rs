@@ -90,8 +90,8 @@ pub struct FanOut {
 pub struct Marked {
     /// Its key.
     pub row_key: Vec<u8>,
-    /// Where it stands in line.
-    pub seq: Seq,
+    /// Where it stands in line: when it was marked first, in microseconds since 1970.
+    pub at: u64,
     /// The mark: another one when it was marked again.
     pub number: u64,
     /// What the change holds `delivered` back to.
@@ -216,26 +216,32 @@ impl DeliveryBatch<'_> {
         self.related(Key::new(Kind::FanOut).u32(at.0.0).bytes(&at.1).done(), fan_out);
     }
 
-    /// A row is to be evaluated again. One that is marked already keeps its place in line.
-    pub fn mark(&mut self, mapping: MappingId, row_key: &[u8], since: Option<&Since>) -> Result<(), StateError> {
-        let at = Key::new(Kind::MarkAt).u32(mapping.0).bytes(row_key).done();
-        let (seq, number) = match self.store().get::<(u64, u64)>(Family::Related, &at)? {
-            Some((seq, number)) => (seq, number + 1),
-            None => (since.map_or(0, |since| since.seq.0), 1),
+    /// A row is to be evaluated again. One that is marked already keeps its place in line, and what it holds back.
+    pub fn mark(
+        &mut self,
+        mapping: MappingId,
+        row_key: &[u8],
+        since: Option<&Since>,
+        now: u64,
+    ) -> Result<(), StateError> {
+        let name = Key::new(Kind::MarkAt).u32(mapping.0).bytes(row_key).done();
+        let (at, number) = match self.store().get::<(u64, u64)>(Family::Related, &name)? {
+            Some((at, number)) => (at, number + 1),
+            None => (now, 1),
         };
         if number == 1 {
-            self.related(mark_key(mapping, Seq(seq), row_key), Some(&since));
+            self.related(mark_key(mapping, at, row_key), Some(&since));
         }
-        self.related(at, Some(&(seq, number)));
+        self.related(name, Some(&(at, number)));
         Ok(())
     }
 
     /// A mark was settled. One that was renewed meanwhile stays.
     pub fn unmark(&mut self, mapping: MappingId, marked: &Marked) -> Result<(), StateError> {
         let at = Key::new(Kind::MarkAt).u32(mapping.0).bytes(&marked.row_key).done();
-        let is_it = self.store().get::<(u64, u64)>(Family::Related, &at)? == Some((marked.seq.0, marked.number));
+        let is_it = self.store().get::<(u64, u64)>(Family::Related, &at)? == Some((marked.at, marked.number));
         if is_it {
-            self.related::<()>(mark_key(mapping, marked.seq, &marked.row_key), None);
+            self.related::<()>(mark_key(mapping, marked.at, &marked.row_key), None);
             self.related::<()>(at, None);
         }
         Ok(())
@@ -402,13 +408,13 @@ impl Store {
     pub fn marked(
         &self,
         mapping: MappingId,
-        after: Option<(Seq, &[u8])>,
+        after: Option<(u64, &[u8])>,
         limit: usize,
     ) -> Result<Vec<Marked>, StateError> {
         let prefix = Key::new(Kind::Mark).u32(mapping.0).done();
         let mut start = prefix.clone();
-        if let Some((seq, row_key)) = after {
-            start = mark_key(mapping, seq, row_key);
+        if let Some((at, row_key)) = after {
+            start = mark_key(mapping, at, row_key);
             start.push(0);
         }
         let mut options = rocksdb::ReadOptions::default();
@@ -418,11 +424,11 @@ impl Store {
         for entry in self.db().iterator_cf_opt(self.family(Family::Related), options, mode).take(limit) {
             let (key, value) = entry?;
             let mut parts = Parts(key.get(5..).unwrap_or_default());
-            let Some(seq) = parts.u64() else { continue };
+            let Some(at) = parts.u64() else { continue };
             let row_key = parts.rest().to_vec();
-            let at = Key::new(Kind::MarkAt).u32(mapping.0).bytes(&row_key).done();
-            let number = self.get::<(u64, u64)>(Family::Related, &at)?.map_or(0, |(_, number)| number);
-            found.push(Marked { row_key, seq: Seq(seq), number, since: read(&key, &value)? });
+            let name = Key::new(Kind::MarkAt).u32(mapping.0).bytes(&row_key).done();
+            let number = self.get::<(u64, u64)>(Family::Related, &name)?.map_or(0, |(_, number)| number);
+            found.push(Marked { row_key, at, number, since: read(&key, &value)? });
         }
         Ok(found)
     }
@@ -510,7 +516,7 @@ impl Store {
         }
     }
 
-    /// What the oldest mark of a mapping, and dependents of its relations that are still to be told, hold `delivered` back to.
+    /// What the oldest mark of a mapping (of the first 10,000), and dependents of its relations that are still to be told, hold `delivered` back to.
     pub(crate) fn related_since(&self, mapping: MappingId) -> Result<Option<Since>, StateError> {
         let mut oldest: Option<Since> = None;
         let mut older = |since: Option<Since>| {
@@ -520,11 +526,11 @@ impl Store {
                 oldest = Some(since);
             }
         };
-        // They stand in the order of what they hold back; those of a load hold nothing back and come first.
+        let mut left = 10_000;
         self.scan(Family::Related, &Key::new(Kind::Mark).u32(mapping.0).done(), |_, since: Option<Since>| {
-            let goes_on = since.is_none();
             older(since);
-            goes_on
+            left -= 1;
+            left > 0
         })?;
         for (_, relation) in self.relations_of(mapping)? {
             for (_, fan_out) in self.fan_outs(relation, 1_000)? {
@@ -563,6 +569,6 @@ fn needs_key(dependent: &[u8]) -> Vec<u8> {
     Key::new(Kind::Needs).bytes(dependent).done()
 }
 
-fn mark_key(mapping: MappingId, seq: Seq, row_key: &[u8]) -> Vec<u8> {
-    Key::new(Kind::Mark).u32(mapping.0).u64(seq.0).bytes(row_key).done()
+fn mark_key(mapping: MappingId, at: u64, row_key: &[u8]) -> Vec<u8> {
+    Key::new(Kind::Mark).u32(mapping.0).u64(at).bytes(row_key).done()
 }

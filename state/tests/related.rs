@@ -36,24 +36,24 @@ fn record(row_key: &str) -> Dependent {
 #[test]
 fn a_marked_row_stands_in_line_once_and_stays_when_it_is_marked_again() {
     let (_folder, store) = store();
-    write(&store, |batch| batch.mark(MAPPING, b"b", Some(&since(5))).unwrap());
-    write(&store, |batch| batch.mark(MAPPING, b"a", Some(&since(9))).unwrap());
-    write(&store, |batch| batch.mark(MAPPING, b"c", None).unwrap());
+    write(&store, |batch| batch.mark(MAPPING, b"b", Some(&since(9)), 5).unwrap());
+    write(&store, |batch| batch.mark(MAPPING, b"a", Some(&since(5)), 9).unwrap());
+    write(&store, |batch| batch.mark(MAPPING, b"c", None, 1).unwrap());
     let line = || -> Vec<String> {
         let marked = store.marked(MAPPING, None, 10).unwrap();
         marked.iter().map(|marked| format!("{} {}", String::from_utf8_lossy(&marked.row_key), marked.number)).collect()
     };
-    assert_eq!(line(), ["c 1", "b 1", "a 1"], "in the order of the changes, those of a load first");
+    assert_eq!(line(), ["c 1", "b 1", "a 1"], "in the order in which they were marked");
     assert_eq!(store.mapping_since(MAPPING).unwrap(), Some(since(5)), "the oldest of them holds `delivered` back");
     let first = store.marked(MAPPING, None, 10).unwrap().remove(1);
-    write(&store, |batch| batch.mark(MAPPING, b"b", Some(&since(12))).unwrap());
+    write(&store, |batch| batch.mark(MAPPING, b"b", Some(&since(12)), 12).unwrap());
     write(&store, |batch| batch.unmark(MAPPING, &first).unwrap());
     assert_eq!(line(), ["c 1", "b 2", "a 1"], "it was marked again while it was looked at");
     let again = store.marked(MAPPING, None, 10).unwrap().remove(1);
     write(&store, |batch| batch.unmark(MAPPING, &again).unwrap());
     assert_eq!((line(), store.marked_count(MAPPING, 10).unwrap()), (vec!["c 1".to_owned(), "a 1".to_owned()], 2));
-    let rest = store.marked(MAPPING, Some((Seq(0), b"c")), 10).unwrap();
-    assert_eq!(rest.len(), 1, "after the one that loads have marked");
+    let rest = store.marked(MAPPING, Some((1, b"c")), 10).unwrap();
+    assert_eq!(rest.len(), 1, "after the first");
 }
 
 #[test]

@@ -22,9 +22,9 @@ use crate::world::World;
 /// Partners, and what there is to say of them elsewhere.
 pub(crate) const TABLES: &str = "
     create table region (id int primary key, name varchar(40));
-    create table country (id int primary key, code varchar(2), region int);
+    create table country (id int primary key, code varchar(2), region_id int);
     create table partner (
-        id int primary key, code varchar(20) not null, name varchar(40) not null, country int, firm int, mail varchar(60)
+        id int primary key, code varchar(20) not null, name varchar(40) not null, country_id int, firm_id int, mail varchar(60)
     );
     create table mail (id int primary key, partner int, address varchar(60), main int, idx int, kind varchar(10));
     create table meta (id int primary key, partner int, name varchar(20), value varchar(60));
@@ -82,8 +82,8 @@ fn view(dialect: Dialect) -> String {
         (select {shops} {sold}) as shops,
         (select count(*) {sold} and s.sold_on > {since}) as recent,
         (select sum(total) {sold} and s.sold_on > {since}) as recent_total,
-        (select sum(s.total) from sales s join partner q on q.id = s.partner where q.firm = p.id) as of_firm
-        from partner p left join country c on c.id = p.country left join region r on r.id = c.region
+        (select sum(s.total) from sales s join partner q on q.id = s.partner where q.firm_id = p.id) as of_firm
+        from partner p left join country c on c.id = p.country_id left join region r on r.id = c.region_id
         where c.code is null or c.code <> 'XX'"
     )
 }
@@ -95,10 +95,10 @@ where = \"country.code is none or country.code != 'XX'\"
 on_leave = \"delete\"
 [mapping.partners.with.country]
 table = \"public.country\"
-on = { id = \"country\" }
+on = { id = \"country_id\" }
 [mapping.partners.with.country.with.region]
 table = \"public.region\"
-on = { id = \"region\" }
+on = { id = \"region_id\" }
 [mapping.partners.with.post]
 table = \"public.mail\"
 on = { partner = \"id\" }
@@ -123,7 +123,7 @@ where = \"state == 'sale'\"
 rollup = { n = \"count()\", total = \"sum(total)\", least = \"min(total)\", greatest = \"max(total)\", last_on = \"max(sold_on)\", last_shop = \"last(shop, by = sold_on)\", shops = \"list(shop, distinct, sep = ';')\", recent = \"count(within = '365d', by = sold_on)\", recent_total = \"sum(total, within = '365d', by = sold_on)\" }
 [mapping.partners.with.firm]
 table = \"public.sales\"
-on = { \"p.firm\" = \"id\" }
+on = { \"p.firm_id\" = \"id\" }
 rollup = { total = \"sum(total)\" }
 [mapping.partners.with.firm.with.p]
 table = \"public.partner\"
@@ -210,8 +210,8 @@ impl Dealing {
         let kind = self.dice.random_range(0..22);
         match kind {
             0 => format!("update partner set name = 'P {n}' where id = {partner}"),
-            1 => format!("update partner set country = {} where id = {partner}", self.any(5)),
-            2 => format!("update partner set firm = {} where id = {partner}", self.any(6)),
+            1 => format!("update partner set country_id = {} where id = {partner}", self.any(5)),
+            2 => format!("update partner set firm_id = {} where id = {partner}", self.any(6)),
             3 => format!("update partner set mail = {} where id = {partner}", self.word(&["a@x", "b@x", "null"])),
             4 => format!("delete from partner where id = {partner}"),
             5 | 6 => {

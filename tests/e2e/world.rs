@@ -256,7 +256,7 @@ impl<S: Database> World<S> {
                     .is_some_and(|tables| tables.iter().all(|table| table["state"] == "streaming"))
             };
             let loaded = status["sources"].as_array()?.iter().all(loaded);
-            let complete = loaded && mappings.len() >= self.configuration().matches("[mapping.").count() / 2;
+            let complete = loaded && mappings.len() >= self.configuration().matches(".fields]").count();
             (complete && mappings.iter().all(idle)).then_some(())
         })
         .await;

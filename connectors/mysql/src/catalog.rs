@@ -112,6 +112,9 @@ pub struct ColumnFacts {
     pub column_type: String,
     /// The name of its character set; none where it is no text.
     pub charset: Option<String>,
+    /// The name of its collation, by which its text is compared; none where it is no text.
+    #[serde(default)]
+    pub collation: Option<String>,
     /// Whether it may be null.
     pub nullable: bool,
     /// Whether it is computed from others.

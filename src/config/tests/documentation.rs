@@ -1,7 +1,7 @@
 //! The tables of keys in `docs/`: between their marks stands what the tables of the code give.
 
 use crate::config::keys::{Cases, Key, Keys, Rule};
-use crate::config::{alert, crm, daemon, field, lookup, mapping, source, standard};
+use crate::config::{alert, crm, daemon, field, lookup, mapping, related, source, standard};
 
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
 const MAPPING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mapping.md");
@@ -21,7 +21,21 @@ fn the_tables_of_keys_are_the_codes() {
         ("alert", &alert::KEYS),
     ];
     check(CONFIGURATION, &tables);
-    check(MAPPING, &[("field", &field::KEYS)]);
+    check(MAPPING, &[("field", &field::KEYS), ("related", &related::KEYS), ("pivot", &related::PIVOT)]);
+}
+
+#[test]
+fn the_functions_over_rows_are_the_codes() {
+    let page = std::fs::read_to_string(MAPPING).unwrap();
+    let mark = "<!-- functions over rows -->\n";
+    let (before, rest) = page.split_once(mark).unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    let renewed = format!("{before}{mark}{}<!-- end -->{after}", crate::mapping::related::reference());
+    if std::env::var_os("PASSERELLE_RENEW").is_some() {
+        std::fs::write(MAPPING, &renewed).unwrap();
+    }
+    let page = std::fs::read_to_string(MAPPING).unwrap();
+    assert!(page == renewed, "renew it by running this test with PASSERELLE_RENEW=1");
 }
 
 fn check(path: &str, tables: &[(&str, &'static Keys)]) {

@@ -50,7 +50,7 @@ fn what_the_reader_takes_the_schema_takes() {
 }
 
 /// Faults that the schema finds, each in a configuration that is good without it.
-const FAULTS: [(&str, &str); 27] = [
+const FAULTS: [(&str, &str); 28] = [
     ("a kind of alert that is none", "[alert.ops]\nkind = \"command\"\ncommand = [\"page\"]\non = [\"delay\"]"),
     (
         "a key of another kind of channel",
@@ -83,7 +83,11 @@ const FAULTS: [(&str, &str); 27] = [
     ("a field without a value", "[mapping.accounts.fields]\nPhone = { required = true }"),
     ("a field with two values", "[mapping.accounts.fields]\nPhone = { value = \"a\", const = \"b\" }"),
     ("a key of another form of field", "[mapping.accounts.fields]\nPhone = { value = \"a\", missing = \"null\" }"),
-    ("a related table", "[mapping.accounts.with.country]\ntable = \"country\""),
+    ("a relation without its join", "[mapping.accounts.with.country]\ntable = \"country\""),
+    (
+        "a relation with a pivot that is none",
+        "[mapping.accounts.with.m]\ntable = \"meta\"\non = { id = \"id\" }\npivot = { name = \"k\" }",
+    ),
 ];
 
 #[test]

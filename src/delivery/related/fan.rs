@@ -65,7 +65,7 @@ impl Indexes {
         row_key: &[u8],
         since: Option<&Since>,
     ) -> Result<(), StateError> {
-        work.batch.mark(mapping, row_key, since)?;
+        work.batch.mark(mapping, row_key, since, work.now.max(0).unsigned_abs())?;
         let hints = self.marked.entry(mapping).or_default();
         if hints.len() < MOST_HINTS {
             hints.push(row_key.to_vec());

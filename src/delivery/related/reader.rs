@@ -84,13 +84,14 @@ impl Reader<'_> {
     fn found(&self, relation: &Relation, at: &JoinKey) -> Result<Found, StateError> {
         match relation.compiled().form() {
             Form::One { by_row_key: true, .. } => self.row(relation, 0, &at.1),
-            Form::One { by_row_key: false, .. } => {
-                let mut first = None;
+            Form::One { by_row_key: false, picks } => {
+                let mut rows = Vec::with_capacity(2);
                 self.store.related_rows(at, |row: RelatedRow| {
-                    first = Some(row);
-                    false
+                    rows.push(row);
+                    !picks && rows.len() < 2
                 })?;
-                match first {
+                relation.ambiguous.set(relation.ambiguous.get() + u64::from(rows.len() > 1));
+                match rows.first() {
                     Some(row) => self.row(relation, row.branch, &row.row_key),
                     None => Ok(Found::Nothing),
                 }

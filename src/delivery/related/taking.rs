@@ -206,9 +206,6 @@ impl Indexes {
                 }
                 if let Some(now) = now {
                     work.batch.related_row(id, now, &of(now), true);
-                    if matches!(form, Form::One { picks: false, .. }) {
-                        self.count_others(work, relation, (id, now.key.clone()), row_key)?;
-                    }
                 }
                 Ok(())
             }
@@ -229,23 +226,6 @@ impl Indexes {
                 Ok(())
             }
         }
-    }
-
-    /// One row is asked for, and there are others of the key.
-    fn count_others(
-        &mut self,
-        work: &Work<'_>,
-        relation: usize,
-        at: JoinKey,
-        row_key: &[u8],
-    ) -> Result<(), StateError> {
-        let mut others = false;
-        work.store.related_rows(&at, |row| {
-            others = row.row_key != row_key;
-            !others
-        })?;
-        self.relations[relation].ambiguous += u64::from(others);
-        Ok(())
     }
 }
 

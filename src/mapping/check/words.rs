@@ -79,18 +79,22 @@ impl Pass<'_, '_> {
             None if first == "row" => fault(format!("`{first}.{behind}`: `row` takes a name in brackets"))
                 .instead(self.splice(&expr.span, &as_written(&behind))),
             None => {
-                let title = match self.checker.asking.title(known) {
-                    path if path.is_empty() => "there is no relation".to_owned(),
-                    path => format!("`{path}` has no relation"),
+                let title = self.checker.asking.title(known);
+                let message = match &*title {
+                    "" => format!("there is no relation `{first}`"),
+                    path => format!("`{path}` has no relation `{first}`"),
                 };
-                let fault = Fault::new(first_span.clone(), format!("{title} `{first}`"));
+                let fault = Fault::new(first_span.clone(), message);
                 if let Some(near) = near {
                     return fault.hint(format!("did you mean `{near}`?"));
                 }
                 let names: Vec<String> = known.relations.iter().map(|related| format!("`{}`", related.name)).collect();
-                let names = match names.is_empty() {
-                    true => format!("rows of other tables are named in `with`: [mapping.NAME.with.{first}]"),
-                    false => format!("relations: {}", names.join(", ")),
+                let names = if names.is_empty() {
+                    let before: String = title.split('.').map(|name| format!(".with.{name}")).collect();
+                    let before = if title.is_empty() { String::new() } else { before };
+                    format!("rows of other tables are named in `with`: [mapping.NAME{before}.with.{first}]")
+                } else {
+                    format!("relations: {}", names.join(", "))
                 };
                 fault.hint(if known.is_unknown && known.ask.is_none() {
                     format!("{names}\na part of JSON is read with `{json}`")

@@ -209,7 +209,7 @@ impl Reading<'_, '_> {
         let mut seen: Vec<&str> = Vec::new();
         for (at, Argument { name, value }) in arguments.iter().enumerate() {
             let flag = match (&value.kind, name) {
-                (ExprKind::Column(word), None) if at > 0 => Some(word.as_str()),
+                (ExprKind::Column(word), None) if at > 0 || word == "distinct" => Some(word.as_str()),
                 _ => None,
             };
             let (word, span) = match (name, flag) {
@@ -286,10 +286,7 @@ impl Reading<'_, '_> {
             (false, _, _) if word == "order_by" || word == "sort" => {
                 Fault::new(span.clone(), format!("`{name}` takes no `{word}`")).hint("rows are sorted `by = …`")
             }
-            (false, false, true) => {
-                let fault = Fault::new(span.clone(), format!("`{name}` takes one value"));
-                fault.hint(self.form()).nearest(word, takes.iter().copied())
-            }
+            (false, false, true) => Fault::new(span.clone(), format!("`{name}` takes one value")).hint(self.form()),
             (false, _, _) => {
                 let fault = Fault::new(span.clone(), format!("`{name}` takes no `{word}`"));
                 fault.hint(self.form()).nearest(word, takes.iter().copied())

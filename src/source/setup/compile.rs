@@ -110,7 +110,7 @@ impl Compiler<'_> {
             let columns = self.columns(table.id, facts, &wanted)?;
             let names = facts.columns.iter().map(|column| column.name.clone()).collect();
             let key = facts.row_key.clone().unwrap_or_default();
-            related.push((name, RelatedTable { columns, names, key, ..RelatedTable::default() }));
+            related.push((name, RelatedTable { columns, names, key, folded: facts.folded() }));
         }
         Ok(related)
     }

@@ -9,7 +9,7 @@ use crate::world::World;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_moves_with_the_clock() {
     let relation = "[mapping.partners.with.visits]\ntable = \"public.visit\"\non = { partner = \"id\" }\nrollup = { n = \"count(within = '3s', by = at)\", all = \"count()\" }\n";
-    let fields = "Recent__c = \"visits.n\"\nAll__c = \"visits.all\"";
+    let fields = "Name = \"name\"\nRecent__c = \"visits.n\"\nAll__c = \"visits.all\"";
     let sql = format!(
         "{TABLES} create table visit (id int primary key, partner int, at timestamptz); insert into partner values (1, 'a', 'Ada')"
     );
@@ -30,7 +30,7 @@ async fn a_window_moves_with_the_clock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_dependents_do_not_hold_others_up() {
     const MANY: usize = 20_000;
-    let relation = "[mapping.partners.with.country]\ntable = \"public.country\"\non = { id = \"country\" }\n";
+    let relation = "[mapping.partners.with.country]\ntable = \"public.country\"\non = { id = \"country_id\" }\n";
     let fields = "Name = \"name\"\nCountry__c = \"country.code\"";
     let sql = format!(
         "{TABLES} insert into country values (1, 'FR', 1), (2, 'DE', 1);

@@ -13,6 +13,8 @@ pub(super) struct Raw<'r> {
     pub(super) name: &'r str,
     pub(super) column_type: &'r str,
     pub(super) charset: Option<&'r str>,
+    /// `COLLATION_NAME`.
+    pub(super) collation: Option<&'r str>,
     pub(super) nullable: bool,
     /// `EXTRA`.
     pub(super) extra: &'r str,
@@ -67,6 +69,7 @@ impl ColumnFacts {
             type_name,
             column_type: raw.column_type.to_owned(),
             charset: raw.charset.map(str::to_owned),
+            collation: raw.collation.map(str::to_owned),
             nullable: raw.nullable,
             generated,
             hidden: extra.contains("INVISIBLE"),

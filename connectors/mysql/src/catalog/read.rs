@@ -167,7 +167,7 @@ async fn columns(
     let rows = connection
         .rows(&format!(
             "SELECT column_name, column_type, character_set_name, is_nullable, extra, generation_expression, privileges, \
-             table_schema, table_name, ordinal_position, column_default FROM information_schema.columns WHERE {} ORDER BY ordinal_position",
+             table_schema, table_name, ordinal_position, column_default, collation_name FROM information_schema.columns WHERE {} ORDER BY ordinal_position",
             of("table_schema", "table_name", &found.name)
         ))
         .await?;
@@ -178,6 +178,7 @@ async fn columns(
             name,
             column_type: row.text(1)?,
             charset: row.text(2),
+            collation: row.text(11),
             nullable: row.text(3) == Some("YES"),
             extra: row.text(4).unwrap_or_default(),
             expression: row.text(5),

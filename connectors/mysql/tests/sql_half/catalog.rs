@@ -146,6 +146,7 @@ async fn my_42_what_a_change_without_traffic_shows_in_the_catalogue() {
     assert_eq!(defaults.each_ref().map(Option::as_deref), want);
     assert_eq!(facts.columns.iter().map(|column| column.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!((of("a").charset.as_deref(), of("n").charset), (Some("utf8mb4"), None));
+    assert!(of("a").collation.is_some_and(|name| name.starts_with("utf8mb4_")) && of("n").collation.is_none());
     assert_eq!(facts.partitions, ["low", "lowsp0", "lowsp1", "rest", "restsp0", "restsp1"]);
 
     // What an older version kept has none of it, and says the same.
