@@ -8,7 +8,7 @@ mod drift;
 mod reload;
 mod requests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use passerelle_change::{Class, ColumnIds};
 use passerelle_crm::limiter::DayRecord;
 use passerelle_crm::{Limiter, Limits, Moment, Salesforce};
-use passerelle_state::{Gate, SourceId, Store};
+use passerelle_state::{Gate, MappingId, SourceId, StateError, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ use crate::control::growth::Growth;
 use crate::control::model::{DaemonState, SourceState};
 use crate::control::request::{self, Handle};
 use crate::control::server::{self, Server};
-use crate::delivery::{Client, Command, Delivery, LaneSetup, SourceView};
+use crate::delivery::{Client, Command, Delivery, LaneSetup, LineSetup, SourceView};
 use crate::mapping::MappingFault;
 use crate::source::{self, CompiledMapping, SetupFault, Source, chain};
 use crate::wanted::Wanted;
@@ -402,7 +402,7 @@ fn delivery(
         .flat_map(|(index, source)| source.mappings.iter().map(move |mapping| (index, mapping)))
         .filter(|(_, mapping)| mapping.config.crm == crm.name)
         .collect();
-    let mut lanes = Vec::new();
+    let (mut lanes, mut lines) = (Vec::new(), Vec::new());
     for (index, mapping) in in_order(&mappings) {
         let parents = mappings.iter().filter(|(_, other)| mapping.parents.contains(&other.id));
         let needs = std::iter::once(mapping.table).chain(parents.map(|(_, parent)| parent.table)).collect();
@@ -416,7 +416,9 @@ fn delivery(
             mapping: Arc::clone(&mapping.mapping),
             needs,
             has_children: mappings.iter().any(|(_, other)| other.parents.contains(&mapping.id)),
+            has_rivals: mappings.iter().any(|(_, other)| refers_to_rivals(&other.run, &mapping.config.name)),
             ahead: mapping.ahead,
+            lines: lines_of(&mapping.run, &crm.name, &shared.store, &mut lines)?,
             related: mapping.related.clone(),
         });
     }
@@ -437,8 +439,39 @@ fn delivery(
         board: Arc::clone(&shared.board),
         sources: views.collect(),
         lanes,
+        lines,
         commands,
         cancel: shared.stop_delivery.clone(),
+    })
+}
+
+/// The lines of the fields that refer to records that no mapping keeps, by the place of the field; each is added to `all`
+/// once.
+fn lines_of(
+    mapping: &model::Mapping,
+    crm: &str,
+    store: &Store,
+    all: &mut Vec<LineSetup>,
+) -> Result<HashMap<usize, MappingId>, StateError> {
+    let mut lines = HashMap::new();
+    for (place, field) in mapping.fields.iter().enumerate() {
+        let model::FieldSource::Unkept { object, by, .. } = &field.value else { continue };
+        let id = store.line_id(crm, object, by)?;
+        lines.insert(place, id);
+        if all.iter().all(|line| line.id != id) {
+            all.push(LineSetup { id, object: Arc::clone(object), by: Arc::clone(by) });
+        }
+    }
+    Ok(lines)
+}
+
+/// Whether a field refers to records of this mapping or of another one.
+fn refers_to_rivals(child: &model::Mapping, parent: &str) -> bool {
+    child.fields.iter().any(|field| match &field.value {
+        model::FieldSource::Reference { mappings, .. } => {
+            mappings.len() > 1 && mappings.iter().any(|mapping| mapping == parent)
+        }
+        model::FieldSource::Unkept { .. } | model::FieldSource::Value(_) | model::FieldSource::Const(_) => false,
     })
 }
 
@@ -451,8 +484,7 @@ fn client<'c>(
         model::CrmKind::Salesforce => {
             let mut options = crate::crm::salesforce(crm, limiter);
             for mapping in mappings {
-                let references =
-                    mapping.fields.iter().filter(|field| matches!(field.value, model::FieldSource::Reference { .. }));
+                let references = mapping.fields.iter().filter(|field| field.value.is_reference());
                 options.references.extend(references.map(|field| (mapping.object.to_string(), field.name.to_string())));
             }
             Ok(Client::Salesforce(Salesforce::new(options).with_context(|| format!("crm {}", crm.name))?))

@@ -13,6 +13,7 @@
 //! - [`settle`]: verdicts and outcomes → one write batch;
 //! - [`reach`]: rows that are not written yet, or not at all, because the mapping says so;
 //! - [`enforce`]: what people edited and is put back;
+//! - [`unkept`]: records of the CRM that no mapping keeps, and rows refer to;
 //! - [`related`]: the indexes that a mapping's related rows are found by;
 //! - [`former`]: records that their rows have left for others;
 //! - [`moves`]: rows that changed their key. [`guard`]: the guard on deletions. [`commands`]: what people ask for.
@@ -39,6 +40,7 @@ mod requests;
 mod round;
 mod settle;
 mod suspicion;
+mod unkept;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -49,6 +51,7 @@ use passerelle_crm::Salesforce;
 pub use commands::Command;
 pub use engine::{Delivery, LaneSetup, SourceView};
 pub use related::RelatedSetup;
+pub use unkept::LineSetup;
 
 /// The CRMs, picked by one `match`.
 #[derive(Debug)]

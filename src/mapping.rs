@@ -239,11 +239,13 @@ pub enum Target {
     Absent,
     /// The record of another mapping's row.
     Reference {
-        /// The parents' mapping, as in [`ParentInfo::mapping`].
-        mapping: usize,
+        /// The parents' mappings, as in [`ParentInfo::mapping`]: the first counts that has a record for the row.
+        mappings: Arc<[usize]>,
         /// The parent's row key, encoded by [`passerelle_change::key`].
         row_key: Vec<u8>,
     },
+    /// The record of the CRM that has this text in the field by which it is found.
+    Unkept(String),
     /// Left out, since its value is bad.
     Omitted,
 }

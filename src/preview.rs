@@ -100,6 +100,17 @@ pub enum Fate {
         /// What is done without it.
         without: model::Missing,
     },
+    /// It refers to a record that no mapping keeps: only the CRM knows which.
+    Finds {
+        /// Its object.
+        object: String,
+        /// The field by which it is found.
+        by: String,
+        /// That field's value.
+        value: String,
+    },
+    /// It names no record: `missing` leaves it out.
+    Nobody,
     /// Its value is bad.
     Bad {
         /// Why.
@@ -247,8 +258,18 @@ async fn first(
     Ok(if found.is_empty() { (left, left_out, more) } else { (found, left_out, more) })
 }
 
-/// What the references of a row find: for each field that refers, by its place, the record or why there is none.
-type Parents = Vec<(usize, Result<FieldValue, String>)>;
+/// What the reference of a field finds.
+struct Parent {
+    /// The field's place in its mapping.
+    field: usize,
+    /// The mapping that has the record.
+    mapping: Option<String>,
+    /// The record, or why there is none.
+    record: Result<FieldValue, String>,
+}
+
+/// What the references of a row find.
+type Parents = Vec<Parent>;
 
 async fn parents(
     config: &Config,
@@ -260,27 +281,48 @@ async fn parents(
 ) -> Result<Parents, PreviewError> {
     let mut found = Parents::new();
     for (index, row_key) in evaluate::references(child, row) {
-        let Some(FieldSource::Reference { mapping, .. }) = child.config.fields.get(index).map(|field| &field.value)
+        let Some(FieldSource::Reference { mappings, .. }) = child.config.fields.get(index).map(|field| &field.value)
         else {
             continue;
         };
-        let Some(mapping) = config.mappings.get(mapping) else { continue };
-        found.push((
-            index,
-            match ready(config, tables, source, mapping, reader) {
-                Ok(parent) => match reader.by_key(&parent.shape, &row_key).await? {
-                    Some(row) => evaluate::record_of(&parent, &row),
-                    None => Err(format!("there is no such row in {}", mapping.table)),
-                },
-                Err(PreviewError::Mapping(_)) => Err(format!("mapping {} has faults", mapping.name)),
-                Err(PreviewError::NoTable(table)) => Err(format!("there is no table {table}")),
-                Err(other @ (PreviewError::NoRow { .. } | PreviewError::NoRowKey(_) | PreviewError::Database(_))) => {
-                    return Err(other);
+        let mappings: Vec<&model::Mapping> = mappings.iter().filter_map(|name| config.mappings.get(name)).collect();
+        let (mut of, mut reasons) = (None, Vec::new());
+        for mapping in &mappings {
+            match parent(config, tables, source, reader, mapping, &row_key).await? {
+                Ok(record) => {
+                    of = Some(Parent { field: index, mapping: Some(mapping.name.to_string()), record: Ok(record) });
+                    break;
                 }
-            },
-        ));
+                Err(reason) if mappings.len() == 1 => reasons.push(reason),
+                Err(reason) => reasons.push(format!("{}: {reason}", mapping.name)),
+            }
+        }
+        let none = || Parent { field: index, mapping: None, record: Err(reasons.join("; ")) };
+        found.push(of.unwrap_or_else(none));
     }
     Ok(found)
+}
+
+/// The record that a mapping makes of a row, or why it makes none.
+async fn parent(
+    config: &Config,
+    tables: &Tables,
+    source: &model::Source,
+    reader: &mut Reader,
+    mapping: &model::Mapping,
+    row_key: &[String],
+) -> Result<Result<FieldValue, String>, PreviewError> {
+    Ok(match ready(config, tables, source, mapping, reader) {
+        Ok(parent) => match reader.by_key(&parent.shape, row_key).await? {
+            Some(row) => evaluate::record_of(&parent, &row),
+            None => Err(format!("there is no such row in {}", mapping.table)),
+        },
+        Err(PreviewError::Mapping(_)) => Err(format!("mapping {} has faults", mapping.name)),
+        Err(PreviewError::NoTable(table)) => Err(format!("there is no table {table}")),
+        Err(other @ (PreviewError::NoRow { .. } | PreviewError::NoRowKey(_) | PreviewError::Database(_))) => {
+            return Err(other);
+        }
+    })
 }
 
 /// A column's value, as it is shown.

@@ -1,16 +1,18 @@
 //! `[mapping.NAME.fields]`: every form of a field.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use passerelle_change::FieldValue;
 
 use super::Fault;
-use super::keys::{Cases, EXPRESSION, Form, Key, Keys, Lexicon, NAME, Words, text};
+use super::keys::{API_NAME, Cases, EXPRESSION, Form, Key, Keys, Lexicon, NAME, Words, text};
 use super::mapping::{Names, api_name};
 use super::model::{Check, Field, FieldMap, FieldSource, MapOther, Missing, OnBad, Place};
 use super::nearest::nearest;
 use super::section::{Found, Section};
 use super::tree::Value;
+use super::units;
 
 /// What a field's value may be.
 pub(super) const FORM: Form = Form::Any(&[EXPRESSION, Form::Table(&KEYS)]);
@@ -22,11 +24,25 @@ pub(super) static KEYS: Keys = Keys {
             "value",
             EXPRESSION,
             r#""parent_id""#,
-            "an expression; with `reference` the parent's row key in its table",
+            "an expression; with `reference` the parent's row key in its table, with `crm` the value of the field `by`",
         )
-        .with(&["value", "reference"]),
+        .with(&["value", "reference", "crm"]),
         Key::need("const", Form::Constant, r#""Customer""#, "always this").with(&["const"]),
-        Key::need("reference", NAME, r#""accounts""#, "the record that this mapping made of a row").with(&["reference"]),
+        Key::need(
+            "reference",
+            Form::Any(&[NAME, Form::List(&NAME)]),
+            r#""accounts""#,
+            "the record that this mapping made of a row; of several, `[\"accounts\", \"person_accounts\"]`, the first that has one for it",
+        )
+        .with(&["reference"]),
+        Key::need(
+            "crm",
+            API_NAME,
+            r#""User""#,
+            "a record of this object of the CRM, one that no mapping keeps; it is written by its id",
+        )
+        .with(&["crm"]),
+        Key::need("by", API_NAME, r#""Email""#, "the field that it is found by: of text").with(&["crm"]),
         Key::maybe(
             "map",
             Form::Named { names: "", of: &Form::Constant, least: 1 },
@@ -84,12 +100,12 @@ pub(super) static KEYS: Keys = Keys {
         .with(&["value"]),
         Key::maybe(
             "missing",
-            Form::Words(&MISSING),
+            Form::Any(&[Form::Words(&MISSING), text("wait 1h", WAIT_PATTERN)]),
             r#""null""#,
-            "the record referred to is not in the CRM: `\"omit\"` leaves the field out, `\"null\"` clears it, `\"reject\"` makes the record a dead letter; in each case the reference is sent when the record comes",
+            "the record referred to is not in the CRM: `\"omit\"` leaves the field out, `\"null\"` clears it, `\"reject\"` makes the record a dead letter, `\"wait 1h\"` lets the record wait that long and go without it then; in each case the reference is sent when the record comes",
         )
         .without("`\"omit\"`")
-        .with(&["reference"]),
+        .with(&["reference", "crm"]),
         Key::or("urgent", Form::Bool, "false", "a change of it goes ahead of everything else, by itself").with(&["value"]),
         Key::or(
             "enforce",
@@ -98,11 +114,9 @@ pub(super) static KEYS: Keys = Keys {
             "what a person edits in the CRM is put back; otherwise it stays until the row's value changes",
         )
         .with(&["value", "const"]),
-        Key::later("crm", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
-        Key::later("by", "a record that no mapping keeps cannot be referred to yet: leave the field out"),
         Key::later("consent", "write the CRM's own field instead"),
     ],
-    cases: Cases::Key(&["const", "reference", "value"]),
+    cases: Cases::Key(&["const", "reference", "crm", "value"]),
 };
 
 static OTHER: Keys = Keys::all(&[Key::need("const", Form::Constant, r#""Other""#, "this instead")]);
@@ -123,10 +137,16 @@ static CHECKS: Words<Check> = Words::new(&[("siret", Check::Siret), ("vat", Chec
 static MISSING: Words<Missing> =
     Words::new(&[("omit", Missing::Omit), ("null", Missing::Null), ("reject", Missing::Reject)]);
 
+/// `wait` and a duration.
+const WAIT_PATTERN: &str = r"^wait\s+([0-9]+(ms|s|m|h|d)\s*)+$";
+
+/// How long a record may wait for another.
+const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
+
 /// The largest program that a regular expression of `check` may become, in bytes.
 const LARGEST_PATTERN_BYTES: usize = 256 << 10;
 
-const FORMS: &str = "\"an expression\", { value = \"an expression\", … }, { const = … } or { reference = \"mapping\", value = \"an expression\" }";
+const FORMS: &str = "\"an expression\", { value = \"an expression\", … }, { const = … }, { reference = \"mapping\", value = \"an expression\" } or { crm = \"User\", by = \"Email\", value = \"an expression\" }";
 
 /// Reads all fields of a mapping, in the order written.
 pub(super) fn read_all(mapping: &str, found: &Found<'_>, names: &Names<'_>) -> Option<Vec<Field>> {
@@ -232,15 +252,22 @@ fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
 fn source(found: &Found<'_>, section: &mut Section<'_>, names: &Names<'_>) -> Option<FieldSource> {
     let constant = section.take("const");
     let reference = section.take("reference");
+    let unkept = section.take("crm");
+    let by = section.maybe("by", |by| api_name(by, &by.node.place, by.text()?));
     let value = section.maybe("value", Found::expr);
-    match (constant, reference) {
-        (Some(constant), _) => constant.constant().map(FieldSource::Const),
-        (None, Some(reference)) => {
-            let mapping = referred(&reference, names);
+    match (constant, reference, unkept) {
+        (Some(constant), _, _) => constant.constant().map(FieldSource::Const),
+        (None, None, Some(object)) => {
+            let object = api_name(&object, &object.node.place, object.text()?);
             relationship_name(found)?;
-            Some(FieldSource::Reference { mapping: mapping?, value: value?? })
+            Some(FieldSource::Unkept { object: object?, by: by??, value: value?? })
         }
-        (None, None) => value?.map(FieldSource::Value),
+        (None, Some(reference), _) => {
+            let mappings = referred(&reference, names);
+            relationship_name(found)?;
+            Some(FieldSource::Reference { mappings: mappings?, value: value?? })
+        }
+        (None, None, None) => value?.map(FieldSource::Value),
     }
 }
 
@@ -289,7 +316,10 @@ pub(crate) fn whole_pattern(text: &str) -> Result<regex::Regex, regex::Error> {
 }
 
 fn missing_parent(found: &Found<'_>, required: Option<bool>) -> Option<Missing> {
-    let missing = found.word(&MISSING)?;
+    let missing = match found.text()?.strip_prefix("wait") {
+        Some(time) => Missing::Wait(longest_wait(found, time)?),
+        None => found.word(&MISSING)?,
+    };
     if required == Some(true) && missing != Missing::Reject {
         return found.fault(
             "`missing` contradicts `required = true`, which makes the record a dead letter without it",
@@ -323,11 +353,33 @@ fn goes_ahead(found: &Found<'_>, create_only: Option<bool>) -> Option<bool> {
     Some(urgent)
 }
 
-fn referred(reference: &Found<'_>, names: &Names<'_>) -> Option<String> {
-    if matches!(reference.node.value, Value::List(_)) {
-        return reference.fault("a reference to one of several mappings is not supported yet", "name one mapping");
+/// The time of `wait 1h`.
+fn longest_wait(found: &Found<'_>, time: &str) -> Option<Duration> {
+    const FORM: &str = "missing = \"wait 1h\": from 1s to 30d";
+    match units::duration(time) {
+        Ok(time) if (Duration::from_secs(1)..=LONGEST_WAIT).contains(&time) => Some(time),
+        Ok(_) => found.fault("`missing` waits for too short or too long a time", FORM),
+        Err(_) => found.fault("`missing` does not say how long to wait", FORM),
     }
-    reference.declared("mapping", &names.mappings)
+}
+
+/// The mappings that a reference names.
+fn referred(reference: &Found<'_>, names: &Names<'_>) -> Option<Vec<String>> {
+    if !matches!(reference.node.value, Value::List(_)) {
+        return Some(vec![reference.declared("mapping", &names.mappings)?]);
+    }
+    let listed = reference.list("[\"accounts\", \"person_accounts\"]")?;
+    let mut mappings: Vec<Option<String>> = Vec::new();
+    for one in &listed {
+        let name = one.declared("mapping", &names.mappings);
+        if name.is_some() && mappings.contains(&name) {
+            one.fault::<()>(format!("`{}` is named twice", name.unwrap_or_default()), "name each mapping once");
+            mappings.push(None);
+        } else {
+            mappings.push(name);
+        }
+    }
+    mappings.into_iter().collect()
 }
 
 /// In Salesforce a reference by external key is written under the relationship's name, not the id field's.

@@ -369,14 +369,33 @@ pub enum FieldSource {
     Value(Expr),
     /// A constant.
     Const(passerelle_change::FieldValue),
-    /// Another mapping's record; the expression gives the row key of the parent (one value, or a list for a key of
-    /// several columns).
+    /// The record of the first of some mappings that has one for a row; the expression gives the row key of the parent
+    /// (one value, or a list for a key of several columns).
     Reference {
-        /// Name of the parents' mapping.
-        mapping: String,
+        /// Names of the parents' mappings: at least one, each once.
+        mappings: Vec<String>,
         /// The parent's row key.
         value: Expr,
     },
+    /// A record of the CRM that no mapping keeps, found by a field; written by its id.
+    Unkept {
+        /// Its object.
+        object: Arc<str>,
+        /// The field.
+        by: Arc<str>,
+        /// The field's value.
+        value: Expr,
+    },
+}
+
+impl FieldSource {
+    /// Whether it names another record.
+    pub fn is_reference(&self) -> bool {
+        match self {
+            Self::Reference { .. } | Self::Unkept { .. } => true,
+            Self::Value(_) | Self::Const(_) => false,
+        }
+    }
 }
 
 /// `map` of a field.
@@ -437,6 +456,8 @@ pub enum Missing {
     Null,
     /// The record is a dead letter until then.
     Reject,
+    /// The record waits for it that long, and goes without it then, as with `Omit`.
+    Wait(Duration),
 }
 
 /// `limit` and `only`: which records of a mapping are written.

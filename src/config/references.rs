@@ -115,11 +115,17 @@ fn circles(mappings: &BTreeMap<String, Mapping>) -> Vec<Fault> {
     faults
 }
 
-/// The required references of a mapping: the field, and the mapping that it refers to.
+/// The required references of a mapping: the field, and the mapping that it refers to. One of several mappings is as good
+/// as another, so that such a reference leads in no circle by itself.
 fn required(mapping: &Mapping) -> impl Iterator<Item = (&Field, &str)> {
     mapping.fields.iter().filter_map(|field| match &field.value {
-        FieldSource::Reference { mapping, .. } if field.required => Some((field, mapping.as_str())),
-        FieldSource::Reference { .. } | FieldSource::Value(_) | FieldSource::Const(_) => None,
+        FieldSource::Reference { mappings, .. } if field.required => match &mappings[..] {
+            [mapping] => Some((field, mapping.as_str())),
+            _ => None,
+        },
+        FieldSource::Reference { .. } | FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => {
+            None
+        }
     })
 }
 
@@ -157,10 +163,14 @@ fn too_fresh(mapping: &Mapping, crm: &Crm, files: &Files) -> Option<Fault> {
 
 /// A reference is resolved by the parent's row key: the parent must come from the same database and go to the same CRM.
 fn parents<'a>(mapping: &'a Mapping, mappings: &'a BTreeMap<String, Mapping>) -> impl Iterator<Item = Fault> + use<'a> {
-    mapping.fields.iter().filter_map(move |field| {
-        let FieldSource::Reference { mapping: parent, .. } = &field.value else {
-            return None;
+    let named = mapping.fields.iter().flat_map(|field| {
+        let parents = match &field.value {
+            FieldSource::Reference { mappings, .. } => &mappings[..],
+            FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => &[],
         };
+        parents.iter().map(move |parent| (field, parent))
+    });
+    named.filter_map(move |(field, parent)| {
         let parent = mappings.get(parent)?;
         let (what, theirs, ours) = if parent.source != mapping.source {
             ("source", &parent.source, &mapping.source)

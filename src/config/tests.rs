@@ -168,7 +168,7 @@ fn every_key_is_read() {
     let names: Vec<_> = mapping.fields.iter().map(|field| field.name.as_ref()).collect();
     assert_eq!(
         names,
-        ["Status", "Vat__c", "Ref__c", "Shop__r", "Account", "Type", "Amount", "Code__c"],
+        ["Status", "Vat__c", "Ref__c", "Shop__r", "Account", "Owner", "Type", "Amount", "Code__c"],
         "in the order written"
     );
     let status = mapping.fields[0].map.as_ref().unwrap();
@@ -178,8 +178,10 @@ fn every_key_is_read() {
     );
     let field = |name: &str| mapping.fields.iter().find(|field| &*field.name == name).unwrap();
     assert!(field("Account").required);
-    let FieldSource::Reference { mapping: parent, value } = &field("Account").value else { panic!() };
-    assert_eq!((parent.as_str(), value.text.as_str()), ("customers", "customer_id"));
+    let FieldSource::Reference { mappings, value } = &field("Account").value else { panic!() };
+    assert_eq!((mappings.join(" "), value.text.as_str()), ("customers orders".to_owned(), "customer_id"));
+    let FieldSource::Unkept { object, by, value } = &field("Owner").value else { panic!() };
+    assert_eq!((&**object, &**by, value.text.as_str()), ("User", "Email", "seller"));
     assert!(field("Type").create_only);
     assert_eq!(field("Amount").on_bad, OnBad::Null);
     assert_eq!(field("Status").on_create, Some(FieldValue::Text("Draft".into())));
@@ -189,7 +191,10 @@ fn every_key_is_read() {
     assert!(field("Amount").urgent && !field("Vat__c").urgent);
     assert_eq!(mapping.on_key_change, OnKeyChange::Recreate);
     assert_eq!(field("Ref__c").check, Some(Check::Pattern("[A-Z]{2}[0-9]+".into())));
-    assert_eq!((field("Shop__r").missing, field("Account").missing), (Missing::Null, Missing::Omit));
+    assert_eq!(
+        (field("Shop__r").missing, field("Account").missing),
+        (Missing::Wait(Duration::from_mins(90)), Missing::Omit)
+    );
 }
 
 #[test]

@@ -182,6 +182,7 @@ impl Engine<'_> {
                     | Verdict::Unlink { .. }
                     | Verdict::Leave { .. }
                     | Verdict::Wait { .. }
+                    | Verdict::Hope { .. }
                     | Verdict::Park(_)
                     | Verdict::Dead { .. } => notes.done(&mut self.lanes[index], &entry)?,
                 }

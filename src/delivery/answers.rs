@@ -27,6 +27,7 @@ impl Engine<'_> {
         match returned {
             Returned::Answered(answered) => self.settle(answered),
             Returned::Sought(sought) => self.sought(sought),
+            Returned::Told(told) => self.told(told),
         }
     }
 

@@ -3,8 +3,8 @@
 use passerelle_change::{Refusal, Seq};
 use passerelle_state::{MappingId, Parked, ParkedWhy, Since, StateError, Waiting};
 
-use super::lane::{Entry, Lane};
-use super::parents::RowName;
+use super::lane::{Entry, Lane, Origin};
+use super::parents::{Hoped, RowName};
 use super::prepare::Plan;
 use super::settle::{MOST_ATTEMPTS, Notes};
 
@@ -26,6 +26,40 @@ impl Notes<'_> {
         let waiting = Waiting { parent, since: entry.since.clone() };
         self.batch.waiting(lane.id, &entry.row_key, Some(&waiting));
         self.done(lane, entry)
+    }
+
+    /// The row waits for a parent that may never come, until then at most. A parent that comes wakes it.
+    pub(super) fn hope(
+        &mut self,
+        lane: &mut Lane,
+        entry: &Entry,
+        until: u64,
+        parent: RowName,
+        parents: &[RowName],
+    ) -> Result<(), StateError> {
+        self.refer(lane.id, &entry.row_key, parents, &[]);
+        let waiting = Waiting { parent, since: entry.since.clone() };
+        self.batch.waiting(lane.id, &entry.row_key, Some(&waiting));
+        self.set_aside(lane, entry, until, (Seq::ZERO, ParkedWhy::Parent))
+    }
+
+    /// Notes which parents the row waits for, and since when; one that waits for none any more is not set aside for that.
+    pub(super) fn hopes(&mut self, lane: &Lane, entry: &Entry, hoped: &Hoped) -> Result<(), StateError> {
+        let before = self.store.hopes(lane.id, &entry.row_key)?;
+        if before != hoped.all {
+            self.batch.hopes(lane.id, &entry.row_key, &hoped.all);
+        }
+        if before.is_empty() || hoped.until.is_some() {
+            return Ok(());
+        }
+        let stands_there = matches!(&entry.origin, Origin::Parked { .. });
+        if let Some((due, parked)) = self.store.parked_until(lane.id, &entry.row_key)?
+            && parked.why == ParkedWhy::Parent
+            && !stands_there
+        {
+            self.batch.unpark(lane.id, due, &entry.row_key)?;
+        }
+        Ok(())
     }
 
     /// Sets the row aside.
@@ -146,7 +180,7 @@ impl Notes<'_> {
 pub(super) fn delay_micros(why: ParkedWhy, attempts: u32) -> u64 {
     let doubled = |first: u64, most: u64| first.saturating_mul(1 << attempts.min(20)).min(most);
     let bound = match why {
-        ParkedWhy::Again | ParkedWhy::Quiet => return 0,
+        ParkedWhy::Again | ParkedWhy::Quiet | ParkedWhy::Parent => return 0,
         ParkedWhy::KeyTaken | ParkedWhy::Children => doubled(5_000, 2_000_000),
         ParkedWhy::Left => doubled(5_000, 60_000_000),
         ParkedWhy::Retry | ParkedWhy::Suspected => doubled(500_000, 30_000_000),

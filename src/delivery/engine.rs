@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::lane::{Entry, Lane};
 use super::related::{Described, Indexes, RelatedSetup};
 use super::requests::{Requests, Returned};
+use super::unkept::{Line, LineSetup};
 use super::{Command, SharedClient, now_micros};
 use crate::capture::Durable;
 use crate::config::model;
@@ -47,8 +48,12 @@ pub struct LaneSetup {
     pub needs: Vec<TableId>,
     /// Others refer to it.
     pub has_children: bool,
+    /// Some of those refer to it or another.
+    pub has_rivals: bool,
     /// The lane of its urgent fields, if it has some.
     pub ahead: Option<MappingId>,
+    /// The lines of its fields that refer to records that no mapping keeps, by the place of the field.
+    pub lines: HashMap<usize, MappingId>,
     /// The tables whose rows it is evaluated with.
     pub related: Vec<RelatedSetup>,
 }
@@ -85,6 +90,8 @@ pub struct Delivery {
     pub sources: Vec<SourceView>,
     /// Its mappings: urgent ones first, then parents before children.
     pub lanes: Vec<LaneSetup>,
+    /// The objects and fields by which records are found that no mapping keeps, each once.
+    pub lines: Vec<LineSetup>,
     /// What people ask for.
     pub commands: mpsc::Receiver<Command>,
     /// Ends it; requests under way are finished within a grace.
@@ -100,6 +107,7 @@ pub(super) struct Engine<'s> {
     pub limiter: &'s Limiter,
     pub sources: &'s mut [SourceView],
     pub lanes: Vec<Lane>,
+    pub lines: Vec<Line>,
     pub by_id: HashMap<MappingId, usize>,
     /// What related rows are found by, a source each.
     pub indexes: Vec<Indexes>,
@@ -168,6 +176,7 @@ impl Delivery {
             by_id: lanes.iter().enumerate().map(|(index, lane)| (lane.id, index)).collect(),
             urgent: lanes.iter().filter(|lane| lane.config.urgent).map(|lane| lane.id).collect(),
             lanes,
+            lines: self.lines.drain(..).map(Line::new).collect(),
             indexes,
             asked: RefCell::default(),
             requests: Requests::default(),

@@ -154,8 +154,8 @@ fn is_referred_to(world: &World<'_>, parent: (MappingId, &[u8]), crm_id: &str) -
             return Ok(true);
         }
         let refers = |source: &FieldSource| match source {
-            FieldSource::Reference { mapping, .. } => **mapping == *parent_name,
-            FieldSource::Value(_) | FieldSource::Const(_) => false,
+            FieldSource::Reference { mappings, .. } => mappings.iter().any(|mapping| **mapping == *parent_name),
+            FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => false,
         };
         let mut references = lane.config.fields.iter().filter(|field| refers(&field.value));
         let is_unknown = references.any(|field| !record.fields.contains_key(&*field.name));

@@ -4,7 +4,7 @@
 //! of all rows (after a load, a changed mapping, a TRUNCATE). Whatever is taken stays where it stands until it is
 //! settled, so that a crash or a failed request loses nothing.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::guard::DeletionGuard;
 use super::now_micros;
 use super::queue::Queue;
 use super::reach::{self, Reach};
-use crate::config::model;
+use crate::config::model::{self, Missing};
 use crate::control::growth::Growth;
 use crate::mapping::Mapping;
 
@@ -98,6 +98,12 @@ pub(super) struct Lane {
     pub settled: Growth,
     /// Mappings whose fields refer to this one.
     pub has_children: bool,
+    /// Some of those refer to this one or another.
+    pub has_rivals: bool,
+    /// Some of its rows wait for parents that may never come.
+    pub hopes: bool,
+    /// The lines of its fields that refer to records that no mapping keeps, by the place of the field.
+    pub lines: HashMap<usize, MappingId>,
     /// Tables that must be loaded before this mapping is delivered: its own and its parents'.
     pub needs: Vec<TableId>,
     pub loaded: bool,
@@ -173,7 +179,9 @@ impl Lane {
             mapping,
             needs,
             has_children,
+            has_rivals,
             ahead,
+            lines,
             related,
         } = setup;
         let next_run = match &config.delivery {
@@ -195,9 +203,12 @@ impl Lane {
             figures: store.figures(id)?,
             settled: Growth::default(),
             reach: Reach::new(&config),
+            hopes: config.fields.iter().any(|field| matches!(field.missing, Missing::Wait(_))),
             config,
             mapping,
             has_children,
+            has_rivals,
+            lines,
             needs,
             loaded: false,
             load: 0,

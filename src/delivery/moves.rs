@@ -41,18 +41,20 @@ impl Engine<'_> {
     fn apply_move(&self, source: SourceId, seq: Seq, moved: &Move) -> Result<(), StateError> {
         let store = self.store;
         let mut batch = DeliveryBatch::new(store);
-        for lane in self.lanes.iter().filter(|lane| lane.table == moved.table) {
-            let (old, new) = ((lane.id, moved.old.clone()), (lane.id, moved.new.clone()));
+        let lanes = || self.lanes.iter().filter(|lane| lane.table == moved.table);
+        // A row may refer to the row by several of its mappings.
+        let swapped =
+            Swapped(lanes().map(|lane| ((lane.id, moved.old.clone()), (lane.id, moved.new.clone()))).collect());
+        for (lane, (old, new)) in lanes().zip(&swapped.0) {
             let links = [store.link(lane.id, &moved.old)?, store.link(lane.id, &moved.new)?];
             let replaces =
                 links[1].as_ref().is_some_and(|link| link.record.is_some() && link.revision == lane.revision());
-            let swapped = Swapped { old: &old, new: &new };
             let [came, went] = links;
-            swapped.carry(&mut batch, &old, came, &new);
-            swapped.carry(&mut batch, &new, went, &old);
+            swapped.carry(&mut batch, old, came, new);
+            swapped.carry(&mut batch, new, went, old);
             // Both are read before either is written.
-            self.take_along(&mut batch, &old, &new)?;
-            self.take_along(&mut batch, &new, &old)?;
+            self.take_along(&mut batch, old, new)?;
+            self.take_along(&mut batch, new, old)?;
             if replaces {
                 batch.park(lane.id, now_micros(), &moved.old, &again(None))?;
             }
@@ -60,22 +62,26 @@ impl Engine<'_> {
                 batch.dead(lane.id, &moved.old, None);
             }
             batch.waiting(lane.id, &moved.old, None);
-            if lane.has_children {
-                self.follow(&mut batch, &swapped)?;
+            if lane.hopes {
+                batch.hopes(lane.id, &moved.old, &[]);
             }
+        }
+        if lanes().any(|lane| lane.has_children) {
+            self.follow(&mut batch, &swapped)?;
         }
         batch.move_done(source, seq);
         store.write_delivery(batch, Durability::WithTheNext)
     }
 
     /// The rows that refer to a moved one know it by its new key, and are looked at again.
-    fn follow(&self, batch: &mut DeliveryBatch<'_>, swapped: &Swapped<'_>) -> Result<(), StateError> {
+    fn follow(&self, batch: &mut DeliveryBatch<'_>, swapped: &Swapped) -> Result<(), StateError> {
         let store = self.store;
         let mut children = BTreeSet::new();
-        for parent in [swapped.old, swapped.new] {
+        for parent in swapped.0.iter().flat_map(|(old, new)| [old, new]) {
             children.extend(store.children((parent.0, &parent.1), usize::MAX)?);
         }
-        for child in children.into_iter().filter(|child| child != swapped.old && child != swapped.new) {
+        let is_swapped = |child: &RowName| swapped.0.iter().any(|(old, new)| child == old || child == new);
+        for child in children.into_iter().filter(|child| !is_swapped(child)) {
             // What the child holds `delivered` back to, it goes on holding back.
             let parked = store.parked(child.0, &child.1)?.and_then(|parked| parked.since);
             let since = parked.or(store.waiting(child.0, &child.1)?.and_then(|waiting| waiting.since));
@@ -89,19 +95,17 @@ impl Engine<'_> {
     }
 }
 
-/// Two row keys of a mapping that change places.
-struct Swapped<'a> {
-    old: &'a RowName,
-    new: &'a RowName,
-}
+/// Two row keys that change places, in each mapping of their table.
+struct Swapped(Vec<(RowName, RowName)>);
 
-impl Swapped<'_> {
+impl Swapped {
     fn parent(&self, parent: RowName) -> RowName {
-        match parent {
-            parent if parent == *self.old => self.new.clone(),
-            parent if parent == *self.new => self.old.clone(),
-            parent => parent,
-        }
+        let other = self.0.iter().find_map(|(old, new)| match &parent {
+            known if known == old => Some(new),
+            known if known == new => Some(old),
+            _ => None,
+        });
+        other.cloned().unwrap_or(parent)
     }
 
     /// Writes a row's link under another key, with its membership and references.

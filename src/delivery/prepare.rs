@@ -11,7 +11,7 @@ use passerelle_state::{
 
 use super::former;
 use super::lane::{Entry, Lane, Origin};
-use super::parents::{RowName, children_are_coming, resolve};
+use super::parents::{Hoped, RowName, children_are_coming, resolve};
 use super::reconcile::{Decision, Standing, Wanted, WantedField, decide};
 use super::related::{Indexes, Reader};
 use super::requests::Requests;
@@ -28,6 +28,8 @@ pub(super) struct World<'a> {
     pub requests: &'a Requests,
     /// Rows that wait until their record is free.
     pub blocked: &'a HashMap<RecordId, Vec<(MappingId, Entry)>>,
+    /// Microseconds since 1970.
+    pub now: u64,
     /// What related rows are found by, a source each.
     pub indexes: &'a [Indexes],
     /// What rows were evaluated with, to be noted.
@@ -96,10 +98,22 @@ pub(super) enum Verdict {
     Busy(RecordId),
     /// Its parent's turn comes first.
     Wait { parent: RowName, parents: Vec<RowName> },
+    /// Its parent is waited for until then, in microseconds since 1970, though nobody says that it comes.
+    Hope { until: u64, parent: RowName, parents: Vec<RowName> },
     /// Set aside.
     Park(ParkedWhy),
     /// Refused before it was sent.
     Dead { refusal: Refusal, key: String, seq: Seq, parents: Vec<RowName> },
+}
+
+/// What was decided about a row.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub verdict: Verdict,
+    /// The parents that it waits for, though nobody says that they come; `None` where that was not looked at.
+    pub hoped: Option<Hoped>,
+    /// What it refers to and nobody has asked the CRM for.
+    pub unasked: Vec<RowName>,
 }
 
 /// A write, and what follows from its acceptance.
@@ -162,19 +176,27 @@ impl Plan {
 }
 
 /// Decides about one row.
-pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, StateError> {
-    let verdict = decided(world, index, entry)?;
+pub(super) fn prepare(world: &World<'_>, index: usize, entry: &Entry) -> Result<Decided, StateError> {
+    let mut found = Besides::default();
+    let verdict = decided(world, index, entry, &mut found)?;
     // A write on its way names the record by its key: the key stays until that one is answered.
     if let Verdict::Send(plan) = &verdict
         && plan.write.moves_key()
         && let Some(named) = plan.records().find(|id| world.requests.is_named(*id))
     {
-        return Ok(Verdict::Busy(named));
+        return Ok(Decided { verdict: Verdict::Busy(named), hoped: None, unasked: found.unasked });
     }
-    Ok(verdict)
+    Ok(Decided { verdict, hoped: found.hoped, unasked: found.unasked })
 }
 
-fn decided(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, StateError> {
+/// What was found on the way to a verdict.
+#[derive(Default)]
+struct Besides {
+    hoped: Option<Hoped>,
+    unasked: Vec<RowName>,
+}
+
+fn decided(world: &World<'_>, index: usize, entry: &Entry, found: &mut Besides) -> Result<Verdict, StateError> {
     let lane = &world.lanes[index];
     if let Some(left) = former::of_name(&entry.row_key) {
         return former::former(world, lane, entry, left);
@@ -203,10 +225,15 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry) -> Result<Verdict, St
         } else {
             &lane.config.on_delete
         };
+        found.hoped = Some(Hoped::default());
         return subject.depart(policy, true);
     };
-    match world.desired_and(lane, &entry.row_key, &row, true)? {
-        Desired::Present(record) => subject.present(record),
+    let desired = world.desired_and(lane, &entry.row_key, &row, true)?;
+    if matches!(desired, Desired::Left | Desired::Deleted) {
+        found.hoped = Some(Hoped::default());
+    }
+    match desired {
+        Desired::Present(record) => subject.present(record, found),
         Desired::Left => subject.depart(&lane.config.on_leave, false),
         Desired::Deleted => subject.depart(&lane.config.on_delete, false),
         Desired::Incomplete { .. } => Ok(Verdict::Park(ParkedWhy::Incomplete)),
@@ -230,7 +257,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn present(self, record: crate::mapping::Record) -> Result<Verdict, StateError> {
+    fn present(self, record: crate::mapping::Record, found: &mut Besides) -> Result<Verdict, StateError> {
         let world = self.world;
         let id = world.store.record_id(self.lane.object_id, &record.key);
         let old = self.link.as_ref().and_then(|link| link.record);
@@ -240,14 +267,17 @@ impl Subject<'_> {
             }
         }
         let key = record.key.clone();
-        let resolved = resolve(world, self.index, &self.entry.row_key, record)?;
-        if let Some(name) = resolved.missing {
-            let message = format!("the record that the required field {name} refers to is not in the CRM");
-            let refusal = Refusal { code: "PARENT_MISSING".into(), message, fields: vec![name.to_string()] };
+        let resolved = resolve(world, self.index, (&self.entry.row_key, self.link.as_ref()), record)?;
+        let until = resolved.hoped.until.clone();
+        *found = Besides { hoped: Some(resolved.hoped), unasked: resolved.unasked };
+        if let Some(refusal) = resolved.missing {
             return Ok(self.dead(refusal, Some(key), resolved.parents));
         }
         if let Some(parent) = resolved.wait_for {
             return Ok(Verdict::Wait { parent, parents: resolved.parents });
+        }
+        if let Some((until, parent)) = until {
+            return Ok(Verdict::Hope { until, parent, parents: resolved.parents });
         }
         let wanted = Wanted {
             key,
@@ -279,9 +309,9 @@ impl Subject<'_> {
     }
 
     /// Reference fields whose parent is another than when the row was reconciled last.
-    fn moved_references(&self, parentless: &[(Arc<str>, RowName)]) -> Vec<Arc<str>> {
-        let known = |parent| self.link.as_ref().is_some_and(|link| link.parents.contains(parent));
-        parentless.iter().filter(|(_, parent)| !known(parent)).map(|(name, _)| Arc::clone(name)).collect()
+    fn moved_references(&self, parentless: &[(Arc<str>, Vec<RowName>)]) -> Vec<Arc<str>> {
+        let known = |parent: &RowName| self.link.as_ref().is_some_and(|link| link.parents.contains(parent));
+        parentless.iter().filter(|(_, rows)| !rows.iter().any(known)).map(|(name, _)| Arc::clone(name)).collect()
     }
 
     /// Compares with what was accepted.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use passerelle_change::{Answer, RequestError, Write, WriteOp};
 use passerelle_crm::Permit;
-use passerelle_crm::salesforce::Edits;
+use passerelle_crm::salesforce::{Edits, Match};
 use passerelle_state::{MappingId, RecordId};
 use tokio::task::JoinSet;
 
@@ -15,6 +15,7 @@ use super::enforce::Look;
 use super::lane::Entry;
 use super::prepare::Plan;
 use super::suspicion::Suspicions;
+use super::unkept::Ask;
 
 /// The vendor's most records a request; the client says how many of them fit by their size.
 pub(super) const MOST_RECORDS: usize = 200;
@@ -53,6 +54,14 @@ pub(super) struct Sought {
     pub permit: Permit,
 }
 
+/// What the CRM has told of values.
+pub(super) struct Told {
+    pub ask: Ask,
+    /// One entry a value.
+    pub result: Result<Vec<Match>, RequestError>,
+    pub permit: Permit,
+}
+
 /// What a look has seen.
 #[derive(Debug)]
 pub(super) enum Seen {
@@ -66,6 +75,7 @@ pub(super) enum Seen {
 pub(super) enum Returned {
     Answered(Answered),
     Sought(Sought),
+    Told(Told),
 }
 
 /// Rows that stand behind a write on its way, and the record it writes.
@@ -171,6 +181,15 @@ impl Requests {
         self.flying.spawn(async move {
             let result = client.look(&look).await;
             Returned::Sought(Sought { mapping, result, permit })
+        });
+    }
+
+    /// Asks the CRM for records that no mapping keeps.
+    pub(super) fn find(&mut self, client: &SharedClient, permit: Permit, ask: Ask) {
+        let client = Arc::clone(client);
+        self.flying.spawn(async move {
+            let result = client.matches(&ask).await;
+            Returned::Told(Told { ask, result, permit })
         });
     }
 

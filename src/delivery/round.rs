@@ -13,7 +13,7 @@ use super::enforce::Enforced;
 use super::engine::{Engine, LONGEST_WAIT};
 use super::lane::{Entry, Lane, is_loaded};
 use super::now_micros;
-use super::prepare::{Verdict, World, prepare};
+use super::prepare::{Decided, Verdict, World, prepare};
 use super::reach::Turn;
 use super::related::{Indexes, Pace};
 use super::requests::Staged;
@@ -62,7 +62,9 @@ impl Engine<'_> {
             self.fill_ahead(&views)?;
             let look = self.look_due().filter(|_| !self.requests.has_ahead());
             let decided = if look.is_some() { 0 } else { self.fill(&views)? };
+            let ask = if look.is_some() || self.requests.has_ahead() { None } else { self.ask_due()? };
             let may_send = look.is_some()
+                || ask.is_some()
                 || self.requests.has_full_bin()
                 || self.requests.linger_ends(self.linger).is_some_and(|at| at <= Instant::now());
             if may_send && self.expect_org.is_some() && self.requests.in_flight() > 0 {
@@ -80,9 +82,10 @@ impl Engine<'_> {
                             closed = true;
                             break;
                         }
-                        match look {
-                            Some((mapping, look)) => self.begin_look(permit, mapping, look),
-                            None => self.send(permit)?,
+                        match (look, ask) {
+                            (Some((mapping, look)), _) => self.begin_look(permit, mapping, look),
+                            (None, Some(ask)) => self.begin_ask(permit, ask),
+                            (None, None) => self.send(permit)?,
                         }
                         continue;
                     }
@@ -301,7 +304,11 @@ impl Engine<'_> {
                     notes.passed_over(&mut self.lanes[index], &entry, turn)?;
                     continue;
                 }
-                let verdict = prepare(&self.world(view), index, &entry)?;
+                let Decided { verdict, hoped, unasked } = prepare(&self.world(view), index, &entry)?;
+                if let Some(hoped) = hoped.filter(|_| self.lanes[index].hopes) {
+                    notes.hopes(&self.lanes[index], &entry, &hoped)?;
+                }
+                notes.ask_for(&unasked);
                 self.note_asked(&mut notes)?;
                 if self.act(&mut notes, index, entry, verdict)? {
                     // A circle of waiting rows is seen only in what is written.
@@ -328,6 +335,7 @@ impl Engine<'_> {
             by_id: &self.by_id,
             requests: &self.requests,
             blocked: &self.blocked,
+            now: now_micros(),
             indexes: &self.indexes,
             asked: &self.asked,
         }
@@ -382,6 +390,10 @@ impl Engine<'_> {
                 notes.wait(lane, &entry, parent, &parents)?;
                 Ok(true)
             }
+            Verdict::Hope { until, parent, parents } => {
+                notes.hope(lane, &entry, until, parent, &parents)?;
+                Ok(true)
+            }
             Verdict::Park(ParkedWhy::Incomplete) if !lane.fetches(&entry) => {
                 notes.done(lane, &entry)?;
                 Ok(false)
@@ -389,6 +401,10 @@ impl Engine<'_> {
             Verdict::Park(why) => {
                 if why == ParkedWhy::Incomplete {
                     self.sources[lane.source_index].wanted.ask(lane.table, &entry.row_key);
+                }
+                if why == ParkedWhy::Children && entry.attempts() == 0 && lane.has_rivals {
+                    // What refers to it may refer to the record of another mapping before it goes.
+                    notes.wake.push((lane.id, entry.row_key.clone()));
                 }
                 notes.park(lane, &entry, why)?;
                 Ok(false)
@@ -449,7 +465,7 @@ impl Engine<'_> {
             let left = at.saturating_sub(i64::try_from(now_micros()).unwrap_or(i64::MAX)).max(0).unsigned_abs();
             now + Duration::from_micros(left).min(LONGEST_WAIT)
         });
-        due.chain(linger).chain(runs).chain(looks).chain(expiries).min()
+        due.chain(linger).chain(runs).chain(looks).chain(expiries).chain(self.next_ask(now)).min()
     }
 
     /// The linger that the day's forecast asks for: nothing while it fits the budget.

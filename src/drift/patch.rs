@@ -65,7 +65,9 @@ pub(super) fn parts(mapping: &model::Mapping) -> Vec<(Part, BTreeSet<String>)> {
 
 fn field_columns(mapping: &model::Mapping, field: &model::Field) -> BTreeSet<String> {
     let value = match &field.value {
-        FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(expr),
+        FieldSource::Value(expr)
+        | FieldSource::Reference { value: expr, .. }
+        | FieldSource::Unkept { value: expr, .. } => Some(expr),
         FieldSource::Const(_) => None,
     };
     value.into_iter().chain(&field.when).flat_map(|expr| mapping::columns_of_part(mapping, expr)).collect()

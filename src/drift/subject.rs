@@ -42,7 +42,8 @@ impl Child {
         let mut children = Vec::new();
         for mapping in mappings {
             for field in &mapping.fields {
-                if matches!(&field.value, FieldSource::Reference { mapping, .. } if mapping == parent) {
+                if matches!(&field.value, FieldSource::Reference { mappings, .. } if mappings.iter().any(|name| name == parent))
+                {
                     children.push(Self { mapping: mapping.name.to_string(), field: field.name.to_string() });
                 }
             }

@@ -14,7 +14,7 @@ use super::kind::Kind;
 use super::program::Program;
 use super::related::Tables;
 use super::{Mapping, ParentInfo, revision};
-use crate::config::model::{self, Expr, FieldSource, MapOther, OnBad, Place};
+use crate::config::model::{self, Expr, FieldSource, MapOther, Missing, OnBad, Place};
 use crate::config::{self, Files};
 
 /// A fault of a mapping, where it stands in the configuration.
@@ -110,7 +110,16 @@ pub(super) struct CompiledField {
 pub(super) enum Source {
     Value(Program),
     Const(FieldValue),
-    Reference { mapping: usize, key: Vec<Type>, value: Program },
+    Reference {
+        mappings: Arc<[usize]>,
+        key: Vec<Type>,
+        value: Program,
+    },
+    /// What null does to the field: it clears it, or leaves it out.
+    Unkept {
+        value: Program,
+        null_clears: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -212,6 +221,7 @@ pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
             FieldSource::Const(_) => {}
             FieldSource::Value(expr) => drop(work.value(expr, field)),
             FieldSource::Reference { value, .. } => drop(work.reference_key(value)),
+            FieldSource::Unkept { value, .. } => drop(work.sought(value)),
         }
     }
     work.relations(Some(checker()));
@@ -222,7 +232,9 @@ pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
 pub(super) fn expressions(config: &model::Mapping) -> impl Iterator<Item = &Expr> {
     let fields = config.fields.iter().flat_map(|field| {
         let value = match &field.value {
-            FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(expr),
+            FieldSource::Value(expr)
+            | FieldSource::Reference { value: expr, .. }
+            | FieldSource::Unkept { value: expr, .. } => Some(expr),
             FieldSource::Const(_) => None,
         };
         field.when.iter().chain(value)
@@ -303,17 +315,10 @@ impl<'c> Work<'c> {
         let source = match &field.value {
             FieldSource::Const(value) => Source::Const(value.clone()),
             FieldSource::Value(expr) => Source::Value(self.value(expr, field)?),
-            FieldSource::Reference { mapping, value } => {
-                let parent = parents(mapping);
-                if parent.is_none() {
-                    let message = format!("there is no mapping `{mapping}` to refer to");
-                    self.faults.push(MappingFault::at(&field.place, message));
-                }
-                let compiled = self.reference_key(value);
-                let (parent, (program, parts)) = (parent?, compiled?);
-                self.parent_key(value, &parts, &parent)?;
-                let key = parent.key.into_iter().map(|(_, ty)| ty).collect();
-                Source::Reference { mapping: parent.mapping, key, value: program }
+            FieldSource::Reference { mappings, value } => self.reference(field, mappings, value, parents)?,
+            FieldSource::Unkept { value, .. } => {
+                let null_clears = field.required || matches!(field.missing, Missing::Null | Missing::Reject);
+                Source::Unkept { value: self.sought(value)?, null_clears }
             }
         };
         let map = field.map.as_ref().map(|map| Map { entries: map.entries.clone(), other: map.other.clone() });
@@ -372,6 +377,67 @@ impl<'c> Work<'c> {
                 _ => fault,
             },
         );
+        None
+    }
+
+    /// The text that a record of the CRM is found by.
+    fn sought(&mut self, expr: &Expr) -> Option<Program> {
+        let (program, kind) = self.expression(expr)?;
+        let message = match kind {
+            Kind::Int | Kind::Decimal | Kind::Text | Kind::Enum(_) | Kind::Uuid | Kind::Any => return Some(program),
+            Kind::Null => "this is always null, and finds no record".to_owned(),
+            other => format!("a record is found by text or a number, and this is {}", other.name()),
+        };
+        let fault = Fault::new(0..expr.text.len(), message);
+        self.fault(expr, fault.hint("name the column that holds what the CRM has in the field `by`"));
+        None
+    }
+
+    /// A reference to a row of one of these mappings.
+    fn reference(
+        &mut self,
+        field: &model::Field,
+        mappings: &[String],
+        value: &Expr,
+        parents: &dyn Fn(&str) -> Option<ParentInfo>,
+    ) -> Option<Source> {
+        let mut known = Vec::with_capacity(mappings.len());
+        for mapping in mappings {
+            let Some(parent) = parents(mapping) else {
+                let message = format!("there is no mapping `{mapping}` to refer to");
+                self.faults.push(MappingFault::at(&field.place, message));
+                continue;
+            };
+            known.push((mapping, parent));
+        }
+        let compiled = self.reference_key(value);
+        let ((_, first), true) = (known.first()?, known.len() == mappings.len()) else { return None };
+        self.same_keys(field, &known)?;
+        let (program, parts) = compiled?;
+        self.parent_key(value, &parts, first)?;
+        let key = first.key.iter().map(|(_, ty)| ty.clone()).collect();
+        let mappings = known.iter().map(|(_, parent)| parent.mapping).collect();
+        Some(Source::Reference { mappings, key, value: program })
+    }
+
+    /// One row key is looked for in all of the mappings' tables.
+    fn same_keys(&mut self, field: &model::Field, parents: &[(&String, ParentInfo)]) -> Option<()> {
+        let (name, first) = parents.first()?;
+        let is_like = |a: &Type, b: &Type| {
+            (*a == Type::Int) == (*b == Type::Int) && Kind::of_type(a).unified(&Kind::of_type(b)).is_some()
+        };
+        let fits = |other: &ParentInfo| {
+            other.key.len() == first.key.len() && first.key.iter().zip(&other.key).all(|((_, a), (_, b))| is_like(a, b))
+        };
+        let Some((other, parent)) = parents.iter().find(|(_, parent)| !fits(parent)) else { return Some(()) };
+        let shown = |parent: &ParentInfo| {
+            let columns = parent.key.iter().map(|(name, ty)| format!("{name} ({})", Kind::of_type(ty).name()));
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        let message = format!("the tables of [mapping.{name}] and [mapping.{other}] have keys of other types");
+        let hint =
+            format!("`{name}` has {}, `{other}` has {}; refer to them by a field each", shown(first), shown(parent));
+        self.faults.push(MappingFault::at(&field.place, message).with_hint(hint));
         None
     }
 

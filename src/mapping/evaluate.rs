@@ -1,5 +1,8 @@
 //! A row to the record as it should be.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use passerelle_change::key::KeyBuf;
 use passerelle_change::{Cells, FieldValue, Refusal, Type, Value};
 
@@ -9,6 +12,9 @@ use super::related::Found;
 use super::row::Row;
 use super::{BadField, Desired, Field, Mapping, Record, Target, output, text};
 use crate::config::model::{MapOther, OnBad};
+
+/// The longest text that a record of the CRM is found by, in characters: no field that can be asked for holds more.
+const MOST_SOUGHT_CHARS: usize = 255;
 
 impl Mapping {
     /// What the CRM should hold for a row. `found` is what each of the scope's asks has found, in their order; what is left
@@ -115,10 +121,11 @@ fn target(field: &CompiledField, row: &Row<'_>, zone: &jiff::tz::TimeZone) -> Re
         }
     }
     let value = match &field.source {
+        Source::Unkept { value, null_clears } => return Ok(unkept(value.evaluate(row)?, *null_clears)?),
         Source::Const(value) => return Ok(Target::Set(value.clone())),
         Source::Value(program) => program.evaluate(row)?,
-        Source::Reference { mapping, key, value } => {
-            return Ok(reference(*mapping, key, value.evaluate(row)?)?);
+        Source::Reference { mappings, key, value } => {
+            return Ok(reference(mappings, key, value.evaluate(row)?)?);
         }
     };
     let value = match (value, &field.map) {
@@ -147,7 +154,7 @@ fn mapped(map: &Map, value: &Value<'_>, zone: &jiff::tz::TimeZone) -> Result<Fie
 }
 
 /// The parent's row key; a null in it is no parent.
-fn reference(mapping: usize, key: &[Type], value: Value<'_>) -> Result<Target, Bad> {
+fn reference(mappings: &Arc<[usize]>, key: &[Type], value: Value<'_>) -> Result<Target, Bad> {
     let parts = match value {
         Value::Absent => return Ok(Target::Absent),
         Value::List(parts) => parts,
@@ -166,7 +173,25 @@ fn reference(mapping: usize, key: &[Type], value: Value<'_>) -> Result<Target, B
         let part = if is_integer { output::whole(part)? } else { part };
         buffer.push(is_integer, text::canonical(part)?.as_bytes());
     }
-    Ok(Target::Reference { mapping, row_key })
+    Ok(Target::Reference { mappings: Arc::clone(mappings), row_key })
+}
+
+/// A text of the CRM; null and blank text name no record.
+fn unkept(value: Value<'_>, null_clears: bool) -> Result<Target, Bad> {
+    let value = match value {
+        Value::Absent => return Ok(Target::Absent),
+        Value::Null => Cow::Borrowed(""),
+        value => text::of(value)?,
+    };
+    let value = value.trim();
+    if value.chars().count() > MOST_SOUGHT_CHARS {
+        return Err(Bad("a text that is longer than what records are found by"));
+    }
+    Ok(match value {
+        "" if null_clears => Target::Set(FieldValue::Null),
+        "" => Target::Omitted,
+        value => Target::Unkept(value.to_owned()),
+    })
 }
 
 fn refused(code: &str, reason: &str, field: Option<&str>) -> Desired {

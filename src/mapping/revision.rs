@@ -66,9 +66,17 @@ impl Hash {
                 self.tag(2);
                 self.value(value);
             }
-            FieldSource::Reference { mapping, value } => {
+            FieldSource::Reference { mappings, value } => {
                 self.tag(3);
-                self.text(mapping);
+                for mapping in mappings {
+                    self.text(mapping);
+                }
+                self.text(&value.text);
+            }
+            FieldSource::Unkept { object, by, value } => {
+                self.tag(4);
+                self.text(object);
+                self.text(by);
                 self.text(&value.text);
             }
         }
@@ -123,6 +131,10 @@ impl Hash {
             Missing::Omit => {}
             Missing::Null => self.tag(26),
             Missing::Reject => self.tag(27),
+            Missing::Wait(time) => {
+                self.tag(28);
+                self.0.write(&(time.as_millis() as u64).to_le_bytes());
+            }
         }
     }
 

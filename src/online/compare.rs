@@ -35,7 +35,7 @@ pub fn compare(config: &Config, files: &Files, crm: &Crm, org: &Org, tables: &Ta
 pub(super) struct Pass<'p> {
     pub(super) config: &'p Config,
     pub(super) files: &'p Files,
-    org: &'p Org,
+    pub(super) org: &'p Org,
     pub(super) mapping: &'p Mapping,
     columns: Option<Vec<Column>>,
     time_zone: &'p str,
@@ -276,13 +276,21 @@ impl Pass<'_> {
 
     /// A field that has to be made. Standard ones cannot be: they are a matter of rights or of spelling.
     pub(super) fn wish_field(&mut self, field: &Field) {
-        if let FieldSource::Reference { mapping, .. } = &field.value {
-            let parent = self.config.mappings.get(mapping).map_or("?", |parent| &parent.object);
+        if let FieldSource::Reference { mappings, .. } = &field.value {
+            let parents = mappings.iter().filter_map(|name| self.config.mappings.get(name));
+            let parents: BTreeSet<&str> = parents.map(|parent| &*parent.object).collect();
+            let parent = parents.into_iter().collect::<Vec<_>>().join(" or ");
             let api_name =
                 field.name.strip_suffix("__r").map_or_else(|| field.name.to_string(), |stem| format!("{stem}__c"));
             let (label, kind) = (label_of(&api_name), format!("Lookup({parent})"));
             let note = "delete behaviour: clear the value".to_owned();
             return self.push(Wish { action: "create field", api_name, label, kind, note, ..Wish::default() });
+        }
+        if let FieldSource::Unkept { object, .. } = &field.value {
+            let api_name =
+                field.name.strip_suffix("__r").map_or_else(|| field.name.to_string(), |stem| format!("{stem}__c"));
+            let (label, kind) = (label_of(&api_name), format!("Lookup({object})"));
+            return self.push(Wish { action: "create field", api_name, label, kind, ..Wish::default() });
         }
         let (kind, length, note) = self.given(field).wanted_type();
         let api_name = field.name.to_string();

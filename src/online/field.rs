@@ -5,7 +5,7 @@ use passerelle_crm::salesforce::{Described, DescribedField};
 use super::Wish;
 use super::compare::{Pass, by_name};
 use super::given::Given;
-use crate::config::model::{Field, FieldSource, Place};
+use crate::config::model::{Field, FieldSource, Mapping, Missing, Place};
 use crate::config::{Fault, nearest};
 use crate::mapping::Sent;
 
@@ -14,8 +14,11 @@ const VALUES_SHOWN: usize = 12;
 
 impl Pass<'_> {
     pub(super) fn field(&mut self, described: &Described, field: &Field) {
-        if let FieldSource::Reference { mapping, .. } = &field.value {
-            return self.reference(described, field, mapping);
+        if let FieldSource::Reference { mappings, .. } = &field.value {
+            return self.reference(described, field, mappings);
+        }
+        if let FieldSource::Unkept { object, by, .. } = &field.value {
+            return self.unkept(described, field, object, by);
         }
         if by_name(described, &field.name).is_none() {
             self.missing_field(described, &field.name, &field.place);
@@ -162,8 +165,79 @@ impl Pass<'_> {
         }
     }
 
-    /// A reference: by its relationship's name, to the object that the parents' mapping makes.
-    fn reference(&mut self, described: &Described, field: &Field, parent: &str) {
+    /// A reference: by its relationship's name, to the objects that the parents' mappings make.
+    fn reference(&mut self, described: &Described, field: &Field, mappings: &[String]) {
+        let Some(known) = self.relationship(described, field) else { return };
+        let parents: Vec<&Mapping> = mappings.iter().filter_map(|name| self.config.mappings.get(name)).collect();
+        for parent in &parents {
+            let names = |object: &String| object.eq_ignore_ascii_case(&parent.object);
+            if known.reference_to.is_empty() || known.reference_to.iter().any(names) {
+                continue;
+            }
+            let objects = known.reference_to.join("`, `");
+            let message =
+                format!("`{}` refers to `{objects}`; [mapping.{}] makes `{}`", field.name, parent.name, parent.object);
+            let fault = Fault::error(message).at(&field.place).also(&parent.place, "the mapping referred to");
+            return self.fault(fault.hint("name the mapping that makes those records, or another relationship"));
+        }
+        // Records of several objects are referred to by their ids.
+        let is_one = parents.windows(2).all(|two| two[0].object.eq_ignore_ascii_case(&two[1].object));
+        if known.reference_to.len() > 1 && is_one {
+            let message = format!("`{}` may refer to several kinds of records", field.name);
+            let fault = Fault::error(message).at(&field.place);
+            self.fault(fault.hint("the API takes no external key there: choose a lookup to one object"));
+        }
+    }
+
+    /// A reference to a record that no mapping keeps: the object and the field by which it is found.
+    fn unkept(&mut self, described: &Described, field: &Field, object: &str, by: &str) {
+        let place = |text: &str| self.files.text_of(&field.place, text).unwrap_or_else(|| field.place.clone());
+        let (at_object, at_by) = (place(object), place(by));
+        match self.org.object(object) {
+            None => {
+                let message = format!("the CRM has no object `{object}`, or the integration user may not see it");
+                let hint = match nearest(object, self.org.objects.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "let the integration user see it".to_owned(),
+                };
+                return self.fault(Fault::error(message).at(&at_object).hint(hint));
+            }
+            Some(theirs) => self.found_by(theirs, by, &at_by),
+        }
+        let Some(known) = self.relationship(described, field) else { return };
+        if !known.reference_to.is_empty() && !known.reference_to.iter().any(|name| name.eq_ignore_ascii_case(object)) {
+            let objects = known.reference_to.join("`, `");
+            let message = format!("`{}` refers to `{objects}`, not to `{object}`", field.name);
+            self.fault(Fault::error(message).at(&at_object).hint("name one of those, or another relationship"));
+        }
+        if field.missing == Missing::Null && !known.nillable {
+            let message = format!("`{}` cannot be empty, and `missing` clears it", field.name);
+            self.fault(Fault::error(message).at(&field.place).hint("missing = \"omit\" leaves what the CRM has"));
+        }
+    }
+
+    /// The field of an object by which its records are found.
+    fn found_by(&mut self, theirs: &Described, by: &str, place: &Place) {
+        let Some(field) = by_name(theirs, by) else {
+            let message = format!("`{}` has no field `{by}`, or the integration user may not see it", theirs.name);
+            let near = nearest(by, theirs.fields.iter().map(|field| field.name.as_str()));
+            let hint = near
+                .map_or_else(|| "let the integration user see it".to_owned(), |near| format!("did you mean `{near}`?"));
+            return self.fault(Fault::error(message).at(place).hint(hint));
+        };
+        let kind = field.kind.as_str();
+        if kind != "id" && kind != "picklist" && (kind == "textarea" || !is_text(kind)) {
+            let message = format!("records cannot be found by `{}`, which is {}", field.name, a_field_of(kind));
+            self.fault(
+                Fault::error(message)
+                    .at(place)
+                    .hint("name a field of text, such as an external id or an e-mail address"),
+            );
+        }
+    }
+
+    /// The lookup behind a reference, where it is there and can be written; else what is wrong is noted.
+    fn relationship<'d>(&mut self, described: &'d Described, field: &Field) -> Option<&'d DescribedField> {
         let of = |known: &&DescribedField| {
             known.relationship_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&field.name))
         };
@@ -179,24 +253,10 @@ impl Pass<'_> {
                 },
             };
             self.fault(fault.hint(hint));
-            return self.wish_field(field);
+            self.wish_field(field);
+            return None;
         };
-        if !self.writable(described, known, &field.place, field.create_only) {
-            return;
-        }
-        let Some(parent) = self.config.mappings.get(parent) else { return };
-        let names = |object: &String| object.eq_ignore_ascii_case(&parent.object);
-        if !known.reference_to.is_empty() && !known.reference_to.iter().any(names) {
-            let objects = known.reference_to.join("`, `");
-            let message =
-                format!("`{}` refers to `{objects}`; [mapping.{}] makes `{}`", field.name, parent.name, parent.object);
-            let fault = Fault::error(message).at(&field.place).also(&parent.place, "the mapping referred to");
-            self.fault(fault.hint("name the mapping that makes those records, or another relationship"));
-        } else if known.reference_to.len() > 1 {
-            let message = format!("`{}` may refer to several kinds of records", field.name);
-            let fault = Fault::error(message).at(&field.place);
-            self.fault(fault.hint("the API takes no external key there: choose a lookup to one object"));
-        }
+        self.writable(described, known, &field.place, field.create_only).then_some(known)
     }
 }
 

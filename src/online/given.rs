@@ -45,7 +45,9 @@ impl Given {
                     }
                 }
             }
-            FieldSource::Reference { value, .. } => given.place = Some(value.place.clone()),
+            FieldSource::Reference { value, .. } | FieldSource::Unkept { value, .. } => {
+                given.place = Some(value.place.clone());
+            }
         }
         given
     }

@@ -24,7 +24,7 @@ pub(super) fn references(ready: &Ready<'_>, row: &RowText) -> Vec<(usize, Vec<St
             let parts = key::parts(&row_key)?;
             Some((field.index, parts.iter().map(key::KeyPart::to_text).collect()))
         }
-        Target::Set(_) | Target::Absent | Target::Omitted => None,
+        Target::Set(_) | Target::Unkept(_) | Target::Absent | Target::Omitted => None,
     };
     record.fields.into_iter().filter_map(reference).collect()
 }
@@ -60,7 +60,9 @@ pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &RowText, parents: &
         when: field.when.as_ref().map(|expr| shown(ready, row, expr)),
         value: match &field.value {
             FieldSource::Const(_) => None,
-            FieldSource::Value(expr) | FieldSource::Reference { value: expr, .. } => Some(shown(ready, row, expr)),
+            FieldSource::Value(expr)
+            | FieldSource::Reference { value: expr, .. }
+            | FieldSource::Unkept { value: expr, .. } => Some(shown(ready, row, expr)),
         },
         has_map: field.map.is_some(),
         on_create: field.on_create.clone(),
@@ -94,13 +96,25 @@ fn fate(config: &Config, field: &Field, index: usize, record: &Record, parents: 
     Some(match target {
         Target::Set(value) => Fate::Set(value.clone()),
         Target::Absent => Fate::Absent,
+        Target::Unkept(value) => match &field.value {
+            FieldSource::Unkept { object, by, .. } => {
+                Fate::Finds { object: object.to_string(), by: by.to_string(), value: value.clone() }
+            }
+            FieldSource::Value(_) | FieldSource::Const(_) | FieldSource::Reference { .. } => Fate::Absent,
+        },
+        Target::Omitted if matches!(field.value, FieldSource::Unkept { .. }) => Fate::Nobody,
         Target::Omitted => Fate::LeftOut,
-        Target::Reference { mapping, row_key } => {
-            let found = parents.iter().find(|(of, _)| *of == index);
+        Target::Reference { mappings, row_key } => {
+            let name = |mapping: &usize| config.mappings.keys().nth(*mapping).map_or("", String::as_str);
+            let found = parents.iter().find(|found| found.field == index);
+            let (mapping, parent) = match found {
+                None => (None, Err("it was not looked for".to_owned())),
+                Some(found) => (found.mapping.clone(), found.record.clone()),
+            };
             Fate::Refers {
-                mapping: config.mappings.keys().nth(*mapping).cloned().unwrap_or_default(),
+                mapping: mapping.unwrap_or_else(|| mappings.iter().map(name).collect::<Vec<_>>().join(" or ")),
                 row_key: key::printed(row_key),
-                parent: found.map_or_else(|| Err("it was not looked for".to_owned()), |(_, parent)| parent.clone()),
+                parent,
                 without: if field.required { Missing::Reject } else { field.missing },
             }
         }
@@ -127,7 +141,7 @@ fn outcome(ready: &Ready<'_>, desired: Desired, fields: &[FieldView]) -> Outcome
             },
             Some(Fate::Refers { parent: Ok(parent), .. }) => parent.clone(),
             Some(Fate::Refers { parent: Err(why), without, mapping, .. }) => match without {
-                Missing::Omit => continue,
+                Missing::Omit | Missing::Wait(_) => continue,
                 Missing::Null => FieldValue::Null,
                 Missing::Reject => {
                     let message = format!("`{}` needs a record of mapping {mapping}: {why}", field.name);
@@ -139,7 +153,10 @@ fn outcome(ready: &Ready<'_>, desired: Desired, fields: &[FieldView]) -> Outcome
                 let absent = field.value.iter().flat_map(|shown| crate::mapping::columns(&shown.expression)).flatten();
                 return Outcome::Incomplete(absent.collect());
             }
-            Some(Fate::LeftOut) | None => continue,
+            Some(Fate::Finds { object, by, value }) => {
+                FieldValue::ReferenceById(format!("(the id of the {object} whose {by} is {value})"))
+            }
+            Some(Fate::LeftOut | Fate::Nobody) | None => continue,
         };
         sent.push((Arc::clone(&configured.name), value));
     }
@@ -152,7 +169,7 @@ fn outcome(ready: &Ready<'_>, desired: Desired, fields: &[FieldView]) -> Outcome
         crm_id: None,
         fields: sent,
     };
-    let is_reference = |field: &&Field| matches!(field.value, FieldSource::Reference { .. });
+    let is_reference = |field: &&Field| field.value.is_reference();
     let name = |field: &Field| (mapping.object.to_string(), field.name.to_string());
     let references = mapping.fields.iter().filter(is_reference).map(name);
     Outcome::Upsert { key: record.key, record: salesforce::record_json(&write, references) }

@@ -72,6 +72,9 @@ pub struct Field {
     /// Whether a record cannot be created without it.
     #[serde(default)]
     pub required: bool,
+    /// Whether it is never empty, and gets a value where a new record has none.
+    #[serde(default)]
+    pub defaulted: bool,
     /// Whether it is an external id: unique, compared without regard to case.
     #[serde(default, rename = "externalId")]
     pub external_id: bool,
@@ -102,6 +105,7 @@ impl Field {
             precision: default_precision(),
             scale: 0,
             required: false,
+            defaulted: false,
             external_id: false,
             values: Vec::new(),
             to: None,
@@ -166,7 +170,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Account, Contact, Lead, Opportunity, Product2, Order and OrderItem with their usual fields, each with the
+    /// Account, Contact, Lead, Opportunity, Product2, Order, OrderItem and User with their usual fields, each with the
     /// external id `Erp_Id__c`.
     pub fn standard() -> Self {
         let mut schema =
@@ -378,8 +382,8 @@ fn describe_field(name: &str, field: &Field) -> Value {
     let to: Vec<_> = field.to.iter().collect();
     json!({
         "name": name, "label": name, "type": kind, "length": field.length, "precision": field.precision,
-        "scale": field.scale, "nillable": !field.required, "createable": true, "updateable": true,
-        "defaultedOnCreate": field.kind == FieldType::Boolean, "externalId": field.external_id,
+        "scale": field.scale, "nillable": !field.required && !field.defaulted, "createable": true, "updateable": true,
+        "defaultedOnCreate": field.defaulted || field.kind == FieldType::Boolean, "externalId": field.external_id,
         "unique": field.external_id, "idLookup": field.external_id, "calculated": false,
         "restrictedPicklist": !field.values.is_empty(), "picklistValues": values,
         "referenceTo": to, "relationshipName": field.relationship,

@@ -208,8 +208,14 @@ impl Store {
 
     /// A reference given by id.
     fn decode_id(&self, draft: &mut Draft, field: String, value: &Value) {
+        let described = self.object(draft.object).fields.get(&field);
         let Some(id) = value.as_str() else {
-            draft.fields.push((field, Value::Null));
+            if described.is_some_and(|field| field.defaulted) {
+                let text = format!("{field}: it cannot be blank");
+                draft.problems.push(Problem::new("INVALID_CROSS_REFERENCE_KEY", text).about(&field));
+            } else {
+                draft.fields.push((field, Value::Null));
+            }
             return;
         };
         let wanted = self.object(draft.object).fields.get(&field).and_then(|field| field.to.as_deref());

@@ -13,7 +13,7 @@ use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
 use crate::capture::generation_key;
 use crate::codec;
 use crate::error::StateError;
-use crate::facts::{Cursor, DeadLetter, Figures, Link, Load, Move, Parked, Record, Waiting};
+use crate::facts::{Cursor, DeadLetter, Figures, Hope, Link, Load, Move, Parked, ParkedWhy, Record, Waiting};
 use crate::keys::{self, Generation, Key, Kind, MappingId, Parts, RecordId, SourceId, after_prefix};
 use crate::meta::figure_entry;
 use crate::rows::{Row, RowBuf};
@@ -131,6 +131,11 @@ impl Store {
         Ok(rows)
     }
 
+    /// The parents that a row waits for, though nobody says that they come.
+    pub fn hopes(&self, mapping: MappingId, row_key: &[u8]) -> Result<Vec<Hope>, StateError> {
+        Ok(self.get(Family::Crm, &hope_key(mapping, row_key))?.unwrap_or_default())
+    }
+
     /// How many rows of a mapping wait for a parent, counted up to `limit`.
     pub fn waiting_count(&self, mapping: MappingId, limit: u64) -> Result<u64, StateError> {
         let mut count = 0;
@@ -157,10 +162,14 @@ impl Store {
 
     /// Where a row is set aside, if it is.
     pub fn parked(&self, mapping: MappingId, row_key: &[u8]) -> Result<Option<Parked>, StateError> {
-        match self.get::<u64>(Family::Crm, &parked_at_key(mapping, row_key))? {
-            Some(due) => self.get(Family::Crm, &parked_key(mapping, due, row_key)),
-            None => Ok(None),
-        }
+        Ok(self.parked_until(mapping, row_key)?.map(|(_, parked)| parked))
+    }
+
+    /// The same, and when it is due.
+    pub fn parked_until(&self, mapping: MappingId, row_key: &[u8]) -> Result<Option<(u64, Parked)>, StateError> {
+        let Some(due) = self.get::<u64>(Family::Crm, &parked_at_key(mapping, row_key))? else { return Ok(None) };
+        let parked = self.get(Family::Crm, &parked_key(mapping, due, row_key))?;
+        Ok(parked.map(|parked| (due, parked)))
     }
 
     /// Everything that is set aside under names with this beginning.
@@ -188,12 +197,13 @@ impl Store {
         Ok(next)
     }
 
-    /// Everything that is set aside, counted up to `limit`, and the oldest commit among it.
+    /// Everything that is set aside, counted up to `limit`; without what waits for a parent, which is counted by itself.
     pub fn parked_count(&self, mapping: MappingId, limit: u64) -> Result<u64, StateError> {
-        let mut count = 0;
-        self.scan(Family::Crm, &Key::new(Kind::Parked).u32(mapping.0).done(), |_, _: Parked| {
-            count += 1;
-            count < limit
+        let (mut count, mut looked) = (0, 0);
+        self.scan(Family::Crm, &Key::new(Kind::Parked).u32(mapping.0).done(), |_, parked: Parked| {
+            count += u64::from(parked.why != ParkedWhy::Parent);
+            looked += 1;
+            looked < limit
         })?;
         Ok(count)
     }
@@ -425,6 +435,11 @@ impl<'s> DeliveryBatch<'s> {
         self.crm(waiting_key(mapping, row_key), waiting);
     }
 
+    /// The parents that a row waits for, though nobody says that they come: all of them.
+    pub fn hopes(&mut self, mapping: MappingId, row_key: &[u8], hopes: &[Hope]) {
+        self.crm(hope_key(mapping, row_key), (!hopes.is_empty()).then_some(&hopes));
+    }
+
     /// Sets a row aside until `due`, microseconds since 1970. A row stands there once: what stood there before goes.
     pub fn park(&mut self, mapping: MappingId, due: u64, row_key: &[u8], parked: &Parked) -> Result<(), StateError> {
         if let Some(before) = self.parked_at(mapping, row_key)? {
@@ -481,7 +496,7 @@ impl<'s> DeliveryBatch<'s> {
         self.batch.put_cf(self.store.family(Family::Meta), key, value);
     }
 
-    fn crm<T: serde::Serialize>(&mut self, key: Vec<u8>, value: Option<&T>) {
+    pub(crate) fn crm<T: serde::Serialize>(&mut self, key: Vec<u8>, value: Option<&T>) {
         let family = self.store.family(Family::Crm);
         match value {
             Some(value) => self.batch.put_cf(family, key, codec::encode(value)),
@@ -496,6 +511,10 @@ fn link_key(mapping: MappingId, row_key: &[u8]) -> Vec<u8> {
 
 fn waiting_key(mapping: MappingId, row_key: &[u8]) -> Vec<u8> {
     Key::new(Kind::Waiting).u32(mapping.0).bytes(row_key).done()
+}
+
+fn hope_key(mapping: MappingId, row_key: &[u8]) -> Vec<u8> {
+    Key::new(Kind::Hope).u32(mapping.0).bytes(row_key).done()
 }
 
 fn dead_key(mapping: MappingId, row_key: &[u8]) -> Vec<u8> {

@@ -139,6 +139,15 @@ pub struct Waiting {
     pub since: Option<Since>,
 }
 
+/// A parent that a row waits for, though nobody says that it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hope {
+    /// A keyed hash of the field and of the parent's row key.
+    pub whom: u64,
+    /// When the row first waited for it, in microseconds since 1970.
+    pub since: u64,
+}
+
 /// Where a row that is set aside stands in line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
@@ -175,6 +184,8 @@ pub enum ParkedWhy {
     Suspected,
     /// A record that its row has left: it goes when the row's new one is there and nothing refers to it any more.
     Left,
+    /// It waits for a parent that may never come, until then at most.
+    Parent,
 }
 
 /// A record that the CRM refuses for good.

@@ -85,6 +85,9 @@ pub(crate) enum Kind {
     Built = 61,
     RelationName = 62,
     WantedRows = 63,
+    Hope = 64,
+    Unkept = 65,
+    UnkeptDue = 66,
     // 30 is kept for encrypted OAuth tokens, 32 for clusters.
 }
 

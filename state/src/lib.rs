@@ -28,6 +28,7 @@ pub mod rows;
 pub mod spool;
 mod store;
 pub mod suspects;
+pub mod unkept;
 
 pub use alerts::{AlertChanges, Telling};
 pub use capture::{CaptureBatch, SealedBatch};
@@ -35,8 +36,8 @@ pub use delivery::{DeliveryBatch, ParkedRow, Queued, View};
 pub use drift::{Fit, KnownSchema, Settled, Strange};
 pub use error::StateError;
 pub use facts::{
-    AcceptedField, Checkpoint, Cursor, DeadLetter, Edits, Figures, Hold, Link, Load, LoadStage, Move, OpenTransaction,
-    Parked, ParkedWhy, Record, Since, Waiting,
+    AcceptedField, Checkpoint, Cursor, DeadLetter, Edits, Figures, Hold, Hope, Link, Load, LoadStage, Move,
+    OpenTransaction, Parked, ParkedWhy, Record, Since, Waiting,
 };
 pub use keys::{Generation, MappingId, RecordId, SourceId};
 pub use lanes::Gate;
@@ -45,3 +46,4 @@ pub use rows::{Row, RowBuf, Standing};
 pub use spool::{Folding, Place, Prepared, SpoolId, SpoolPart};
 pub use store::{Durability, Store};
 pub use suspects::{Suspected, Swept};
+pub use unkept::{Found, Unkept};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use passerelle_change::{CellsBuf, ColumnId, Micros, Op, Position, Seq, TableId};
 use passerelle_state::{
-    CaptureBatch, Checkpoint, DeliveryBatch, Durability, Gate, Generation, Load, LoadStage, MappingId, Parked,
-    ParkedWhy, Standing, StateError, Store,
+    CaptureBatch, Checkpoint, DeliveryBatch, Durability, Found, Gate, Generation, Hope, Load, LoadStage, MappingId,
+    Parked, ParkedWhy, Standing, StateError, Store, Unkept,
 };
 
 const TABLE: TableId = TableId(1);
@@ -199,4 +199,57 @@ fn a_row_is_set_aside_once() {
     batch.unpark(LANE, 30, b"a").expect("readable");
     store.write_delivery(batch, Durability::WithTheNext).expect("a write");
     assert_eq!(store.parked(LANE, b"a").expect("readable"), None);
+}
+
+#[test]
+fn what_a_row_waits_for_is_kept_and_not_counted_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hopes = [Hope { whom: 7, since: 1 }, Hope { whom: 8, since: 2 }];
+    {
+        let store = open(&folder);
+        let mut batch = DeliveryBatch::new(&store);
+        batch.hopes(LANE, b"a", &hopes);
+        let parked = |why| Parked { seq: Seq(1), attempts: 0, since: None, why };
+        batch.park(LANE, 10, b"a", &parked(ParkedWhy::Parent)).expect("readable");
+        batch.park(LANE, 20, b"b", &parked(ParkedWhy::Again)).expect("readable");
+        store.write_delivery(batch, Durability::Synced).expect("a write");
+    }
+    let store = open(&folder);
+    assert_eq!(store.hopes(LANE, b"a").expect("readable"), hopes);
+    assert_eq!(store.hopes(LANE, b"b").expect("readable"), []);
+    assert_eq!(store.parked_until(LANE, b"a").expect("readable").map(|(due, _)| due), Some(10));
+    assert_eq!(store.parked_count(LANE, 100).expect("readable"), 1);
+    let mut batch = DeliveryBatch::new(&store);
+    batch.hopes(LANE, b"a", &[]);
+    store.write_delivery(batch, Durability::WithTheNext).expect("a write");
+    assert_eq!(store.hopes(LANE, b"a").expect("readable"), []);
+}
+
+#[test]
+fn a_value_is_due_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(&folder);
+    let line = store.line_id("sales", "User", "Email").expect("a number");
+    assert_eq!(store.line_id("sales", "user", "EMAIL").expect("a number"), line);
+    let known = |found, due| Unkept { found, due, told: 1 };
+    let (unasked, one) = (known(Found::Unasked, 0), known(Found::One("005".into()), 50));
+    let write = |key: &[u8], before: Option<&Unkept>, now: Option<&Unkept>| {
+        let mut batch = DeliveryBatch::new(&store);
+        batch.unkept(line, key, before, now);
+        store.write_delivery(batch, Durability::WithTheNext).expect("a write");
+    };
+    let due = |now| {
+        let due = store.unkept_due(line, now, 10).expect("readable");
+        due.into_iter().map(|(at, key)| format!("{at} {}", String::from_utf8_lossy(&key))).collect::<Vec<_>>()
+    };
+    write(b"ada", None, Some(&one));
+    write(b"bo", None, Some(&unasked));
+    // Asked for by several rows of one batch.
+    write(b"bo", None, Some(&unasked));
+    assert_eq!((due(49), due(50)), (vec!["0 bo".to_owned()], vec!["0 bo".to_owned(), "50 ada".to_owned()]));
+    write(b"bo", Some(&unasked), Some(&known(Found::Nothing, 20)));
+    assert_eq!((due(19), store.unkept_next_due(line).expect("readable")), (vec![], Some(20)));
+    assert_eq!(store.unkept(line, b"ada").expect("readable"), Some(one.clone()));
+    write(b"ada", Some(&one), None);
+    assert_eq!((store.unkept(line, b"ada").expect("readable"), due(100)), (None, vec!["20 bo".to_owned()]));
 }

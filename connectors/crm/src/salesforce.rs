@@ -21,6 +21,7 @@ use crate::limiter::{Acquire, Limiter, Moment};
 mod body;
 mod edits;
 mod lookup;
+mod matches;
 mod names;
 mod outcome;
 mod refused;
@@ -28,6 +29,7 @@ mod refused;
 pub use body::{MAX_BODY_BYTES, MAX_RECORDS};
 pub use edits::{Edits, EditsWanted};
 pub use lookup::{Described, DescribedField, Found, Identity, MAX_IDS, PicklistValue, Wanted, keys_per_read};
+pub use matches::Match;
 pub use names::is_api_name;
 
 use names::References;

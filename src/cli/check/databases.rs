@@ -9,7 +9,7 @@ use passerelle_change::{Finding, Severity, TableName};
 use passerelle_crm::salesforce::is_api_name;
 
 use super::{Asked, Report};
-use crate::config::model::{Crm, Mapping, Source, SourceKind};
+use crate::config::model::{Crm, FieldSource, Mapping, Source, SourceKind};
 use crate::config::{Config, Fault, Files};
 use crate::mapping::{self, MappingFault};
 use crate::online::tables::{self, Tables};
@@ -59,7 +59,14 @@ pub(super) async fn check(config: &Config, files: &Files) -> Asked {
 
 async fn of_crm(config: &Config, files: &Files, crm: &Crm, tables: &Tables) -> (Report, Option<Comparison>) {
     let ours = config.mappings.values().filter(|mapping| mapping.crm == crm.name);
-    let objects: BTreeSet<&str> = ours.map(|mapping| &*mapping.object).filter(|name| is_api_name(name)).collect();
+    let named = ours.flat_map(|mapping| {
+        let unkept = mapping.fields.iter().filter_map(|field| match &field.value {
+            FieldSource::Unkept { object, .. } => Some(&**object),
+            FieldSource::Value(_) | FieldSource::Const(_) | FieldSource::Reference { .. } => None,
+        });
+        std::iter::once(&*mapping.object).chain(unkept)
+    });
+    let objects: BTreeSet<&str> = named.filter(|name| is_api_name(name)).collect();
     let mut report = Report { name: crm.name.clone(), told_in_files: false, findings: Vec::new() };
     match online::ask(crm, &objects).await {
         Ok(org) => (report, Some(online::compare(config, files, crm, &org, tables))),

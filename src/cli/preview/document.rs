@@ -59,7 +59,8 @@ fn field(view: &FieldView) -> Value {
             ("reference", json!({ "mapping": mapping, "row_key": row_key, "record": record, "why": why }))
         }
         Some(Fate::Bad { reason, cleared }) => ("bad", json!({ "reason": reason, "cleared": cleared })),
-        Some(Fate::LeftOut) => ("left_out", Value::Null),
+        Some(Fate::Finds { object, by, value }) => ("finds", json!({ "object": object, "by": by, "value": value })),
+        Some(Fate::LeftOut | Fate::Nobody) => ("left_out", Value::Null),
         Some(Fate::Absent) => ("absent", Value::Null),
     };
     json!({

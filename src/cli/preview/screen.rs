@@ -185,16 +185,26 @@ fn fate(view: &FieldView) -> Vec<(String, String, Tone)> {
                 Ok(other) => vec![line("reference", format!("{row}: {}", field(other)), Tone::Good)],
                 Err(why) => {
                     let then = match without {
-                        Missing::Omit => "left out, and sent once the record is there",
-                        Missing::Null => "cleared, and sent once the record is there",
-                        Missing::Reject => "a dead letter until the record is there",
+                        Missing::Omit => "left out, and sent once the record is there".to_owned(),
+                        Missing::Null => "cleared, and sent once the record is there".to_owned(),
+                        Missing::Reject => "a dead letter until the record is there".to_owned(),
+                        Missing::Wait(time) => {
+                            let time = humantime::format_duration(*time);
+                            format!("waited for, {time} at most; then left out, and sent once the record is there")
+                        }
                     };
                     vec![
                         line("reference", format!("{row}: none, {}", tame(why)), Tone::Warning),
-                        line("", then.to_owned(), Tone::Soft),
+                        line("", then, Tone::Soft),
                     ]
                 }
             }
+        }
+        Some(Fate::Finds { object, by, value }) => {
+            vec![line("crm", format!("the {object} whose {by} is {}, if the CRM has one", quoted(value)), Tone::Plain)]
+        }
+        Some(Fate::Nobody) => {
+            vec![line("", "left out: it names no record, or `when` is not true".to_owned(), Tone::Soft)]
         }
         Some(Fate::Bad { reason, cleared }) => {
             let is_shown = last.is_some_and(|step| step.value.is_err());
@@ -212,7 +222,9 @@ fn fate(view: &FieldView) -> Vec<(String, String, Tone)> {
         // Nothing follows what is bad, unless it is cleared.
         Some(Fate::Bad { cleared: false, .. }) => " and keeps it",
         Some(Fate::Bad { cleared: true, .. }) => "; a second write clears it",
-        Some(Fate::Refers { .. } | Fate::LeftOut | Fate::Absent) | None => return lines,
+        Some(Fate::Refers { .. } | Fate::Finds { .. } | Fate::Nobody | Fate::LeftOut | Fate::Absent) | None => {
+            return lines;
+        }
     };
     if let Some(first) = &view.on_create {
         lines.push(line("on_create", format!("a new record begins with {}{then}", field(first)), Tone::Soft));

@@ -45,7 +45,12 @@ fn value(name: &str, text: &str) -> Field {
 }
 
 fn reference(name: &str, mapping: &str, text: &str) -> Field {
-    field(name, FieldSource::Reference { mapping: mapping.into(), value: expr(text) })
+    field(name, FieldSource::Reference { mappings: mapping.split(' ').map(str::to_owned).collect(), value: expr(text) })
+}
+
+fn unkept(name: &str, text: &str, missing: Missing) -> Field {
+    let (object, by) = ("User".into(), "Email".into());
+    Field { missing, ..field(name, FieldSource::Unkept { object, by, value: expr(text) }) }
 }
 
 fn mapping(fields: Vec<Field>) -> model::Mapping {
@@ -262,7 +267,7 @@ fn references_give_the_parents_row_key() {
     let row_key = |write: &dyn Fn(&mut key::KeyBuf<'_>)| {
         let mut row_key = Vec::new();
         write(&mut key::KeyBuf(&mut row_key));
-        Target::Reference { mapping: 3, row_key }
+        Target::Reference { mappings: [3].into(), row_key }
     };
     assert_eq!(target("accounts", "parent_id", &[("parent_id", Some("17"))]), row_key(&|key| key.push_int(17)));
     assert_eq!(target("accounts", "parent_id", &[("parent_id", None)]), NULL);
@@ -280,6 +285,29 @@ fn references_give_the_parents_row_key() {
 }
 
 #[test]
+fn a_record_that_no_mapping_keeps_is_found_by_text() {
+    let target = |field: Field, name: &str, cell: Option<&str>| {
+        record(&mapping(vec![field]), &[("id", Some("1")), (name, cell)]).fields.swap_remove(0).target
+    };
+    let email = |cell, missing| target(unkept("Owner", "email", missing), "email", cell);
+    let wait = Missing::Wait(Duration::from_hours(1));
+    assert_eq!(email(Some(" ada@x.example "), Missing::Omit), Target::Unkept("ada@x.example".into()));
+    assert_eq!(target(unkept("Owner", "n", Missing::Omit), "n", Some("17")), Target::Unkept("17".into()));
+    for (cell, missing, wanted) in [
+        (None, Missing::Omit, Target::Omitted),
+        (Some(" "), wait, Target::Omitted),
+        (None, Missing::Null, NULL),
+        (Some(""), Missing::Reject, NULL),
+    ] {
+        assert_eq!(email(cell, missing), wanted, "{cell:?} {missing:?}");
+    }
+    assert_eq!(email(Some(&"x".repeat(256)), Missing::Omit), Target::Omitted);
+    let required = Field { required: true, ..unkept("Owner", "email", Missing::Omit) };
+    let config = mapping(vec![required]);
+    assert!(matches!(desired(&config, &[("id", Some("1")), ("email", None)]), Desired::Refused(_)));
+}
+
+#[test]
 fn every_fault_is_found_at_once_and_in_its_place() {
     let mut config = mapping(vec![
         value("A", "nmae"),
@@ -288,6 +316,8 @@ fn every_fault_is_found_at_once_and_in_its_place() {
         reference("D", "accounts", "name"),
         reference("E", "prices", "id"),
         reference("F", "prices", "[id, name]"),
+        reference("G", "accounts shops", "parent_id"),
+        unkept("H", "is_company", Missing::Omit),
     ]);
     config.filter = Some(expr("name"));
     config.key_value = expr("raw");
@@ -305,6 +335,8 @@ fn every_fault_is_found_at_once_and_in_its_place() {
             "100..104 the parent's key `id` is an integer, and this is text",
             "100..102 the parent's key has 2 columns, and this gives 1",
             "105..109 the parent's key `day` is a date, and this is text",
+            "500..505 the tables of [mapping.accounts] and [mapping.shops] have keys of other types",
+            "100..110 a record is found by text or a number, and this is a boolean",
         ]
     );
 }

@@ -2,7 +2,7 @@
 
 use super::{Field, FieldType};
 
-/// Reads a line of [`OBJECTS`]: `name type[(length|precision,scale)] [!]` or `name -> Object as Relationship [!]`.
+/// Reads a line of [`OBJECTS`]: `name type[(length|precision,scale)] [!]` or `name -> Object as Relationship [!|?]`.
 pub(super) fn field(line: &str) -> (&str, Field) {
     let mut words = line.split_whitespace();
     let name = words.next().unwrap_or_default();
@@ -38,10 +38,12 @@ pub(super) fn field(line: &str) -> (&str, Field) {
         field.length = length;
     }
     field.required = line.ends_with('!');
+    field.defaulted = line.ends_with('?');
     (name, field)
 }
 
-/// The standard objects; `!` marks what a record cannot be created without.
+/// The standard objects; `!` marks what a record cannot be created without, `?` what is never empty either, and gets a value
+/// where none is given.
 pub(super) const OBJECTS: &[(&str, [u8; 3], &str)] = &[
     (
         "Account",
@@ -64,7 +66,7 @@ pub(super) const OBJECTS: &[(&str, [u8; 3], &str)] = &[
          TickerSymbol string(20)
          AccountSource picklist
          CurrencyIsoCode picklist
-         OwnerId string(18)
+         OwnerId -> User as Owner ?
          BillingStreet textarea(255)
          BillingCity string(40)
          BillingState string(80)
@@ -105,7 +107,7 @@ pub(super) const OBJECTS: &[(&str, [u8; 3], &str)] = &[
          HasOptedOutOfEmail boolean
          HasOptedOutOfFax boolean
          CurrencyIsoCode picklist
-         OwnerId string(18)
+         OwnerId -> User as Owner ?
          MailingStreet textarea(255)
          MailingCity string(40)
          MailingState string(80)
@@ -138,7 +140,7 @@ pub(super) const OBJECTS: &[(&str, [u8; 3], &str)] = &[
          AnnualRevenue currency(18,0)
          NumberOfEmployees int
          Description textarea
-         OwnerId string(18)
+         OwnerId -> User as Owner ?
          Street textarea(255)
          City string(40)
          State string(80)
@@ -159,7 +161,7 @@ pub(super) const OBJECTS: &[(&str, [u8; 3], &str)] = &[
          NextStep string(255)
          LeadSource picklist
          CurrencyIsoCode picklist
-         OwnerId string(18)
+         OwnerId -> User as Owner ?
          Description textarea",
     ),
     (
@@ -210,5 +212,16 @@ pub(super) const OBJECTS: &[(&str, [u8; 3], &str)] = &[
          ServiceDate date
          EndDate date
          Description string(255)",
+    ),
+    (
+        "User",
+        *b"005",
+        "Username string(80) !
+         LastName string(80) !
+         FirstName string(40)
+         Email email
+         EmployeeNumber string(20)
+         FederationIdentifier string(255)
+         IsActive boolean",
     ),
 ];

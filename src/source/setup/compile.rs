@@ -148,9 +148,9 @@ impl Compiler<'_> {
 }
 
 fn parents(mapping: &model::Mapping, numbers: &HashMap<String, MappingId>) -> Vec<MappingId> {
-    let names = mapping.fields.iter().filter_map(|field| match &field.value {
-        FieldSource::Reference { mapping, .. } => Some(mapping),
-        FieldSource::Value(_) | FieldSource::Const(_) => None,
+    let names = mapping.fields.iter().flat_map(|field| match &field.value {
+        FieldSource::Reference { mappings, .. } => &mappings[..],
+        FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => &[],
     });
     names.filter_map(|name| numbers.get(name).copied()).collect()
 }
