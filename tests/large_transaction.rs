@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use passerelle::capture::{Capture, Durable, Input, Parts, gate_for};
+use passerelle::capture::{Capture, Durable, Input, Lanes, Parts, gate_for};
 use passerelle_change::{Batch, CellsBuf, ColumnId, Event, KeyBuf, Micros, Op, Position, RowChange, Seq, TableId};
 use passerelle_state::{Checkpoint, MappingId, Store};
 use tokio::sync::{mpsc, watch};
@@ -30,7 +30,7 @@ fn x_11_a_transaction_of_a_million_updates_takes_little_memory() {
     let capture = Capture {
         store: Arc::clone(&store),
         source,
-        lanes: BTreeMap::from([(TABLE, vec![LANE])]),
+        lanes: Lanes { mappings: BTreeMap::from([(TABLE, vec![LANE])]), ..Lanes::default() },
         fits: BTreeMap::new(),
         parts: Parts::Tentative,
         gate: Arc::clone(&gate),
