@@ -164,7 +164,8 @@ impl Delivery {
         }
         let mut lanes = Vec::new();
         for setup in self.lanes.drain(..) {
-            lanes.push(Lane::new(&store, setup, now_micros())?);
+            let revision = indexes[setup.source_index].revision(setup.id);
+            lanes.push(Lane::new(&store, setup, revision, now_micros())?);
         }
         let mut engine = Engine {
             name: &self.name,

@@ -143,6 +143,8 @@ pub(super) struct Lane {
     scan: Option<Scan>,
     /// Rows that something they were evaluated with has changed of; of a mapping with related rows.
     marks: Option<Marks>,
+    /// A number for the relations that it has.
+    relations: u64,
     /// What its rows are evaluated with is not as the view shows it yet.
     pub behind: bool,
     /// Which rows are written, and what became of the others.
@@ -168,7 +170,7 @@ struct Scan {
 }
 
 impl Lane {
-    pub(super) fn new(store: &Store, setup: LaneSetup, now: u64) -> Result<Self, StateError> {
+    pub(super) fn new(store: &Store, setup: LaneSetup, relations: u64, now: u64) -> Result<Self, StateError> {
         let LaneSetup {
             id,
             source_index,
@@ -233,13 +235,14 @@ impl Lane {
             scan: None,
             marks: (!related.is_empty()).then(Marks::default),
             behind: !related.is_empty(),
+            relations,
         })
     }
 
-    /// What rows are reconciled by: the mapping, and the load that its columns came with. A load fills cells without
+    /// What rows are reconciled by: the mapping, its relations, and the load that its columns came with. A load fills cells without
     /// making rows newer.
     pub(super) fn revision(&self) -> u64 {
-        self.mapping.revision().wrapping_add(u64::from(self.load))
+        self.mapping.revision().wrapping_add(u64::from(self.load)).wrapping_add(self.relations)
     }
 
     /// Nothing of it is delivered, whatever waits.

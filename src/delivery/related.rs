@@ -201,6 +201,15 @@ impl Indexes {
         self.relations.is_empty()
     }
 
+    /// Another number whenever one of the mapping's relations is another than it was: what was evaluated with the former one
+    /// is no longer found by it, and all rows are looked at again.
+    pub(super) fn revision(&self, mapping: MappingId) -> u64 {
+        let of = self.of.get(&mapping).into_iter().flatten();
+        of.fold(0, |revision: u64, &at| {
+            revision.wrapping_mul(31).wrapping_add(u64::from(self.relations[at].id.0) << 32)
+        })
+    }
+
     /// Whether the mapping is evaluated with related rows.
     pub(super) fn has(&self, mapping: MappingId) -> bool {
         self.of.contains_key(&mapping)
