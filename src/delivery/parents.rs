@@ -9,7 +9,7 @@ use passerelle_state::unkept::key_of;
 use passerelle_state::{Found, Hope, Link, MappingId, RecordId, RowBuf, StateError};
 
 use super::lane::Lane;
-use super::prepare::World;
+use super::prepare::{World, on_its_way};
 use super::reconcile::WantedField;
 use crate::config::model::{Departure, Field, FieldSource, Missing};
 use crate::mapping::{self, Desired, Target};
@@ -375,30 +375,38 @@ fn changes_parent(
         return Ok(false);
     };
     let former = world.store.field_hash(&FieldValue::Text(crm_id.to_owned()));
-    let record = match world.store.link(child.0, child.1)?.and_then(|link| link.record) {
-        Some(id) => world.store.record(id)?,
-        None => None,
+    let Some(id) = world.store.link(child.0, child.1)?.and_then(|link| link.record) else { return Ok(false) };
+    let Some(record) = world.store.record(id)? else { return Ok(false) };
+    // What a write on its way changes is not known of its record.
+    let has_its_turn = || -> Result<bool, StateError> {
+        Ok(on_its_way(world, lane, child.1).is_some()
+            || world.is_busy(id)
+            || world.store.parked(child.0, child.1)?.is_some())
     };
-    let Some(record) = record.filter(|record| record.fields.values().any(|field| field.hash == former)) else {
+    if record.fields.values().all(|field| field.hash != former) && !has_its_turn()? {
         return Ok(false);
-    };
+    }
     let row = world.view.row(lane.table, child.1)?.filter(|row| lane.swept.is_there(row));
     let desired = row.map(|row| world.desired(lane, child.1, &row)).transpose()?;
     let Some(Desired::Present(desired)) = desired else { return Ok(false) };
-    let child = (child.0, child.1.to_vec());
+    let named = (child.0, child.1.to_vec());
     for field in desired.fields {
         let Target::Reference { mappings, row_key } = field.target else { continue };
         let name = lane.config.fields.get(field.index).map(|known| &*known.name).unwrap_or_default();
-        let refers = record.fields.get(name).is_some_and(|field| field.hash == former);
-        if !refers || row_key != parent.1 || mappings.len() == 1 {
+        if row_key != parent.1 || mappings.len() == 1 {
             continue;
         }
+        match record.fields.get(name) {
+            Some(known) if known.hash == former => {}
+            None if has_its_turn()? => {}
+            Some(_) | None => continue,
+        }
         let rows: Vec<RowName> = mappings.iter().map(|mapping| (MappingId(*mapping as u32), row_key.clone())).collect();
-        return Ok(match first_of(world, &child, &rows)? {
-            Standing::Ready(ready) => ready.crm_id != crm_id,
-            Standing::Coming(_) => true,
-            Standing::Missing { .. } => false,
-        });
+        match first_of(world, &named, &rows)? {
+            Standing::Ready(ready) if ready.crm_id != crm_id => return Ok(true),
+            Standing::Coming(_) => return Ok(true),
+            Standing::Ready(_) | Standing::Missing { .. } => {}
+        }
     }
     Ok(false)
 }
