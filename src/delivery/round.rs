@@ -51,7 +51,7 @@ impl Engine<'_> {
             }
             // Both read, and ask nobody: also while nothing may be sent.
             pace = self.catch_up(&views)?;
-            more = self.look_ahead(&views)? | (pace == Pace::More);
+            more = self.look_ahead(&views)? || pace == Pace::More;
             let moment = Moment::now();
             if let Some(wait) = self.limiter.look(moment) {
                 // When all are under way, the next that ends wakes the loop.

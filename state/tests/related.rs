@@ -16,12 +16,12 @@ fn since(seq: u64) -> Since {
 fn write(store: &Store, fill: impl FnOnce(&mut DeliveryBatch<'_>)) {
     let mut batch = DeliveryBatch::new(store);
     fill(&mut batch);
-    store.write_delivery(batch, Durability::WithTheNext).unwrap();
+    store.write_delivery(batch, Durability::WithTheNext).expect("writable");
 }
 
 fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
     (folder, store)
 }
 

@@ -216,44 +216,44 @@ impl Dealing {
             4 => format!("delete from partner where id = {partner}"),
             5 | 6 => {
                 let (country, firm) = (self.any(5), self.any(6));
-                self.upsert("partner", partner, &format!("'p{partner}', 'P {n}', {country}, {firm}, 'a@x'"))
+                upsert("partner", partner, &format!("'p{partner}', 'P {n}', {country}, {firm}, 'a@x'"))
             }
             7 => {
                 let (country, code, region) = (self.any(4), self.word(&["FR", "DE", "XX", "null"]), self.any(3));
-                self.upsert("country", country, &format!("{code}, {region}"))
+                upsert("country", country, &format!("{code}, {region}"))
             }
-            8 => self.upsert("region", id % 3 + 1, &format!("'R {n}'")),
+            8 => upsert("region", id % 3 + 1, &format!("'R {n}'")),
             9 => format!("delete from country where id = {}", self.any(4)),
             10 | 11 => {
                 let (kind, main, idx) = (self.word(&["work", "home"]), self.dice.random_range(0..2), self.any(4));
-                self.upsert("mail", id, &format!("{partner}, 'm{n}@x', {main}, {idx}, {kind}"))
+                upsert("mail", id, &format!("{partner}, 'm{n}@x', {main}, {idx}, {kind}"))
             }
             12 => format!("update mail set main = 1 - main where id = {id}"),
             13 => format!("delete from mail where id = {id}"),
             14 => {
                 let name = self.word(&["phone", "fax", "session", "null"]);
-                self.upsert("meta", id, &format!("{partner}, {name}, 'v{n}'"))
+                upsert("meta", id, &format!("{partner}, {name}, 'v{n}'"))
             }
             15 => format!("delete from meta where id = {id}"),
             16 | 17 => {
                 let (state, shop, day) =
                     (self.word(&["sale", "draft"]), self.word(&["web", "paris", "lyon", "null"]), self.day());
-                self.upsert("sales", id, &format!("{partner}, {state}, {amount}, {day}, {shop}"))
+                upsert("sales", id, &format!("{partner}, {state}, {amount}, {day}, {shop}"))
             }
             18 => format!("update sales set partner = {partner} where id = {id}"),
             19 => format!("delete from sales where id = {id}"),
             20 => {
                 let (email, active) = (self.word(&["a@x", "b@x", "c@x"]), self.dice.random_range(0..2));
-                self.upsert("blacklist", id % 4, &format!("{email}, {active}"))
+                upsert("blacklist", id % 4, &format!("{email}, {active}"))
             }
             // Another key of a related row.
-            _ => format!("delete from sales where id = {0} + 100; update sales set id = id + 100 where id = {0}", id),
+            _ => format!("delete from sales where id = {id} + 100; update sales set id = id + 100 where id = {id}"),
         }
     }
+}
 
-    fn upsert(&self, table: &str, id: u32, values: &str) -> String {
-        format!("delete from {table} where id = {id}; insert into {table} values ({id}, {values})")
-    }
+fn upsert(table: &str, id: u32, values: &str) -> String {
+    format!("delete from {table} where id = {id}; insert into {table} values ({id}, {values})")
 }
 
 async fn equal_whatever_happens<S: Database>(server: S) {

@@ -31,7 +31,8 @@ impl Indexes {
                 continue;
             }
             for branch in 0..self.relations[relation].tables.len() {
-                while let Some(after) = self.due(relation, branch) {
+                while self.is_due(relation, branch) {
+                    let after = self.relations[relation].built.branches[branch].after.clone();
                     let table = &self.tables[self.relations[relation].tables[branch]];
                     let rows = view.rows(table.id, after.as_deref(), TAKEN)?;
                     let table = table.id;
@@ -56,11 +57,11 @@ impl Indexes {
         Ok(Pace::Done)
     }
 
-    /// The last row that was taken, where there are more to take; `None` where all are.
-    fn due(&mut self, relation: usize, branch: usize) -> Option<Option<Vec<u8>>> {
+    /// Whether there are rows of a table to take that are there already.
+    fn is_due(&mut self, relation: usize, branch: usize) -> bool {
         let table = &self.tables[self.relations[relation].tables[branch]];
         if !table.loaded || table.suspected {
-            return None;
+            return false;
         }
         let (load, truncated) = (table.load, table.swept.truncated.unwrap_or(Seq::ZERO));
         let built = &mut self.relations[relation].built.branches;
@@ -69,7 +70,7 @@ impl Indexes {
         if known.load != load || known.truncated != truncated {
             *known = BuiltBranch { load, truncated, was_done: known.was_done, ..BuiltBranch::default() };
         }
-        (!known.done).then(|| known.after.clone())
+        !known.done
     }
 
     /// Whether a relation has every row of its tables as they were loaded.

@@ -138,7 +138,9 @@ impl Indexes {
         }
         let asked = RefCell::new(Vec::new());
         let reader = Reader { store: work.store, view, indexes: self, asked: &asked };
-        let Some((now, needs)) = made(&reader, known, branch, row_key)? else { return Ok(false) };
+        let Some(Evaluated { indexed: now, needs }) = evaluated(&reader, known, branch, row_key)? else {
+            return Ok(false);
+        };
         let (id, mapping) = (known.id, known.mapping);
         let before = work.store.indexed(id, branch, row_key)?;
         if let Form::Rollup(rollup) = known.compiled().form() {
@@ -229,20 +231,31 @@ impl Indexes {
     }
 }
 
-/// What a row gives to a relation now, and the join keys that this was evaluated with; `None` where it came in part.
-fn made(
+/// What a row gives to a relation now, and the join keys that this was evaluated with.
+struct Evaluated {
+    indexed: Option<Indexed>,
+    needs: Vec<JoinKey>,
+}
+
+/// What a row gives to a relation now; `None` where it came in part.
+fn evaluated(
     reader: &Reader<'_>,
     relation: &Relation,
     branch: u8,
     row_key: &[u8],
-) -> Result<Option<(Option<Indexed>, Vec<JoinKey>)>, StateError> {
+) -> Result<Option<Evaluated>, StateError> {
     let table = &reader.indexes.tables[relation.tables[usize::from(branch)]];
-    let Some(row) = there(reader.view, table, row_key)? else { return Ok(Some((None, Vec::new()))) };
+    let Some(row) = there(reader.view, table, row_key)? else {
+        return Ok(Some(Evaluated { indexed: None, needs: Vec::new() }));
+    };
     let of = &relation.compiled().branches()[usize::from(branch)];
-    let (found, keys) = reader.gather(relation.mapping, of.scope(), row.cells())?;
+    let (found, needs) = reader.gather(relation.mapping, of.scope(), row.cells())?;
     Ok(match of.entry(row.cells(), &found) {
-        Made::In(entry) => Some((Some(Indexed { key: entry.key, order: entry.order, holds: entry.holds }), keys)),
-        Made::Out => Some((None, keys)),
+        Made::In(entry) => {
+            let indexed = Indexed { key: entry.key, order: entry.order, holds: entry.holds };
+            Some(Evaluated { indexed: Some(indexed), needs })
+        }
+        Made::Out => Some(Evaluated { indexed: None, needs }),
         Made::Incomplete { .. } => None,
     })
 }

@@ -56,7 +56,9 @@ fn body(out: &mut Vec<u8>, value: &Value<'_>) {
             out.extend_from_slice(&(time.as_nanosecond().cast_unsigned() ^ (1 << 127)).to_be_bytes());
         }
         Value::List(items) => {
-            items.iter().for_each(|item| push(out, item, false));
+            for item in items {
+                push(out, item, false);
+            }
             out.push(0);
         }
     }
@@ -155,7 +157,7 @@ mod tests {
 
         #[test]
         fn floats_sort(a: f64, b: f64) {
-            prop_assume!(a != b && !a.is_nan() && !b.is_nan());
+            prop_assume!(!a.is_nan() && !b.is_nan());
             let of = |n: f64| key(&Value::Float(n), false);
             prop_assert_eq!(Some(of(a).cmp(&of(b))), a.partial_cmp(&b));
         }

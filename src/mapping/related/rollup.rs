@@ -5,6 +5,7 @@
 //! which the first ones answer it. Nothing here reads a clock: a group is as of the time that it was told last, and
 //! [`Rollup::next_expiry`] says when the next row leaves a window.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -321,13 +322,7 @@ impl FigureOf {
         let mut items = Vec::new();
         let is_list = self.function == Function::List;
         let backwards = matches!(self.function, Function::Max | Function::Last);
-        if !(is_list && self.distinct) {
-            let most = if is_list { self.limit } else { 1 };
-            lines.scan(index, &[], backwards, &mut |_, value| {
-                items.push(decoded(value));
-                items.len() < most
-            })?;
-        } else {
+        if is_list && self.distinct {
             // From one value to the next, however many rows have it.
             let mut from = Vec::new();
             while items.len() < self.limit {
@@ -342,6 +337,12 @@ impl FigureOf {
                 // No sort begins another, and their bytes go on below this one.
                 from.push(0xff);
             }
+        } else {
+            let most = if is_list { self.limit } else { 1 };
+            lines.scan(index, &[], backwards, &mut |_, value| {
+                items.push(decoded(value));
+                items.len() < most
+            })?;
         }
         Ok(if is_list { self.list(items) } else { Ok(items.pop().unwrap_or(Value::Null)) })
     }
@@ -351,7 +352,7 @@ impl FigureOf {
             return Ok(Value::Null);
         }
         let Some(separator) = &self.separator else { return Ok(Value::List(items)) };
-        let texts = items.into_iter().map(|item| text::of(item).map(|text| text.into_owned()).map_err(|bad| bad.0));
+        let texts = items.into_iter().map(|item| text::of(item).map(Cow::into_owned).map_err(|bad| bad.0));
         let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
         Ok(Value::Text(texts.join(separator).into()))
     }

@@ -78,7 +78,7 @@ fn want_rows(store: &Store, table: &Table, names: Option<&BTreeSet<String>>) -> 
         let all = store.columns_of(table.id)?.into_iter().map(|column| column.id).collect();
         store.forget_columns(table.id, &all)?;
     }
-    if before.as_ref() != names { store.set_wanted_rows(table.id, names) } else { Ok(()) }
+    if before.as_ref() == names { Ok(()) } else { store.set_wanted_rows(table.id, names) }
 }
 
 impl Tables {

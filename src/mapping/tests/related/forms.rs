@@ -170,7 +170,7 @@ fn nested_rows_are_asked_by_the_record() {
     let loaded = config(&format!("{text}fields = {{ A = \"country.region.name\" }}"));
     let world = World::of(TABLES);
     let mapping = world.compile(&loaded).unwrap();
-    let paths: Vec<_> = mapping.relations().iter().map(|relation| relation.path()).collect();
+    let paths: Vec<_> = mapping.relations().iter().map(crate::mapping::related::Relation::path).collect();
     assert_eq!(paths, ["country", "country.region"]);
     // Not known yet, and there is none: what names it is absent, or null.
     let scope = mapping.scope();
@@ -202,7 +202,7 @@ fn what_makes_entries_asks_nested_rows() {
     );
     let loaded = config(&format!("{text}fields = {{ A = \"mails.n\" }}"));
     let mapping = World::of(TABLES).compile(&loaded).unwrap();
-    let relations: Vec<_> = mapping.relations().iter().map(|relation| relation.path()).collect();
+    let relations: Vec<_> = mapping.relations().iter().map(crate::mapping::related::Relation::path).collect();
     assert_eq!(relations, ["mails.c", "mails"], "what entries ask stands before");
     assert_eq!(mapping.relations()[1].branches()[0].scope().asks()[0].relation, 0);
     assert_eq!(mapping.scope().asks()[0].relation, 1);
@@ -225,7 +225,7 @@ fn a_nested_relation_that_is_used_both_ways_is_there_twice() {
 fields = { A = \"mail.c.code\" }",
     );
     let mapping = World::of(TABLES).compile(&loaded).unwrap();
-    let paths: Vec<_> = mapping.relations().iter().map(|relation| relation.path()).collect();
+    let paths: Vec<_> = mapping.relations().iter().map(crate::mapping::related::Relation::path).collect();
     assert_eq!(paths, ["mail.c", "mail", "mail.c"]);
     check(
         "with.mail = { table = \"mail\", on = { partner_id = \"id\" }, pick = \"c.code\", with.c = { table = \"country\", on = { id = \"country_id\" } } }

@@ -14,7 +14,7 @@ const FIELDS: &str =
     "fields = { A = \"a.v\", B = \"b.name\", N = \"c.n\", T = \"c.t\", L = \"c.l\", Z = \"c.z\", P = \"p.v\" }";
 
 fn relations(order: &[usize]) -> String {
-    order.iter().map(|&at| format!("with.{}\n", RELATIONS[at])).collect()
+    order.iter().flat_map(|&at| ["with.", RELATIONS[at], "\n"]).collect()
 }
 
 type Row = (i64, u8, u8, u8, i32);
@@ -37,10 +37,10 @@ fn world(rows: &[Row]) -> World {
     world
 }
 
-/// The same by hand, for partner `x`.
-fn expected(rows: &[Row], x: u8) -> String {
-    let y: &[u8] = if x == 1 { &[0, 1] } else { &[2] };
-    let a = rows.iter().filter(|row| row.1 == x && y.contains(&(row.2 % 4))).min_by_key(|row| row.0);
+/// The same by hand, for a partner.
+fn expected(rows: &[Row], partner: u8) -> String {
+    let wanted: &[u8] = if partner == 1 { &[0, 1] } else { &[2] };
+    let a = rows.iter().filter(|row| row.1 == partner && wanted.contains(&(row.2 % 4))).min_by_key(|row| row.0);
     let b = a.map(|row| row.3).filter(|b| *b <= 1);
     let c: Vec<&Row> = rows.iter().filter(|row| row.3 <= 1 && Some(row.3) == b).collect();
     let shown = |value: Option<String>| value.unwrap_or_else(|| "null".to_owned());
