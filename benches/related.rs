@@ -115,6 +115,8 @@ async fn bench() -> Result<()> {
 async fn captured(name: &str, mappings: &str, customers: u64, changes: u64) -> Result<(f64, u64)> {
     let rig = Rig::start("{ concurrent = 4 }", SandboxLimits::default(), &[("fsync", "off")]).await?;
     rig.sql.batch_execute(TABLES).await?;
+    // What the end of the log is marked by.
+    rig.sql.batch_execute(&rig::inserts(1, 1)).await?;
     rig.sql
         .batch_execute(&format!(
             "insert into buyer select n, 'Buyer ' || n, n % 200 + 1, n % 500 + 1, n % 20 + 1 from generate_series(1, {customers}) n;
@@ -124,7 +126,7 @@ async fn captured(name: &str, mappings: &str, customers: u64, changes: u64) -> R
         ))
         .await?;
     rig.configure_more(mappings)?;
-    let ((), loading) = timed(async {
+    let (_, loading) = timed(async {
         let mut daemon = rig.streaming().await?;
         idle(&mut daemon).await?;
         daemon.stop().await

@@ -80,7 +80,10 @@ pub(super) fn answers_for(
     let rename = |to: &str, why| Answer { words: format!("--rename {}", typed(name, Some(to))), why: Some(why) };
     let mut answers = Vec::new();
     match &weighed.change {
-        Change::ColumnRenamed { to, .. } => answers.push(rename(to, "looks like it: same place, same type")),
+        Change::ColumnRenamed { to, .. } => {
+            let may_be_read = now.and_then(|now| now.column(to)).is_none_or(|column| column.readable);
+            answers.extend(may_be_read.then(|| rename(to, "looks like it: same place, same type")));
+        }
         Change::ColumnDropped { .. } => {
             let likely = now.and_then(|now| likely(name, subject, now));
             answers.extend(likely.map(|to| rename(to, "new, of a type that fits")));
@@ -108,7 +111,7 @@ fn likely<'n>(name: &str, subject: &Subject<'_>, now: &'n TableFacts) -> Option<
     let is_new = |column: &&ColumnFacts| subject.table.column(&column.name).is_none();
     let fits =
         |column: &&ColumnFacts| matches!(retyping(was.spelled(), column.spelled()), None | Some(Retyping::Widened));
-    let mut likely = now.columns.iter().filter(is_new).filter(fits);
+    let mut likely = now.columns.iter().filter(|column| column.readable).filter(is_new).filter(fits);
     let first = likely.next()?;
     likely.next().is_none().then_some(first.name.as_str())
 }
