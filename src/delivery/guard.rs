@@ -59,6 +59,12 @@ impl DeletionGuard {
         }
     }
 
+    /// Deletions were held before a restart: it is tripped still, unless it was switched off. Whether it is.
+    pub(super) fn holds_on(&mut self) -> bool {
+        self.tripped = self.limits.share < 1.0;
+        self.tripped
+    }
+
     pub(super) fn is_tripped(&self) -> bool {
         self.tripped
     }
@@ -108,6 +114,15 @@ mod tests {
         guard.settle();
         assert!(guard.admits(10_001, 10));
         assert!(!guard.admits(10_002, 10), "and then it counts again");
+    }
+
+    #[test]
+    fn what_was_held_before_a_restart_is_held_until_someone_looks() {
+        let mut held = guard(0.0, 5);
+        assert!(held.holds_on() && held.is_tripped() && !held.admits(1_000, 10));
+        held.confirm();
+        assert!(held.admits(1_001, 10));
+        assert!(!guard(1.0, 0).holds_on(), "the guard was switched off");
     }
 
     #[test]

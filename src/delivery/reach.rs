@@ -181,12 +181,14 @@ impl Notes<'_> {
 }
 
 impl Engine<'_> {
-    /// Rows that were left out are looked at again: the mapping may write them now.
+    /// Rows that were left out are looked at again: the mapping may write them now. Deletions that the guard held are held
+    /// still, until a person lets them through or takes the guard away.
     pub(super) fn release_left_out(&mut self) -> Result<(), StateError> {
-        for lane in &self.lanes {
+        for lane in &mut self.lanes {
             let mut batch = DeliveryBatch::new(self.store);
             for row in self.store.due(lane.id, u64::MAX, usize::MAX)? {
-                if row.parked.why == ParkedWhy::LeftOut {
+                let is_freed = row.parked.why == ParkedWhy::Guarded && !lane.guard.holds_on();
+                if is_freed || row.parked.why == ParkedWhy::LeftOut {
                     let parked = Parked { why: ParkedWhy::Again, ..row.parked };
                     batch.park(lane.id, now_micros(), &row.row_key, &parked)?;
                 }
