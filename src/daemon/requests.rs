@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A mapping as the desk knows it.
 struct KnownMapping {
     id: MappingId,
+    source: String,
+    /// The lanes in which changes of its related rows stand.
+    related: Vec<MappingId>,
     revision: u64,
     crm: String,
 }
@@ -97,7 +100,13 @@ impl<'r> Desk<'r> {
         });
         for mapping in &source.mappings {
             let revision = mapping.mapping.revision();
-            let known = KnownMapping { id: mapping.id, revision, crm: mapping.config.crm.clone() };
+            let known = KnownMapping {
+                id: mapping.id,
+                source: mapping.config.source.clone(),
+                related: mapping.related.iter().map(|related| related.lane).collect(),
+                revision,
+                crm: mapping.config.crm.clone(),
+            };
             self.mappings.insert(mapping.config.name.to_string(), known);
         }
     }
@@ -304,8 +313,9 @@ impl<'r> Desk<'r> {
         Ok(Done::new(message, affected))
     }
 
-    /// The names under which a target is held in the state.
+    /// The names under which a target is held in the state. A mapping whose source is just being set up is known, too.
     fn held_names(&self, target: &Target) -> Answer<Vec<String>> {
+        let mappings = &self.current.config.mappings;
         let mapping = |name: &str| format!("mapping/{name}");
         let unknown = |name: &str| {
             CommandError::new(CommandFault::NotFound, format!("nothing is named {name}"))
@@ -313,11 +323,12 @@ impl<'r> Desk<'r> {
         };
         match target {
             Target::Writes => Ok(vec!["writes".into()]),
+            Target::Mapping(name) if mappings.contains_key(name) => Ok(vec![mapping(name)]),
             Target::Mapping(name) => self.mapping(name).map(|_| vec![mapping(name)]),
             Target::Crm(name) if self.crms.contains_key(name) => Ok(vec![format!("crm/{name}")]),
             Target::Source(name) if self.configured.contains(name) => Ok(vec![format!("source/{name}")]),
             Target::Named(name) => {
-                match (self.mappings.contains_key(name), self.crms.contains_key(name), self.configured.contains(name)) {
+                match (mappings.contains_key(name), self.crms.contains_key(name), self.configured.contains(name)) {
                     (true, false, false) => Ok(vec![mapping(name)]),
                     (false, true, false) => Ok(vec![format!("crm/{name}")]),
                     (false, false, true) => Ok(vec![format!("source/{name}")]),
@@ -327,8 +338,7 @@ impl<'r> Desk<'r> {
                 }
             }
             Target::Crm(name) | Target::Source(name) => Err(unknown(name)),
-            Target::All => Ok(self
-                .mappings
+            Target::All => Ok(mappings
                 .keys()
                 .map(|name| mapping(name))
                 .chain(self.crms.keys().map(|name| format!("crm/{name}")))
@@ -364,9 +374,12 @@ impl<'r> Desk<'r> {
             all &= self.ask(&crm, |reply| Command::Refresh { reply }).await.is_ok();
         }
         for (id, config) in self.sources.values() {
-            let ours = self.mappings.iter();
-            let mappings: Vec<(MappingId, Arc<str>)> =
-                ours.map(|(name, known)| (known.id, Arc::from(&**name))).collect();
+            let ours = self.mappings.iter().filter(|(_, known)| known.source == config.name);
+            let mappings: Vec<(Vec<MappingId>, Arc<str>)> = ours
+                .map(|(name, known)| {
+                    (std::iter::once(known.id).chain(known.related.iter().copied()).collect(), Arc::from(&**name))
+                })
+                .collect();
             source::refresh(config, *id, &mappings, &self.shared.store, &self.shared.board).await?;
         }
         let stale = crate::config::load_without_secrets(self.path);

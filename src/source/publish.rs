@@ -74,11 +74,12 @@ pub(super) async fn ticker(
     }
 }
 
-/// Asks the server and the state for what is dear to reckon: before a reading.
+/// Asks the server and the state for what is dear to reckon: before a reading. Each mapping comes with its lanes: its own, and
+/// those in which changes of its related rows stand.
 pub async fn refresh(
     config: &model::Source,
     id: SourceId,
-    mappings: &[(MappingId, Arc<str>)],
+    mappings: &[(Vec<MappingId>, Arc<str>)],
     store: &Store,
     board: &Board,
 ) -> Result<(), StateError> {
@@ -99,19 +100,24 @@ pub async fn refresh(
     Ok(())
 }
 
-/// The position up to which the CRMs hold everything: the least of the mappings', and which of them hold it back.
+/// The position up to which the CRMs hold everything, by the lanes of each mapping and its related tables: the least of the mappings', and which of them hold it back.
 fn delivered(
     config: &model::Source,
     id: SourceId,
-    mappings: &[(MappingId, Arc<str>)],
+    mappings: &[(Vec<MappingId>, Arc<str>)],
     store: &Store,
     board: &Board,
 ) -> Result<(), StateError> {
     let Some(checkpoint) = store.checkpoint(id)? else { return Ok(()) };
     let mut oldest: Option<passerelle_state::Since> = None;
     let mut held_by = Vec::new();
-    for (mapping, name) in mappings {
-        if let Some(since) = store.mapping_since(*mapping)? {
+    for (lanes, name) in mappings {
+        let mut since: Option<passerelle_state::Since> = None;
+        for lane in lanes {
+            let waiting = store.mapping_since(*lane)?;
+            since = [since, waiting].into_iter().flatten().min_by_key(|since| since.seq);
+        }
+        if let Some(since) = since {
             held_by.push(HeldBy {
                 mapping: name.to_string(),
                 since: time(since.committed_at),
