@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 
 use passerelle::sandbox::{SandboxOptions, Schema};
 use passerelle_test_servers::{MariadbServer, PgServer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::database::{Database, mariadb};
 use crate::records::{Fields, Records, printed};
@@ -34,6 +34,8 @@ struct Shipped {
     prefix: &'static str,
     /// What is shortened of it: times that nobody would wait for.
     shortened: &'static [(&'static str, &'static str)],
+    /// Addresses of the CRM's users.
+    users: &'static [&'static str],
 }
 
 impl Shipped {
@@ -59,6 +61,9 @@ impl Shipped {
             text = text.replace(long, short);
         }
         world.reconfigure(self.source, text.clone());
+        for email in self.users {
+            hire(&world, email).await;
+        }
         let (status, said) = world.daemon.borrow().cli(&["check", "--online"]);
         assert!(status.success(), "{said}");
         // A server of tests keeps what it likes, and these applications have the foreign keys that they have.
@@ -111,6 +116,20 @@ fn localised<S: Database>(shipped: &str, world: &World<S>) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Makes a user, as an administrator does.
+async fn hire<S: Database>(world: &World<S>, email: &str) {
+    let user = json!({ "Username": email, "LastName": email, "Email": email, "IsActive": true });
+    let url = format!("{}/services/data/v66.0/sobjects/User", world.crm().url());
+    let answer = reqwest::Client::new().post(url).bearer_auth("an administrator").json(&user).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+}
+
+/// The id of the user with this address.
+fn user<S: Database>(world: &World<S>, email: &str) -> String {
+    let users = world.crm().records(Some("User"));
+    users.iter().find(|user| user.fields.get("Email").is_some_and(|known| known == email)).unwrap().id.clone()
 }
 
 /// Runs a transaction in the application's database and waits until all of it is delivered.

@@ -1,4 +1,5 @@
-//! Magento: exact money, guests, a newsletter, orders together and carts that have been still.
+//! Magento: exact money, guests, a newsletter, orders together and carts that have been still; addresses, groups and attributes
+//! that are rows.
 
 use serde_json::json;
 
@@ -11,6 +12,7 @@ const MAGENTO: Shipped = Shipped {
     sql: include_str!("magento.sql"),
     prefix: "m2_",
     shortened: &[("every = \"1h\"", "every = \"1s\""), ("quiet    = \"1h\"", "quiet = \"1s\"")],
+    users: &[],
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,6 +28,14 @@ async fn customers_subscriptions_orders_and_carts_of_magento() {
                 ("Birthdate", json!("1973-12-15")),
                 ("Gender__c", json!("female")),
                 ("Since__c", json!("2025-11-03T22:15:07Z")),
+                ("Phone", json!("+3225010211")),
+                ("MailingStreet", json!("Rue de la Loi 16, Boîte 4")),
+                ("MailingPostalCode", json!("1000")),
+                ("MailingCity", json!("Bruxelles")),
+                ("MailingCountryCode", json!("BE")),
+                ("Customer_Group__c", json!("General")),
+                ("Loyalty_Number__c", json!("FR-0042")),
+                ("Loyalty_Points__c", json!(120)),
             ],
         ),
         (
@@ -35,6 +45,7 @@ async fn customers_subscriptions_orders_and_carts_of_magento() {
                 ("LastName", json!("LE GOFF")),
                 ("Email", json!("anne-lise@exemple.fr")),
                 ("Since__c", json!("2026-02-28T09:00:00Z")),
+                ("Customer_Group__c", json!("Retailer")),
             ],
         ),
     ]);
@@ -95,6 +106,60 @@ async fn customers_subscriptions_orders_and_carts_of_magento() {
     )
     .await;
     assert_eq!(world.writes(), [""; 0]);
+
+    // Her address is corrected; a group has another name; points are added, and her shoes are nobody's business.
+    after(
+        &world,
+        "update m2_customer_address_entity set street = 'Rue de la Loi 18', telephone = '02 501 02 12' where entity_id = 11;
+         update m2_customer_address_entity set city = 'Roubaix' where entity_id = 10",
+    )
+    .await;
+    let address = "MailingStreet=\"Rue de la Loi 18\" Phone=\"+3225010212\"";
+    assert_eq!(world.writes(), [format!("updated Contact m2-1 {address}")]);
+    after(&world, "update m2_customer_group set customer_group_code = 'Reseller' where customer_group_id = 3").await;
+    assert_eq!(world.writes(), ["updated Contact m2-2 Customer_Group__c=\"Reseller\""]);
+    after(
+        &world,
+        "update m2_customer_entity_int set value = value + 2 where entity_id = 1;
+         insert into m2_customer_entity_int (attribute_id, entity_id, value) values (151, 2, 10);
+         update m2_customer_entity_varchar set value = 'FR-0043' where value_id = 2;
+         update m2_customer_entity set default_billing = 12 where entity_id = 2",
+    )
+    .await;
+    set(
+        &mut contacts,
+        "m2-1",
+        &[
+            ("MailingStreet", json!("Rue de la Loi 18")),
+            ("Phone", json!("+3225010212")),
+            ("Loyalty_Points__c", json!(122)),
+        ],
+    );
+    set(
+        &mut contacts,
+        "m2-2",
+        &[
+            ("Customer_Group__c", json!("Reseller")),
+            ("Loyalty_Points__c", json!(10)),
+            ("Loyalty_Number__c", json!("FR-0043")),
+            ("MailingStreet", json!("2 rue de Siam")),
+            ("MailingPostalCode", json!("29200")),
+            ("MailingCity", json!("Brest")),
+            ("MailingCountryCode", json!("FR")),
+        ],
+    );
+    world.expect("Contact", &contacts).await;
+    // An attribute gets the code that another had: both values follow it. A value is deleted.
+    after(
+        &world,
+        "update m2_eav_attribute set attribute_code = 'loyalty_points_old' where attribute_id = 151;
+         update m2_eav_attribute set attribute_code = 'loyalty_points' where attribute_id = 152;
+         delete from m2_customer_entity_varchar where value_id = 1",
+    )
+    .await;
+    set(&mut contacts, "m2-1", &[("Loyalty_Points__c", json!(40)), ("Loyalty_Number__c", json!(null))]);
+    set(&mut contacts, "m2-2", &[("Loyalty_Points__c", json!(null))]);
+    world.expect("Contact", &contacts).await;
 
     // She marries, leaves the newsletter, and a passer-by confirms.
     after(&world, "update m2_customer_entity set lastname = 'Coste', gender = null where entity_id = 1").await;

@@ -10,6 +10,40 @@ create table m2_customer_entity (
     failures_num smallint(5) unsigned default 0, first_failure timestamp null, lock_expires timestamp null, session_cutoff timestamp null,
     unique (email, website_id)
 );
+create table m2_customer_address_entity (
+    entity_id int(10) unsigned not null auto_increment primary key, increment_id varchar(50),
+    parent_id int(10) unsigned references m2_customer_entity (entity_id) on delete cascade,
+    created_at timestamp not null default current_timestamp, updated_at timestamp not null default current_timestamp on update current_timestamp,
+    is_active smallint(5) unsigned not null default 1, city varchar(255) not null, company varchar(255), country_id varchar(255) not null,
+    fax varchar(255), firstname varchar(255) not null, lastname varchar(255) not null, middlename varchar(255), postcode varchar(255),
+    prefix varchar(40), region varchar(255), region_id int(10) unsigned, street text not null, suffix varchar(40),
+    telephone varchar(255) not null, vat_id varchar(255), vat_is_valid int(10) unsigned, vat_request_date varchar(255),
+    vat_request_id varchar(255), vat_request_success int(10) unsigned
+);
+create table m2_customer_group (
+    customer_group_id int(10) unsigned not null auto_increment primary key, customer_group_code varchar(32) not null,
+    tax_class_id int(10) unsigned not null default 0
+);
+create table m2_eav_attribute (
+    attribute_id smallint(5) unsigned not null auto_increment primary key, entity_type_id smallint(5) unsigned not null default 0,
+    attribute_code varchar(255) not null, attribute_model varchar(255), backend_model varchar(255),
+    backend_type varchar(8) not null default 'static', backend_table varchar(255), frontend_model varchar(255),
+    frontend_input varchar(50), frontend_label varchar(255), frontend_class varchar(255), source_model varchar(255),
+    is_required smallint(5) unsigned not null default 0, is_user_defined smallint(5) unsigned not null default 0, default_value text,
+    is_unique smallint(5) unsigned not null default 0, note varchar(255), unique (entity_type_id, attribute_code)
+);
+create table m2_customer_entity_varchar (
+    value_id int(11) not null auto_increment primary key, attribute_id smallint(5) unsigned not null default 0,
+    entity_id int(10) unsigned not null default 0, value varchar(255), unique (entity_id, attribute_id),
+    foreign key (attribute_id) references m2_eav_attribute (attribute_id) on delete cascade,
+    foreign key (entity_id) references m2_customer_entity (entity_id) on delete cascade
+);
+create table m2_customer_entity_int (
+    value_id int(11) not null auto_increment primary key, attribute_id smallint(5) unsigned not null default 0,
+    entity_id int(10) unsigned not null default 0, value int(11) not null default 0, unique (entity_id, attribute_id),
+    foreign key (attribute_id) references m2_eav_attribute (attribute_id) on delete cascade,
+    foreign key (entity_id) references m2_customer_entity (entity_id) on delete cascade
+);
 create table m2_newsletter_subscriber (
     subscriber_id int(10) unsigned not null auto_increment primary key, store_id smallint(5) unsigned default 0,
     change_status_at timestamp null, customer_id int(10) unsigned not null default 0, subscriber_email varchar(150),
@@ -38,10 +72,22 @@ create table m2_quote (
     grand_total decimal(20,4) default 0, base_grand_total decimal(20,4) default 0, quote_currency_code varchar(255),
     reserved_order_id varchar(64)
 );
-insert into m2_customer_entity (entity_id, website_id, email, created_at, is_active, firstname, lastname, dob, gender, password_hash) values
-    (1, 1, 'roni_cost@Example.COM', '2025-11-03 22:15:07', 1, 'VERONICA', 'Costello', '1973-12-15', 2, 'x:y:3'),
-    (2, 1, 'anne-lise@exemple.fr', '2026-02-28 09:00:00', 1, 'anne-lise', 'Le Goff', null, 3, null),
-    (3, 1, 'locked@exemple.fr', '2026-02-28 09:00:00', 0, 'Out', 'Of Order', null, null, null);
+insert into m2_customer_entity (entity_id, website_id, group_id, email, created_at, is_active, firstname, lastname, dob, gender, password_hash, default_billing) values
+    (1, 1, 1, 'roni_cost@Example.COM', '2025-11-03 22:15:07', 1, 'VERONICA', 'Costello', '1973-12-15', 2, 'x:y:3', 11),
+    (2, 1, 3, 'anne-lise@exemple.fr', '2026-02-28 09:00:00', 1, 'anne-lise', 'Le Goff', null, 3, null, null),
+    (3, 1, 1, 'locked@exemple.fr', '2026-02-28 09:00:00', 0, 'Out', 'Of Order', null, null, null, null);
+-- Two addresses, and the default is the second of them.
+insert into m2_customer_address_entity (entity_id, parent_id, city, country_id, firstname, lastname, postcode, street, telephone) values
+    (10, 1, 'Lille', 'FR', 'Veronica', 'Costello', '59000', '1 place du Général', '03 20 49 50 00'),
+    (11, 1, 'Bruxelles', 'BE', 'Veronica', 'Costello', '1000', 'Rue de la Loi 16\nBoîte 4', '02 501 02 11'),
+    (12, 2, 'Brest', 'FR', 'Anne-Lise', 'Le Goff', '29200', '2 rue de Siam', '');
+insert into m2_customer_group (customer_group_id, customer_group_code, tax_class_id) values (1, 'General', 3), (2, 'Wholesale', 3), (3, 'Retailer', 3);
+-- A product's attribute may have the same code.
+insert into m2_eav_attribute (attribute_id, entity_type_id, attribute_code, backend_type, is_user_defined) values
+    (150, 1, 'loyalty_number', 'varchar', 1), (151, 1, 'loyalty_points', 'int', 1), (152, 1, 'shoe_size', 'int', 1),
+    (153, 4, 'loyalty_points', 'int', 1);
+insert into m2_customer_entity_varchar (value_id, attribute_id, entity_id, value) values (1, 150, 1, 'FR-0042'), (2, 150, 2, null);
+insert into m2_customer_entity_int (value_id, attribute_id, entity_id, value) values (1, 151, 1, 120), (2, 152, 1, 38);
 insert into m2_newsletter_subscriber (subscriber_id, store_id, change_status_at, customer_id, subscriber_email, subscriber_status) values
     (1, 1, '2025-11-03 22:16:00', 1, 'roni_cost@Example.COM', 1),
     (2, 1, '2026-01-10 08:00:00', 0, 'passer-by@exemple.fr', 4);

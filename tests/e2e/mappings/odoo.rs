@@ -1,8 +1,8 @@
-//! Odoo: one table for companies and people, an archive, orders that become final.
+//! Odoo: one table for companies and people, an archive, orders that become final, and what the tables beside them say.
 
 use serde_json::json;
 
-use super::{Shipped, after, set};
+use super::{Shipped, after, set, user};
 use crate::records::{given, points_at};
 
 const ODOO: Shipped = Shipped {
@@ -11,11 +11,13 @@ const ODOO: Shipped = Shipped {
     sql: include_str!("odoo.sql"),
     prefix: "",
     shortened: &[],
+    users: &["marc.demo@acme.example", "eva@acme.example"],
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn companies_people_and_orders_of_odoo() {
     let world = ODOO.on_postgres().await;
+    let (marc, eva) = (user(&world, "marc.demo@acme.example"), user(&world, "eva@acme.example"));
     let mut accounts = given([
         (
             "10",
@@ -28,7 +30,14 @@ async fn companies_people_and_orders_of_odoo() {
                 ("BillingStreet", json!("12 rue de la République\nBâtiment C")),
                 ("BillingCity", json!("Nice")),
                 ("BillingPostalCode", json!("06000")),
+                ("BillingCountryCode", json!("FR")),
                 ("Phone", json!("+33493133700")),
+                ("OwnerId", json!(marc)),
+                // Its own and its people's; the one in dollars at its rate, the quotation and the cancelled one not.
+                ("Last_Order__c", json!("2091-07-01")),
+                ("Last_Order_No__c", json!("S00001")),
+                ("Orders_12m__c", json!(1)),
+                ("Revenue__c", json!(1540.0)),
             ],
         ),
         (
@@ -41,7 +50,9 @@ async fn companies_people_and_orders_of_odoo() {
                 ("BillingStreet", json!("3 quai Claude Bernard")),
                 ("BillingCity", json!("Lyon")),
                 ("BillingPostalCode", json!("69007")),
+                ("BillingCountryCode", json!("FR")),
                 ("ParentId", json!(points_at("10"))),
+                ("Orders_12m__c", json!(0)),
             ],
         ),
     ]);
@@ -53,12 +64,23 @@ async fn companies_people_and_orders_of_odoo() {
                 ("LastName", json!("MARTIN")),
                 ("Active__c", json!(true)),
                 ("Email", json!("JP.Martin@azur.example")),
+                ("MailingCountryCode", json!("FR")),
+                ("HasOptedOutOfEmail", json!(false)),
                 ("AccountId", json!(points_at("10"))),
             ],
         ),
-        ("21", &[("FirstName", json!("Ada")), ("LastName", json!("de Lovelace")), ("Active__c", json!(true))]),
+        (
+            "21",
+            &[
+                ("FirstName", json!("Ada")),
+                ("LastName", json!("de Lovelace")),
+                ("Active__c", json!(true)),
+                ("MailingCountryCode", json!("BE")),
+                ("HasOptedOutOfEmail", json!(false)),
+            ],
+        ),
         // Of a supplier, which has no account.
-        ("22", &[("LastName", json!("Cher")), ("Active__c", json!(true))]),
+        ("22", &[("LastName", json!("Cher")), ("Active__c", json!(true)), ("HasOptedOutOfEmail", json!(false))]),
     ]);
     let mut orders = given([
         (
@@ -66,8 +88,9 @@ async fn companies_people_and_orders_of_odoo() {
             &[
                 ("AccountId", json!(points_at("10"))),
                 ("OrderReferenceNumber", json!("S00001")),
-                ("EffectiveDate", json!("2026-07-01")),
+                ("EffectiveDate", json!("2091-07-01")),
                 ("Status", json!("Activated")),
+                ("CurrencyIsoCode", json!("EUR")),
                 ("Amount_Untaxed__c", json!(1200.0)),
                 ("Amount_Tax__c", json!(240.0)),
                 ("Amount_Total__c", json!(1440.0)),
@@ -76,13 +99,16 @@ async fn companies_people_and_orders_of_odoo() {
         (
             "2",
             &[
+                // Of a person, and so of the company.
+                ("AccountId", json!(points_at("10"))),
                 ("BillToContactId", json!(points_at("20"))),
                 ("OrderReferenceNumber", json!("S00002")),
-                ("EffectiveDate", json!("2026-02-01")),
+                ("EffectiveDate", json!("2021-02-01")),
                 ("Status", json!("Activated")),
-                ("Amount_Untaxed__c", json!(0.1)),
-                ("Amount_Tax__c", json!(0.02)),
-                ("Amount_Total__c", json!(0.12)),
+                ("CurrencyIsoCode", json!("USD")),
+                ("Amount_Untaxed__c", json!(100.0)),
+                ("Amount_Tax__c", json!(20.0)),
+                ("Amount_Total__c", json!(120.0)),
             ],
         ),
         (
@@ -92,6 +118,7 @@ async fn companies_people_and_orders_of_odoo() {
                 ("OrderReferenceNumber", json!("S00004")),
                 ("EffectiveDate", json!("2026-05-04")),
                 ("Status", json!("Cancelled")),
+                ("CurrencyIsoCode", json!("EUR")),
                 ("Amount_Untaxed__c", json!(15.0)),
                 ("Amount_Tax__c", json!(3.0)),
                 ("Amount_Total__c", json!(18.0)),
@@ -105,11 +132,12 @@ async fn companies_people_and_orders_of_odoo() {
     let begun = world.writes().into_iter().filter(|write| write.starts_with("created Order"));
     assert!(begun.into_iter().all(|write| write.contains("Status=\"Draft\"")));
     assert_eq!(world.dead_letters(), [""; 0]);
+    world.mark();
 
     // A quotation is confirmed. Odoo writes the whole row, and write_date with every change.
     after(
         &world,
-        "update sale_order set state = 'sale', date_order = '2026-07-02 22:15:00', write_date = now() where id = 3",
+        "update sale_order set state = 'sale', date_order = '2091-07-02 22:15:00', write_date = now() where id = 3",
     )
     .await;
     set(
@@ -118,8 +146,9 @@ async fn companies_people_and_orders_of_odoo() {
         &[
             ("AccountId", json!(points_at("10"))),
             ("OrderReferenceNumber", json!("S00003")),
-            ("EffectiveDate", json!("2026-07-03")),
+            ("EffectiveDate", json!("2091-07-03")),
             ("Status", json!("Activated")),
+            ("CurrencyIsoCode", json!("EUR")),
             ("Amount_Untaxed__c", json!(99.9)),
             ("Amount_Tax__c", json!(19.98)),
             ("Amount_Total__c", json!(119.88)),
@@ -127,13 +156,17 @@ async fn companies_people_and_orders_of_odoo() {
     );
     world.expect("Order", &orders).await;
     let writes = world.writes();
-    assert_eq!(writes.len(), 2, "{writes:?}");
+    let (of_order, others): (Vec<_>, Vec<_>) = writes.iter().partition(|write| write.contains(" Order 3 "));
     assert!(
-        writes[0].starts_with("created Order 3") && writes[1] == "updated Order 3 Status=\"Activated\"",
+        of_order.len() == 2
+            && of_order[0].starts_with("created Order 3")
+            && of_order[1] == "updated Order 3 Status=\"Activated\"",
         "{writes:?}"
     );
+    let figures = "Last_Order_No__c=\"S00003\" Last_Order__c=\"2091-07-03\" Orders_12m__c=2 Revenue__c=1659.88";
+    assert_eq!(others, [&format!("updated Account 10 {figures}")]);
 
-    // It is locked, so that its account is left alone, goes to another partner, gets a line, and is cancelled.
+    // It goes to a person of that company, gets a line, and is cancelled: the account's figures are what they were.
     after(&world, "update sale_order set locked = true, partner_id = 20, amount_untaxed = 100.00, amount_total = 120.00 where id = 3").await;
     after(&world, "update sale_order set state = 'cancel' where id = 3").await;
     set(
@@ -150,9 +183,81 @@ async fn companies_people_and_orders_of_odoo() {
     world.expect("Order", &orders).await;
     world.mark();
 
+    world.expect("Account", &accounts).await;
+
     // What no field is made of costs no call.
-    after(&world, "update res_partner set write_date = now(), write_uid = 2, color = 4, website = 'x.example'").await;
+    after(
+        &world,
+        "update res_partner set write_date = now(), write_uid = 2, color = 4, website = 'x.example';
+         update res_country set name = '{\"en_US\": \"France (FR)\"}'; update res_users set active = true;
+         update sale_order set write_date = now(), invoice_status = 'invoiced'",
+    )
+    .await;
     assert_eq!(world.writes(), [""; 0]);
+
+    // A country's code is put right, and right again: of every partner there.
+    for (code, write) in [("GP", "CountryCode=\"GP\""), ("FR", "CountryCode=\"FR\"")] {
+        after(&world, &format!("update res_country set code = '{code}' where id = 75")).await;
+        let mut writes = world.writes();
+        writes.sort_unstable();
+        let of = |record: &str| format!("updated {record}{write}");
+        let expected = ["Account 10 Billing", "Account 11 Billing", "Contact 20 Mailing"].map(of);
+        assert_eq!(writes, expected);
+    }
+
+    // He wants no more mails; then he does.
+    after(&world, "insert into mail_blacklist (id, email, active) values (3, 'jp.martin@azur.example', true)").await;
+    assert_eq!(world.writes(), ["updated Contact 20 HasOptedOutOfEmail=true"]);
+    after(&world, "update mail_blacklist set active = false where id = 3").await;
+    assert_eq!(world.writes(), ["updated Contact 20 HasOptedOutOfEmail=false"]);
+
+    // Another salesman for it, and one whom the CRM does not know: the owner stays.
+    after(&world, "update res_users set login = 'eva@acme.example' where id = 6").await;
+    assert_eq!(world.writes(), [format!("updated Account 10 OwnerId=\"{eva}\"")]);
+    after(&world, "update res_partner set user_id = 2 where id = 10").await;
+    assert_eq!(world.writes(), [""; 0]);
+    set(&mut accounts, "10", &[("OwnerId", json!(eva))]);
+
+    // An order goes to the company in Lyon: both have other figures.
+    after(&world, "update sale_order set partner_id = 11 where id = 1").await;
+    set(&mut orders, "1", &[("AccountId", json!(points_at("11")))]);
+    set(
+        &mut accounts,
+        "10",
+        &[
+            ("Last_Order__c", json!("2021-02-01")),
+            ("Last_Order_No__c", json!("S00002")),
+            ("Orders_12m__c", json!(0)),
+            ("Revenue__c", json!(100.0)),
+        ],
+    );
+    set(
+        &mut accounts,
+        "11",
+        &[
+            ("Last_Order__c", json!("2091-07-01")),
+            ("Last_Order_No__c", json!("S00001")),
+            ("Orders_12m__c", json!(1)),
+            ("Revenue__c", json!(1440.0)),
+        ],
+    );
+    world.expect("Order", &orders).await;
+    world.expect("Account", &accounts).await;
+    // Its person leaves for Lyon, and the order in dollars with him: a change of neither order nor company.
+    after(&world, "update res_partner set parent_id = 11, commercial_partner_id = 11 where id = 20").await;
+    set(&mut contacts, "20", &[("AccountId", json!(points_at("11")))]);
+    for order in ["2", "3"] {
+        set(&mut orders, order, &[("AccountId", json!(points_at("11")))]);
+    }
+    set(
+        &mut accounts,
+        "10",
+        &[("Last_Order__c", json!(null)), ("Last_Order_No__c", json!(null)), ("Revenue__c", json!(null))],
+    );
+    set(&mut accounts, "11", &[("Revenue__c", json!(1540.0))]);
+    world.expect("Order", &orders).await;
+    world.expect("Account", &accounts).await;
+    world.expect("Contact", &contacts).await;
 
     // A new customer and its people in one transaction, the person's row first.
     after(
@@ -171,6 +276,7 @@ async fn companies_people_and_orders_of_odoo() {
             ("Name", json!("Vent d'Ouest")),
             ("Type", json!("Customer")),
             ("Active__c", json!(true)),
+            ("Orders_12m__c", json!(0)),
             ("VAT__c", json!("FR 44 732829320")),
         ],
     );
@@ -182,6 +288,7 @@ async fn companies_people_and_orders_of_odoo() {
             ("LastName", json!("DUPONT")),
             ("Active__c", json!(true)),
             ("Email", json!("eleonore@vent.example")),
+            ("HasOptedOutOfEmail", json!(false)),
             ("AccountId", json!(points_at("30"))),
         ],
     );
@@ -225,6 +332,7 @@ async fn companies_people_and_orders_of_odoo() {
             ("FirstName", json!("Yann")),
             ("LastName", json!("LE BRAS")),
             ("Active__c", json!(true)),
+            ("HasOptedOutOfEmail", json!(false)),
             ("AccountId", json!(points_at("11"))),
         ],
     );
@@ -238,6 +346,8 @@ async fn companies_people_and_orders_of_odoo() {
             ("Type", json!("Customer")),
             ("Active__c", json!(true)),
             ("BillingCity", json!("Lille")),
+            ("BillingCountryCode", json!("FR")),
+            ("Orders_12m__c", json!(0)),
         ],
     );
     set(&mut contacts, "22", &[("AccountId", json!(points_at("12")))]);
@@ -254,7 +364,13 @@ async fn companies_people_and_orders_of_odoo() {
     set(
         &mut accounts,
         "21",
-        &[("Name", json!("Lovelace SARL")), ("Type", json!("Customer")), ("Active__c", json!(true))],
+        &[
+            ("Name", json!("Lovelace SARL")),
+            ("Type", json!("Customer")),
+            ("Active__c", json!(true)),
+            ("BillingCountryCode", json!("BE")),
+            ("Orders_12m__c", json!(0)),
+        ],
     );
     set(&mut contacts, "22", &[("Active__c", json!(false))]);
     world.expect("Account", &accounts).await;

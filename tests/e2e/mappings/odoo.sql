@@ -2,6 +2,10 @@
 create table res_country (id serial primary key, name jsonb not null, code varchar(2));
 create table res_currency (id serial primary key, name varchar not null, active boolean);
 create table res_users (id serial primary key, login varchar not null, partner_id int, active boolean);
+create table mail_blacklist (
+    id serial primary key, create_uid int, create_date timestamp, write_uid int, write_date timestamp,
+    email varchar not null unique, active boolean
+);
 create table res_partner (
     id serial primary key,
     create_uid int, create_date timestamp, write_uid int, write_date timestamp,
@@ -28,8 +32,9 @@ create table sale_order (
     campaign_id int, medium_id int, source_id int
 );
 insert into res_country (id, name, code) values (75, '{"en_US": "France"}', 'FR'), (20, '{"en_US": "Belgium"}', 'BE');
-insert into res_currency (id, name, active) values (125, 'EUR', true);
-insert into res_users (id, login, active) values (2, 'admin', true), (6, 'marc.demo@acme.example', true);
+insert into res_currency (id, name, active) values (125, 'EUR', true), (1, 'USD', true);
+insert into res_users (id, login, active) values (2, 'admin', true), (6, 'marc.demo@acme.example', true), (7, 'eva@acme.example', true);
+insert into mail_blacklist (id, email, active) values (1, 'ada', false), (2, 'someone@else.example', true);
 insert into res_partner
     (id, name, parent_id, vat, additional_identifiers, active, type, street, street2, zip, city, country_id, email, phone,
      is_company, commercial_partner_id, customer_rank, supplier_rank, user_id, create_date, write_date)
@@ -49,10 +54,13 @@ values
     (21, 'Mme Ada de Lovelace', null, null, null, true, 'contact', null, null, null, null, 20, 'ada', null, false, 21, 0, 0, null, null, null),
     (22, 'Cher', 12, null, null, true, 'contact', null, null, null, null, null, '', null, false, 12, 0, 0, null, null, null);
 insert into sale_order
-    (id, name, company_id, partner_id, partner_invoice_id, partner_shipping_id, state, locked, date_order, currency_id,
+    (id, name, company_id, partner_id, partner_invoice_id, partner_shipping_id, state, locked, date_order, currency_id, currency_rate,
      amount_untaxed, amount_tax, amount_total, invoice_status)
 values
-    (1, 'S00001', 1, 10, 14, 10, 'sale', false, '2026-06-30 22:30:00', 125, 1200.00, 240.00, 1440.00, 'to invoice'),
-    (2, 'S00002', 1, 20, 20, 20, 'done', true, '2026-01-31 23:30:00.5', 125, 0.10, 0.02, 0.12, 'invoiced'),
-    (3, 'S00003', 1, 10, 14, 10, 'draft', false, '2026-07-01 09:00:00', 125, 99.90, 19.98, 119.88, 'no'),
-    (4, 'S00004', 1, 10, 10, 10, 'cancel', false, '2026-05-04 10:00:00', 125, 15.00, 3.00, 18.00, 'no');
+    -- One that stays within the year whenever this runs, and one that never is; that one is in dollars.
+    (1, 'S00001', 1, 10, 14, 10, 'sale', false, '2091-06-30 22:30:00', 125, 1.0, 1200.00, 240.00, 1440.00, 'to invoice'),
+    (2, 'S00002', 1, 20, 20, 20, 'done', true, '2021-01-31 23:30:00.5', 1, 1.2, 100.00, 20.00, 120.00, 'invoiced'),
+    (3, 'S00003', 1, 10, 14, 10, 'draft', false, '2026-07-01 09:00:00', 125, 1.0, 99.90, 19.98, 119.88, 'no'),
+    (4, 'S00004', 1, 10, 10, 10, 'cancel', false, '2026-05-04 10:00:00', 125, 1.0, 15.00, 3.00, 18.00, 'no');
+-- As Odoo keeps it of every address.
+update res_partner set email_normalized = lower(trim(email)) where email like '%@%';

@@ -1,4 +1,5 @@
-//! PrestaShop: the shop's own time, flags that are numbers, rows that are marked as deleted, references that are no keys.
+//! PrestaShop: the shop's own time, flags that are numbers, rows that are marked as deleted, references that are no keys, addresses
+//! of which the newest counts.
 
 use serde_json::json;
 
@@ -11,6 +12,7 @@ const PRESTASHOP: Shipped = Shipped {
     sql: include_str!("prestashop.sql"),
     prefix: "ps_",
     shortened: &[],
+    users: &[],
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,6 +26,11 @@ async fn customers_and_paid_orders_of_prestashop() {
                 ("LastName", json!("DOE")),
                 ("Email", json!("pub@prestashop.com")),
                 ("Birthdate", json!("1970-01-15")),
+                ("Phone", json!("+33102030405")),
+                ("MailingStreet", json!("16, Main street\n2nd floor")),
+                ("MailingPostalCode", json!("75002")),
+                ("MailingCity", json!("Paris")),
+                ("MailingCountryCode", json!("FR")),
                 // In Paris it is summer.
                 ("Since__c", json!("2025-06-30T23:30:00Z")),
                 ("HasOptedOutOfEmail", json!(false)),
@@ -36,6 +43,11 @@ async fn customers_and_paid_orders_of_prestashop() {
                 ("LastName", json!("DOE")),
                 ("Email", json!("pub@prestashop.com")),
                 ("Since__c", json!("2025-12-01T11:00:00Z")),
+                ("Phone", json!("+13056737575")),
+                ("MailingStreet", json!("1 Ocean Drive")),
+                ("MailingPostalCode", json!("33139")),
+                ("MailingCity", json!("Miami")),
+                ("MailingCountryCode", json!("US")),
                 ("HasOptedOutOfEmail", json!(true)),
             ],
         ),
@@ -47,6 +59,10 @@ async fn customers_and_paid_orders_of_prestashop() {
                 ("OrderReferenceNumber", json!("XKBKNABJK")),
                 ("BillToContactId", json!(points_at("ps-2"))),
                 ("EffectiveDate", json!("2026-02-02")),
+                ("BillingStreet", json!("16, Main street\n2nd floor")),
+                ("BillingPostalCode", json!("75002")),
+                ("BillingCity", json!("Paris")),
+                ("CurrencyIsoCode", json!("EUR")),
                 ("Amount_Total__c", json!(61.8)),
                 ("Amount_Tax__c", json!(10.3)),
                 ("Status", json!("Activated")),
@@ -58,6 +74,10 @@ async fn customers_and_paid_orders_of_prestashop() {
                 ("OrderReferenceNumber", json!("XKBKNABJK")),
                 ("BillToContactId", json!(points_at("ps-2"))),
                 ("EffectiveDate", json!("2026-02-02")),
+                ("BillingStreet", json!("16, Main street\n2nd floor")),
+                ("BillingPostalCode", json!("75002")),
+                ("BillingCity", json!("Paris")),
+                ("CurrencyIsoCode", json!("GBP")),
                 ("Amount_Total__c", json!(69.9)),
                 // 11.646
                 ("Amount_Tax__c", json!(11.65)),
@@ -85,6 +105,10 @@ async fn customers_and_paid_orders_of_prestashop() {
             ("OrderReferenceNumber", json!("OHSATSERP")),
             ("BillToContactId", json!(points_at("ps-3"))),
             ("EffectiveDate", json!("2026-02-03")),
+            ("BillingStreet", json!("1 Ocean Drive")),
+            ("BillingPostalCode", json!("33139")),
+            ("BillingCity", json!("Miami")),
+            ("CurrencyIsoCode", json!("EUR")),
             ("Amount_Total__c", json!(14.9)),
             ("Amount_Tax__c", json!(2.48)),
             ("Status", json!("Activated")),
@@ -103,6 +127,58 @@ async fn customers_and_paid_orders_of_prestashop() {
     set(&mut contacts, "ps-3", &[("HasOptedOutOfEmail", json!(false))]);
     world.expect("Contact", &contacts).await;
     assert_eq!(world.writes(), ["updated Contact ps-3 HasOptedOutOfEmail=false"]);
+
+    // He moves: as an order has used the address, it is marked as deleted, and another is written. The order keeps the old one.
+    after(
+        &world,
+        "start transaction; update ps_address set deleted = 1, date_upd = '2026-03-01 10:00:00' where id_address = 5;
+         insert into ps_address (id_address, id_country, id_customer, alias, lastname, firstname, address1, postcode, city, phone, date_add, date_upd)
+            values (7, 8, 2, 'Mon adresse', 'DOE', 'John', '3, quai Sud', '13001', 'Marseille', '04 91 13 89 00', '2026-03-01 10:00:00', '2026-03-01 10:00:00'); commit",
+    )
+    .await;
+    let moved =
+        "MailingCity=\"Marseille\" MailingPostalCode=\"13001\" MailingStreet=\"3, quai Sud\" Phone=\"+33491138900\"";
+    assert_eq!(world.writes(), [format!("updated Contact ps-2 {moved}")]);
+    // The one on holidays is saved again and is the newest then; it goes, and the country has another code meanwhile.
+    after(&world, "update ps_address set date_upd = '2026-03-02 10:00:00' where id_address = 4").await;
+    set(
+        &mut contacts,
+        "ps-2",
+        &[
+            ("Phone", json!(null)),
+            ("MailingStreet", json!("Elsewhere 1")),
+            ("MailingPostalCode", json!("33133")),
+            ("MailingCity", json!("Miami")),
+            ("MailingCountryCode", json!("US")),
+        ],
+    );
+    world.expect("Contact", &contacts).await;
+    after(
+        &world,
+        "start transaction; delete from ps_address where id_address = 4;
+         update ps_country set iso_code = 'MC' where id_country = 8; commit",
+    )
+    .await;
+    set(
+        &mut contacts,
+        "ps-2",
+        &[
+            ("MailingStreet", json!("3, quai Sud")),
+            ("MailingPostalCode", json!("13001")),
+            ("MailingCity", json!("Marseille")),
+            ("MailingCountryCode", json!("MC")),
+        ],
+    );
+    world.expect("Contact", &contacts).await;
+    after(
+        &world,
+        "update ps_country set iso_code = 'FR' where id_country = 8; update ps_currency set iso_code = 'EUR' where id_currency = 2",
+    )
+    .await;
+    set(&mut contacts, "ps-2", &[("MailingCountryCode", json!("FR")), ("Phone", json!("+33491138900"))]);
+    set(&mut orders, "ps-2", &[("CurrencyIsoCode", json!("EUR"))]);
+    world.expect("Contact", &contacts).await;
+    world.expect("Order", &orders).await;
 
     // One is marked as deleted, one really is, orders and all; the first comes back.
     after(&world, "update ps_customer set deleted = 1, active = 0 where id_customer = 2").await;

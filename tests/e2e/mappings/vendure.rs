@@ -1,4 +1,5 @@
-//! Vendure: whole numbers of the smallest unit, camel case, a table called `order`, carts, values that the log leaves out.
+//! Vendure: whole numbers of the smallest unit, camel case, a table called `order`, carts, values that the log leaves out, and a country
+//! two tables away.
 
 use serde_json::json;
 
@@ -11,6 +12,7 @@ const VENDURE: Shipped = Shipped {
     sql: include_str!("vendure.sql"),
     prefix: "",
     shortened: &[],
+    users: &[],
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,11 +24,23 @@ async fn customers_and_placed_orders_of_vendure() {
             &[
                 ("Name", json!("Ms. Hayden Zieme")),
                 ("Active__c", json!(true)),
+                ("Email__c", json!("hayden@example.com")),
                 ("Phone", json!("+33612345678")),
+                ("BillingStreet", json!("12 bd Gambetta\nAppt. 3")),
+                ("BillingPostalCode", json!("30900")),
+                ("BillingCity", json!("Nîmes")),
+                ("BillingCountryCode", json!("FR")),
                 ("Loyalty__c", json!("L-0001")),
             ],
         ),
-        ("vd-2", &[("Name", json!("Trevor Donnelly")), ("Active__c", json!(true))]),
+        (
+            "vd-2",
+            &[
+                ("Name", json!("Trevor Donnelly")),
+                ("Active__c", json!(true)),
+                ("Email__c", json!("trevor@example.com")),
+            ],
+        ),
     ]);
     let mut orders = given([
         (
@@ -67,6 +81,48 @@ async fn customers_and_placed_orders_of_vendure() {
     ]);
     world.expect("Account", &accounts).await;
     world.expect("Order", &orders).await;
+    world.mark();
+
+    // An address becomes the default one, with its country and telephone; another gives it up to its neighbour; a country's code.
+    after(&world, r#"update address set "defaultBillingAddress" = true, "updatedAt" = now() where id = 3"#).await;
+    let address =
+        "BillingCity=\"Wien\" BillingCountryCode=\"AT\" BillingPostalCode=\"1020\" BillingStreet=\"Praterstraße 1\"";
+    assert_eq!(world.writes(), [format!("updated Account vd-2 {address} Phone=\"+4315130100\"")]);
+    after(&world, r#"update address set "defaultBillingAddress" = not "defaultBillingAddress" where "customerId" = 1"#)
+        .await;
+    assert_eq!(world.writes(), ["updated Account vd-1 BillingPostalCode=\"30000\" BillingStreet=\"9 rue Nationale\""]);
+    after(
+        &world,
+        r#"update region set enabled = false where id = 1; update region set code = 'XK' where id = 2;
+           update address set "streetLine1" = 'Elsewhere' where id = 2"#,
+    )
+    .await;
+    assert_eq!(world.writes(), ["updated Account vd-2 BillingCountryCode=\"XK\""]);
+    // An address changes hands; both customers are told.
+    after(&world, r#"update region set code = 'AT' where id = 2; update address set "customerId" = 2 where id = 1"#)
+        .await;
+    set(
+        &mut accounts,
+        "vd-1",
+        &[
+            ("BillingStreet", json!(null)),
+            ("BillingPostalCode", json!(null)),
+            ("BillingCity", json!(null)),
+            ("BillingCountryCode", json!(null)),
+        ],
+    );
+    set(
+        &mut accounts,
+        "vd-2",
+        &[
+            ("BillingStreet", json!("9 rue Nationale")),
+            ("BillingPostalCode", json!("30000")),
+            ("BillingCity", json!("Nîmes")),
+            ("BillingCountryCode", json!("FR")),
+            ("Phone", json!(null)),
+        ],
+    );
+    world.expect("Account", &accounts).await;
     world.mark();
 
     // The log leaves the long address out: the city stays as it is.

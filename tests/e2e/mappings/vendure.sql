@@ -4,6 +4,18 @@ create table customer (
     "deletedAt" timestamp, title varchar, "firstName" varchar not null, "lastName" varchar not null,
     "phoneNumber" varchar, "emailAddress" varchar not null, "userId" int, "customFieldsLoyaltyid" varchar(255)
 );
+create table region (
+    id serial primary key, "createdAt" timestamp(6) not null default now(), "updatedAt" timestamp(6) not null default now(),
+    code varchar not null, type varchar not null, enabled boolean not null, "parentId" int references region, discriminator varchar not null
+);
+create table address (
+    id serial primary key, "createdAt" timestamp(6) not null default now(), "updatedAt" timestamp(6) not null default now(),
+    "fullName" varchar not null default '', company varchar not null default '', "streetLine1" varchar not null,
+    "streetLine2" varchar not null default '', city varchar not null default '', province varchar not null default '',
+    "postalCode" varchar not null default '', "phoneNumber" varchar not null default '',
+    "defaultShippingAddress" boolean not null default false, "defaultBillingAddress" boolean not null default false,
+    "customerId" int references customer, "countryId" int references region
+);
 create table "order" (
     id serial primary key, "createdAt" timestamp(6) not null default now(), "updatedAt" timestamp(6) not null default now(),
     type varchar not null default 'Regular', code varchar not null unique, state varchar not null,
@@ -26,3 +38,9 @@ insert into "order" (id, code, type, state, active, "orderPlacedAt", "currencyCo
     (3, 'T_3ABCDE', 'Regular', 'PaymentAuthorized', false, '2026-03-01 10:00:00', 'KWD', null, 12345, 12345, 0, 0, '{}'),
     (4, 'T_4ABCDE', 'Seller', 'PaymentSettled', false, '2026-02-28 23:30:00', 'EUR', 1, 9990, 11988, 0, 0, '{}'),
     (5, 'T_5ABCDE', 'Regular', 'AddingItems', true, null, 'EUR', 2, 100, 120, 0, 0, '{}');
+insert into region (id, code, type, enabled, discriminator) values
+    (1, 'FR', 'country', true, 'country'), (2, 'AT', 'country', true, 'country');
+insert into address (id, "fullName", "streetLine1", "streetLine2", city, "postalCode", "phoneNumber", "customerId", "countryId", "defaultBillingAddress", "defaultShippingAddress") values
+    (1, 'Hayden Zieme', '9 rue Nationale', '', 'Nîmes', '30000', '', 1, 1, false, true),
+    (2, 'Hayden Zieme', '12 bd Gambetta', 'Appt. 3', 'Nîmes', '30900', '', 1, 1, true, false),
+    (3, 'Trevor Donnelly', 'Praterstraße 1', '', 'Wien', '1020', '01 5130100', 2, 2, false, false);
