@@ -51,7 +51,7 @@ pub use filters::{Filter, Param, THEMES, Theme, reference};
 pub use related::{Ask, Branch, Entry, Fold, Form, Found, JoinKey, Made, RelatedTable, Relation, Scope, Tables};
 pub use shape::{Sent, Shape};
 pub use syntax::{MAX_DEPTH, MAX_LENGTH};
-pub use trace::{Step, Trace};
+pub use trace::{Step, StepKind, Trace};
 
 /// The names of the row's columns that an expression uses, without knowing any types.
 pub fn columns(expr: &str) -> Result<BTreeSet<String>, Fault> {

@@ -5,15 +5,21 @@
 //! it. Neither the daemon nor its state is asked: what is shown is the whole record, as it goes to a CRM that has none.
 
 mod evaluate;
+mod related;
 mod rows;
 
-use passerelle_change::{FieldValue, Refusal, Value};
+use std::collections::BTreeSet;
+
+use passerelle_change::{FieldValue, Refusal, TableName, Value};
 
 use crate::config::Config;
 use crate::config::model::{self, FieldSource};
-use crate::mapping::{Compile, Mapping, MappingFault, Step};
+use crate::mapping::{self, Compile, Desired, Mapping, MappingFault, Step, StepKind};
 use crate::online::tables::{Tables, columns};
 use crate::source::Error;
+use crate::source::table::TableFacts;
+pub use related::{MOST_RELATED, Origin, PivotRow, RelatedView};
+use related::{Relatives, Whole};
 use rows::{Reader, RowText, Shape};
 
 /// Rows that are looked at to find some that the mapping does not filter out.
@@ -46,6 +52,8 @@ pub struct RowView {
     pub row_key: String,
     /// The columns that the mapping uses, and their values.
     pub columns: Vec<Step>,
+    /// What its relations had.
+    pub related: Vec<RelatedView>,
     /// `where`.
     pub filter: Option<Shown>,
     /// `deleted`.
@@ -56,6 +64,14 @@ pub struct RowView {
     pub fields: Vec<FieldView>,
     /// What comes of it all.
     pub outcome: Outcome,
+}
+
+impl RowView {
+    /// What the relation had whose value a step gave.
+    pub fn relation<'v>(&'v self, step: &'v Step) -> Option<(&'v RelatedView, &'v str)> {
+        let StepKind::Related { relation, name } = &step.kind else { return None };
+        Some((self.related.iter().find(|related| related.path == *relation)?, name))
+    }
 }
 
 /// An expression and what each of its steps gave.
@@ -174,7 +190,23 @@ struct Ready<'c> {
     config: &'c model::Mapping,
     compiled: Mapping,
     shape: Shape,
+    /// The tables of each relation.
+    related: Vec<Vec<Shape>>,
+    tables: &'c Tables,
     time_zone: &'c str,
+    now: i64,
+}
+
+impl<'c> Ready<'c> {
+    /// Hands over what the mapping was compiled with.
+    fn compile_with<T>(&self, ask: impl FnOnce(&Compile<'_>) -> T) -> T {
+        let related = |name: &TableName| self.tables.related(self.config, name);
+        ask(&Compile { related: Some(&related), ..Compile::new(self.shape.typed(), &|_| None, self.time_zone) })
+    }
+
+    fn relatives(&self) -> Relatives<'_> {
+        Relatives::new(&self.compiled, &self.related, self.now)
+    }
 }
 
 /// Reads rows of a mapping and evaluates them. Reads only; sends nothing.
@@ -185,14 +217,22 @@ pub async fn preview(
     which: Which<'_>,
 ) -> Result<Preview, PreviewError> {
     let of_source = config.mappings.values().filter(|other| other.source == source.name);
-    let names: Vec<_> = of_source.map(|other| other.table.clone()).collect();
-    let (mut reader, known) = Reader::open(source, &names).await?;
+    let tables_of = |other: &model::Mapping| {
+        let related = mapping::tables_of(other).into_iter().map(|(name, _)| name);
+        std::iter::once(other.table.clone()).chain(related).collect::<Vec<_>>()
+    };
+    let names: BTreeSet<_> = of_source.flat_map(tables_of).collect();
+    let (mut reader, known) = Reader::open(source, &names.into_iter().collect::<Vec<_>>()).await?;
     let mut tables = Tables::default();
     tables.add(&source.name, known);
     let ready = ready(config, &tables, source, mapping, &reader)?;
+    let mut relatives = ready.relatives();
     let (found, left_out, more) = match which {
-        Which::Key(key) => (vec![by_key(&mut reader, &ready, key).await?], 0, false),
-        Which::First(limit) => first(&mut reader, &ready, limit).await?,
+        Which::Key(key) => {
+            let row = by_key(&mut reader, &ready, key).await?;
+            (vec![relatives.of(&mut reader, row).await?], 0, false)
+        }
+        Which::First(limit) => first(&mut reader, &ready, &mut relatives, limit).await?,
     };
     let mut rows = Vec::with_capacity(found.len());
     for row in &found {
@@ -204,19 +244,38 @@ pub async fn preview(
 
 fn ready<'c>(
     config: &'c Config,
-    tables: &Tables,
+    tables: &'c Tables,
     source: &'c model::Source,
     mapping: &'c model::Mapping,
     reader: &Reader,
 ) -> Result<Ready<'c>, PreviewError> {
-    let no_table = || PreviewError::NoTable(mapping.table.to_string());
-    let facts = tables.table(mapping).ok_or_else(no_table)?;
+    let no_table = |name: &TableName| PreviewError::NoTable(name.to_string());
+    let facts = tables.table(mapping).ok_or_else(|| no_table(&mapping.table))?;
     let parent = |name: &str| tables.parent(config, name);
-    let compiled = Mapping::compile(mapping, &Compile::new(&columns(facts), &parent, &source.time_zone))
-        .map_err(PreviewError::Mapping)?;
-    let used: Vec<String> = compiled.columns().map(str::to_owned).collect();
-    let shape = Shape::new(facts, &used, |column| reader.is_streamed(column)).map_err(PreviewError::NoRowKey)?;
-    Ok(Ready { config: mapping, compiled, shape, time_zone: &source.time_zone })
+    let related = |name: &TableName| tables.related(mapping, name);
+    let columns = columns(facts);
+    let with = Compile { related: Some(&related), ..Compile::new(&columns, &parent, &source.time_zone) };
+    let compiled = Mapping::compile(mapping, &with).map_err(PreviewError::Mapping)?;
+    let shape = |facts: &TableFacts, used: &mut dyn Iterator<Item = &str>| {
+        let used: Vec<String> = used.map(str::to_owned).collect();
+        Shape::new(facts, &used, |column| reader.is_streamed(column)).map_err(PreviewError::NoRowKey)
+    };
+    let of_branch = |branch: &mapping::Branch| {
+        let known = tables.of_source(&source.name).iter().find(|table| table.name == *branch.table());
+        shape(known.ok_or_else(|| no_table(branch.table()))?, &mut branch.columns())
+    };
+    let of_relation = |relation: &mapping::Relation| relation.branches().iter().map(of_branch).collect();
+    let of_related = compiled.relations().iter().map(of_relation).collect::<Result<_, _>>()?;
+    let own = shape(facts, &mut compiled.columns())?;
+    Ok(Ready {
+        config: mapping,
+        shape: own,
+        related: of_related,
+        compiled,
+        tables,
+        time_zone: &source.time_zone,
+        now: jiff::Timestamp::now().as_microsecond(),
+    })
 }
 
 async fn by_key(reader: &mut Reader, ready: &Ready<'_>, key: &str) -> Result<RowText, PreviewError> {
@@ -238,23 +297,40 @@ async fn by_key(reader: &mut Reader, ready: &Ready<'_>, key: &str) -> Result<Row
 async fn first(
     reader: &mut Reader,
     ready: &Ready<'_>,
+    relatives: &mut Relatives<'_>,
     limit: usize,
-) -> Result<(Vec<RowText>, usize, bool), PreviewError> {
-    let (mut found, mut left) = (Vec::new(), Vec::new());
-    let mut left_out = 0;
-    let more = reader
+) -> Result<(Vec<Whole>, usize, bool), PreviewError> {
+    // What `where` says of related rows is known only once those are read, which is after this.
+    let may_ask = ready.config.filter.is_some() && !ready.compiled.scope().asks().is_empty();
+    let (mut looked_at, mut good) = (Vec::new(), 0);
+    let mut more = reader
         .scan(&ready.shape, MOST_LOOKED_AT, |row| {
-            if evaluate::is_left(ready, &row) {
-                left_out += 1;
-                if left.len() < limit {
-                    left.push(row);
-                }
-            } else {
-                found.push(row);
-            }
-            found.len() < limit
+            good += usize::from(!evaluate::is_left(ready, &row));
+            looked_at.push(row);
+            good < limit || may_ask
         })
         .await?;
+    let (mut found, mut left, mut left_out) = (Vec::new(), Vec::new(), 0);
+    let mut rows = looked_at.into_iter();
+    while found.len() < limit
+        && let Some(row) = rows.next()
+    {
+        // Of a row that is left out whatever is related to it, only the first ones are shown.
+        if left.len() >= limit && evaluate::is_left(ready, &row) {
+            left_out += 1;
+            continue;
+        }
+        let whole = relatives.of(reader, row).await?;
+        if whole.desired(&ready.compiled) != Desired::Left {
+            found.push(whole);
+            continue;
+        }
+        left_out += 1;
+        if left.len() < limit {
+            left.push(whole);
+        }
+    }
+    more |= rows.next().is_some();
     Ok(if found.is_empty() { (left, left_out, more) } else { (found, left_out, more) })
 }
 
@@ -277,7 +353,7 @@ async fn parents(
     source: &model::Source,
     reader: &mut Reader,
     child: &Ready<'_>,
-    row: &RowText,
+    row: &Whole,
 ) -> Result<Parents, PreviewError> {
     let mut found = Parents::new();
     for (index, row_key) in evaluate::references(child, row) {
@@ -314,7 +390,7 @@ async fn parent(
 ) -> Result<Result<FieldValue, String>, PreviewError> {
     Ok(match ready(config, tables, source, mapping, reader) {
         Ok(parent) => match reader.by_key(&parent.shape, row_key).await? {
-            Some(row) => evaluate::record_of(&parent, &row),
+            Some(row) => evaluate::record_of(&parent, &parent.relatives().of(reader, row).await?),
             None => Err(format!("there is no such row in {}", mapping.table)),
         },
         Err(PreviewError::Mapping(_)) => Err(format!("mapping {} has faults", mapping.name)),
@@ -327,5 +403,5 @@ async fn parent(
 
 /// A column's value, as it is shown.
 fn column_step(name: &str, value: Result<Value<'static>, &'static str>) -> Step {
-    Step { text: name.to_owned(), value }
+    Step { text: name.to_owned(), kind: StepKind::Start, value }
 }

@@ -34,6 +34,14 @@ impl Program {
         self.root.evaluate(row)
     }
 
+    /// The slot that it is, and nothing else.
+    pub(super) fn slot(&self) -> Option<usize> {
+        match &self.root {
+            Node::Slot(slot) => Some(*slot),
+            _ => None,
+        }
+    }
+
     /// Whether it names something that is absent.
     pub(super) fn waits(&self, row: &Row<'_>) -> bool {
         self.needs.iter().any(|&slot| row.is_absent(slot))

@@ -158,6 +158,15 @@ impl Branch {
         self.scope.columns()
     }
 
+    /// The columns of its own that make the join key, part by part; `None` where an expression makes one.
+    pub fn key_columns(&self) -> Option<Vec<&str>> {
+        let column = |slot: usize| {
+            let slot = self.scope.slots().get(slot)?;
+            slot.column().filter(|_| slot.ask.is_none())
+        };
+        self.maker.key.iter().map(|(program, _)| column(program.slot()?)).collect()
+    }
+
     /// The entry of a row, with what its scope's asks have found, in their order.
     pub fn entry(&self, cells: Cells<'_>, found: &[Found]) -> Made {
         self.maker.entry(&self.scope, cells, found)

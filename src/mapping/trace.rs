@@ -12,8 +12,40 @@ use crate::config::model::Mapping;
 /// An expression, taken apart.
 #[derive(Debug)]
 pub struct Trace {
-    steps: Vec<(String, Program)>,
+    steps: Vec<(String, StepKind, Program)>,
     scope: Scope,
+}
+
+/// What a step is in its expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// A path: what a relation gives by a name.
+    Related {
+        /// The relation's path, as [`Relation::path`](super::Relation::path) has it.
+        relation: String,
+        /// The column, the pivot's name or the figure.
+        name: String,
+    },
+    /// The expression before its filters.
+    Start,
+    /// A filter.
+    Filter,
+}
+
+impl StepKind {
+    fn of(part: &Expr) -> Self {
+        match &part.kind {
+            ExprKind::Related(path) => match path.split_last() {
+                Some(((name, _), relation)) => {
+                    let relation: Vec<&str> = relation.iter().map(|(name, _)| name.as_str()).collect();
+                    Self::Related { relation: relation.join("."), name: name.clone() }
+                }
+                None => Self::Start,
+            },
+            ExprKind::Filter { .. } => Self::Filter,
+            _ => Self::Start,
+        }
+    }
 }
 
 /// What a step gave for a row.
@@ -21,6 +53,8 @@ pub struct Trace {
 pub struct Step {
     /// The step as written: what related rows give, the expression before its filters, then each filter.
     pub text: String,
+    /// What it is in its expression.
+    pub kind: StepKind,
     /// Its value, or why it has none.
     pub value: Result<Value<'static>, &'static str>,
 }
@@ -42,12 +76,12 @@ impl Trace {
 
     fn with(mut checker: Checker<'_>, expr: &str, tree: &Expr) -> Option<Self> {
         let chain = chain(tree);
-        let mut steps = Vec::new();
+        let mut steps: Vec<(String, StepKind, Program)> = Vec::new();
         for path in paths(tree) {
             let text = expr.get(path.span.clone())?;
             let is_first = chain.first().is_some_and(|first| first.span == path.span);
-            if !is_first && steps.iter().all(|(known, _)| known != text) {
-                steps.push((text.to_owned(), checker.compile(text).ok()?.0));
+            if !is_first && steps.iter().all(|(known, ..)| known != text) {
+                steps.push((text.to_owned(), StepKind::of(path), checker.compile(text).ok()?.0));
             }
         }
         for part in chain {
@@ -57,7 +91,7 @@ impl Trace {
                 ExprKind::List(_) => checker.compile_key(text).ok()?.0,
                 _ => checker.compile(text).ok()?.0,
             };
-            steps.push((label.to_owned(), program));
+            steps.push((label.to_owned(), StepKind::of(part), program));
         }
         Some(Self { steps, scope: checker.into_scope(&mut Vec::new()) })
     }
@@ -67,10 +101,10 @@ impl Trace {
     pub fn run(&self, cells: Cells<'_>, found: &[Found]) -> Vec<Step> {
         let row = self.scope.row(cells, found);
         let mut steps = Vec::new();
-        for (text, program) in &self.steps {
+        for (text, kind, program) in &self.steps {
             let value = program.evaluate(&row).map(Value::into_owned).map_err(|bad| bad.0);
             let is_bad = value.is_err();
-            steps.push(Step { text: text.clone(), value });
+            steps.push(Step { text: text.clone(), kind: kind.clone(), value });
             if is_bad {
                 break;
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use passerelle_change::Column;
+use passerelle_change::{Column, TableName};
 use passerelle_crm::salesforce::{Described, DescribedField};
 
 use super::given::Given;
@@ -22,7 +22,7 @@ pub fn compare(config: &Config, files: &Files, crm: &Crm, org: &Org, tables: &Ta
     for mapping in config.mappings.values().filter(|mapping| mapping.crm == crm.name) {
         let columns = tables.columns(mapping);
         let time_zone = config.sources.get(&mapping.source).map_or("UTC", |source| source.time_zone.as_str());
-        let mut pass = Pass { config, files, org, mapping, columns, time_zone, found: &mut found };
+        let mut pass = Pass { config, files, org, tables, mapping, columns, time_zone, found: &mut found };
         match org.object(&mapping.object) {
             Some(described) => pass.object(described),
             None => pass.missing_object(),
@@ -37,6 +37,7 @@ pub(super) struct Pass<'p> {
     pub(super) files: &'p Files,
     pub(super) org: &'p Org,
     pub(super) mapping: &'p Mapping,
+    tables: &'p Tables,
     columns: Option<Vec<Column>>,
     time_zone: &'p str,
     found: &'p mut Comparison,
@@ -164,7 +165,7 @@ impl Pass<'_> {
     }
 
     fn key_chars(&self) -> Option<u32> {
-        Shape::of(&self.mapping.key_value.text, self.mapping, &self.compile()?)?.most_chars
+        self.compiled(|with| Shape::of(&self.mapping.key_value.text, self.mapping, with?)?.most_chars)
     }
 
     /// Fields that `on_delete` and `on_leave` set.
@@ -220,12 +221,17 @@ impl Pass<'_> {
     }
 
     pub(super) fn given(&self, field: &Field) -> Given {
-        Given::of(field, self.mapping, self.compile().as_ref())
+        self.compiled(|with| Given::of(field, self.mapping, with))
     }
 
-    /// What the mapping is compiled with, where its columns are known.
-    fn compile(&self) -> Option<Compile<'_>> {
-        Some(Compile::new(self.columns.as_deref()?, &|_| None, self.time_zone))
+    /// Hands over what the mapping is compiled with, where its columns are known.
+    fn compiled<T>(&self, ask: impl FnOnce(Option<&Compile<'_>>) -> T) -> T {
+        let related = |name: &TableName| self.tables.related(self.mapping, name);
+        let with = self
+            .columns
+            .as_deref()
+            .map(|columns| Compile { related: Some(&related), ..Compile::new(columns, &|_| None, self.time_zone) });
+        ask(with.as_ref())
     }
 
     pub(super) fn fault(&mut self, fault: Fault) {

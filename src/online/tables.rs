@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use passerelle_change::{Column, ColumnId};
+use passerelle_change::{Column, ColumnId, TableName};
 
 use crate::config::Config;
 use crate::config::model::Mapping;
-use crate::mapping::ParentInfo;
+use crate::mapping::{ParentInfo, RelatedTable};
 use crate::source::table::{ColumnFacts, TableFacts};
 
 /// The catalogues that could be read.
@@ -23,7 +23,23 @@ impl Tables {
 
     /// The table of a mapping; `None` where it is not there, or its source could not be asked.
     pub fn table(&self, mapping: &Mapping) -> Option<&TableFacts> {
-        self.by_source.get(&mapping.source)?.iter().find(|table| table.name == mapping.table)
+        self.of_source(&mapping.source).iter().find(|table| table.name == mapping.table)
+    }
+
+    /// A table of a mapping's source, as relations need to know it; `None` where it is not there.
+    pub fn related(&self, mapping: &Mapping, name: &TableName) -> Option<RelatedTable> {
+        let facts = self.of_source(&mapping.source).iter().find(|table| table.name == *name)?;
+        Some(RelatedTable {
+            columns: columns(facts),
+            names: facts.columns.iter().map(|column| column.name.clone()).collect(),
+            key: facts.row_key.clone().unwrap_or_default(),
+            folded: facts.folded(),
+        })
+    }
+
+    /// The tables that were read of a source.
+    pub fn of_source(&self, source: &str) -> &[TableFacts] {
+        self.by_source.get(source).map_or(&[], Vec::as_slice)
     }
 
     /// The columns of a mapping's table.

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use passerelle_change::{FieldValue, Refusal, Value, Write, WriteOp, key};
 use passerelle_crm::salesforce;
 
+use super::related::Whole;
 use super::rows::RowText;
 use super::{Fate, FieldView, Outcome, Parents, Ready, RowView, Shown, column_step};
 use crate::config::Config;
 use crate::config::model::{Expr, Field, FieldSource, Missing};
-use crate::mapping::{Compile, Desired, Record, Step, Target, Trace};
+use crate::mapping::{Desired, Record, Step, StepKind, Target, Trace};
 
-/// Whether `where` leaves the row out.
+/// Whether `where` leaves the row out, whatever is related to it.
 pub(super) fn is_left(ready: &Ready<'_>, row: &RowText) -> bool {
     ready.compiled.evaluate(row.cells.as_cells(), &[]) == Desired::Left
 }
 
 /// The references of a row: the field's place, and the parent's row key part by part.
-pub(super) fn references(ready: &Ready<'_>, row: &RowText) -> Vec<(usize, Vec<String>)> {
-    let Desired::Present(record) = ready.compiled.evaluate(row.cells.as_cells(), &[]) else { return Vec::new() };
+pub(super) fn references(ready: &Ready<'_>, row: &Whole) -> Vec<(usize, Vec<String>)> {
+    let Desired::Present(record) = row.desired(&ready.compiled) else { return Vec::new() };
     let reference = |field: crate::mapping::Field| match field.target {
         Target::Reference { row_key, .. } => {
             let parts = key::parts(&row_key)?;
@@ -30,8 +31,8 @@ pub(super) fn references(ready: &Ready<'_>, row: &RowText) -> Vec<(usize, Vec<St
 }
 
 /// The record that a parent's row comes to, or why to none.
-pub(super) fn record_of(parent: &Ready<'_>, row: &RowText) -> Result<FieldValue, String> {
-    match parent.compiled.evaluate(row.cells.as_cells(), &[]) {
+pub(super) fn record_of(parent: &Ready<'_>, row: &Whole) -> Result<FieldValue, String> {
+    match row.desired(&parent.compiled) {
         Desired::Present(record) => {
             Ok(FieldValue::Reference { key_field: parent.config.key_field.to_string(), key: record.key })
         }
@@ -43,14 +44,14 @@ pub(super) fn record_of(parent: &Ready<'_>, row: &RowText) -> Result<FieldValue,
 }
 
 /// Everything that is shown of a row.
-pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &RowText, parents: &Parents) -> RowView {
-    let cells = row.cells.as_cells();
+pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &Whole, parents: &Parents) -> RowView {
+    let cells = row.row.cells.as_cells();
     let mapping = ready.config;
     let columns = ready.shape.columns().iter().map(|(id, name, ty)| {
         let value = cells.get(*id).map_or(Ok(Value::Absent), |cell| Value::parse(ty, cell).map(Value::into_owned));
         column_step(name, value.map_err(|bad| bad.reason))
     });
-    let desired = ready.compiled.evaluate(cells, &[]);
+    let desired = row.desired(&ready.compiled);
     let record = match &desired {
         Desired::Present(record) => Some(record),
         Desired::Left | Desired::Deleted | Desired::Incomplete { .. } | Desired::Refused(_) => None,
@@ -70,7 +71,8 @@ pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &RowText, parents: &
     });
     let fields: Vec<FieldView> = fields.collect();
     RowView {
-        row_key: row.key.clone(),
+        row_key: row.row.key.clone(),
+        related: row.related.views.clone(),
         columns: columns.collect(),
         filter: mapping.filter.as_ref().map(|expr| shown(ready, row, expr)),
         deleted: mapping.deleted.as_ref().map(|expr| shown(ready, row, expr)),
@@ -80,11 +82,11 @@ pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &RowText, parents: &
     }
 }
 
-fn shown(ready: &Ready<'_>, row: &RowText, expr: &Expr) -> Shown {
-    let with = Compile::new(ready.shape.typed(), &|_| None, ready.time_zone);
-    let trace = Trace::of(&expr.text, ready.config, &with);
-    let steps = trace.map(|trace| trace.run(row.cells.as_cells(), &[])).unwrap_or_default();
-    let unknown = || vec![Step { text: expr.text.clone(), value: Err("it cannot be shown step by step") }];
+fn shown(ready: &Ready<'_>, row: &Whole, expr: &Expr) -> Shown {
+    let trace = ready.compile_with(|with| Trace::of(&expr.text, ready.config, with));
+    let steps = trace.map(|trace| trace.run(row.row.cells.as_cells(), &row.related.found)).unwrap_or_default();
+    let unknown =
+        || vec![Step { text: expr.text.clone(), kind: StepKind::Start, value: Err("it cannot be shown step by step") }];
     Shown { expression: expr.text.clone(), steps: if steps.is_empty() { unknown() } else { steps } }
 }
 

@@ -3,7 +3,7 @@
 mod mysql;
 mod postgres;
 
-use passerelle_change::{CellsBuf, Column, ColumnId, TableName, Type};
+use passerelle_change::{Cells, CellsBuf, Column, ColumnId, KeyBuf, TableName, Type};
 
 use crate::config::model::{Source, SourceKind};
 use crate::online::tables;
@@ -71,6 +71,16 @@ impl Shape {
         &self.typed
     }
 
+    /// The row key of a row, packed: rows of equal rank stand in its order.
+    pub(super) fn row_key(&self, cells: Cells<'_>) -> Vec<u8> {
+        let mut packed = Vec::new();
+        for key in &self.key {
+            let Some((id, _, ty)) = self.columns.iter().find(|(_, name, _)| name == key) else { continue };
+            KeyBuf(&mut packed).push(*ty == Type::Int, cells.get(*id).flatten().unwrap_or_default());
+        }
+        packed
+    }
+
     /// A row by the texts of the columns that are read; `None` is null.
     fn row(&self, texts: &[Option<&str>]) -> RowText {
         let mut cells = CellsBuf::new();
@@ -129,8 +139,21 @@ impl Reader {
         value: &str,
     ) -> Result<Option<RowText>, Error> {
         match self {
-            Self::Postgres(reader) => reader.one(shape, &[(column, value)]).await,
+            Self::Postgres(reader) => reader.one(shape, &[(column.to_owned(), value.to_owned())]).await,
             Self::Mysql(reader) => reader.by_column(shape, column, value).await,
+        }
+    }
+
+    /// At most so many rows with these values in these columns, in the order of their keys.
+    pub(super) async fn matching(
+        &mut self,
+        shape: &Shape,
+        values: &[(String, String)],
+        most: usize,
+    ) -> Result<Vec<RowText>, Error> {
+        match self {
+            Self::Postgres(reader) => reader.matching(shape, values, most).await,
+            Self::Mysql(reader) => reader.matching(shape, values, most).await,
         }
     }
 

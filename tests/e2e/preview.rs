@@ -1,5 +1,7 @@
 //! `passerelle preview`: what a person sees of live rows, with and without the daemon.
 
+mod related;
+
 use serde_json::Value;
 
 use crate::world::World;

@@ -9,7 +9,7 @@ use passerelle_change::{Finding, Severity, TableName};
 use passerelle_crm::salesforce::is_api_name;
 
 use super::{Asked, Report};
-use crate::config::model::{Crm, FieldSource, Mapping, Source, SourceKind};
+use crate::config::model::{Crm, FieldSource, Mapping, Related, Source, SourceKind};
 use crate::config::{Config, Fault, Files};
 use crate::mapping::{self, MappingFault};
 use crate::online::tables::{self, Tables};
@@ -84,16 +84,16 @@ async fn of_crm(config: &Config, files: &Files, crm: &Crm, tables: &Tables) -> (
 }
 
 async fn of_source(config: &Config, files: &Files, source: &Source, known: &mut Tables) -> (Report, Vec<Fault>) {
-    let mapped = mapped_tables(config, source);
+    let (mapped, unused) = (mapped_tables(config, source), unused_tables(config, source));
     let Told { mut findings, tables, closed } = match &source.kind {
-        SourceKind::Postgres(settings) => postgres::ask(source, settings, &mapped).await,
-        SourceKind::Mysql(settings) => mysql::ask(source, settings, &mapped).await,
+        SourceKind::Postgres(settings) => postgres::ask(source, settings, &mapped, &unused).await,
+        SourceKind::Mysql(settings) => mysql::ask(source, settings, &mapped, &unused).await,
     };
     let mut faults = Vec::new();
     if let Some(tables) = tables {
         known.add(&source.name, tables);
         faults.extend(missing_tables(config, source, known, &findings));
-        faults.extend(mapping_faults(config, source, known));
+        faults.extend(mapping_faults(config, source, known, &findings));
         faults.extend(mappings(config, source).flat_map(|mapping| closed_columns(mapping, &closed)));
         // They stand in the files, at their places.
         findings.retain(|finding| !["table", "column"].contains(&finding.code));
@@ -106,15 +106,32 @@ fn mappings<'c>(config: &'c Config, source: &'c Source) -> impl Iterator<Item = 
     config.mappings.values().filter(move |mapping| mapping.source == source.name)
 }
 
-/// Each mapped table with the columns that its mappings name.
+/// Each mapped table with the columns that its mappings name, and each table of related rows.
 fn mapped_tables(config: &Config, source: &Source) -> Vec<(TableName, Vec<String>)> {
     let mut tables: BTreeMap<TableName, BTreeSet<String>> = BTreeMap::new();
     for mapping in mappings(config, source) {
         // The syntax was checked before.
         let columns = mapping::columns_of(mapping).unwrap_or_default();
         tables.entry(mapping.table.clone()).or_default().extend(columns);
+        for (table, columns) in mapping::tables_of(mapping) {
+            tables.entry(table).or_default().extend(columns);
+        }
     }
     tables.into_iter().map(|(name, columns)| (name, columns.into_iter().collect())).collect()
+}
+
+/// Tables of relations that no expression asks for: they are looked at, and nothing has to be granted of them.
+fn unused_tables(config: &Config, source: &Source) -> Vec<TableName> {
+    fn add(all: &mut BTreeSet<TableName>, with: &[Related]) {
+        for related in with {
+            all.extend(related.tables.iter().cloned());
+            add(all, &related.with);
+        }
+    }
+    let mut all = BTreeSet::new();
+    mappings(config, source).for_each(|mapping| add(&mut all, &mapping.with));
+    let used = mapped_tables(config, source);
+    all.into_iter().filter(|table| used.iter().all(|(known, _)| known != table)).collect()
 }
 
 /// Tables that are not there, at the mappings that name them.
@@ -122,28 +139,43 @@ fn missing_tables(config: &Config, source: &Source, known: &Tables, findings: &[
     let missing = mappings(config, source).filter(|mapping| known.table(mapping).is_none());
     let fault = |mapping: &Mapping| {
         let title = format!("there is no table {}", mapping.table);
-        // The finding knows all names.
-        let near = findings.iter().find(|finding| finding.title == title).and_then(|finding| finding.remedy.clone());
-        let hint = near.unwrap_or_else(|| {
-            format!("it is looked for in database {}: another schema? `table = \"schema.name\"`", source.database)
-        });
+        let hint = elsewhere(source, &title, findings);
         MappingFault::of_setting(mapping, "table", title).with_hint(hint)
     };
     missing.map(fault).collect()
 }
 
-/// Faults of the mappings against the columns that there are: names, types, references.
-fn mapping_faults(config: &Config, source: &Source, known: &Tables) -> Vec<MappingFault> {
+/// Where a table may be that is not there.
+fn elsewhere(source: &Source, title: &str, findings: &[Finding]) -> String {
+    // The finding knows all names.
+    let near = findings.iter().find(|finding| finding.title == title).and_then(|finding| finding.remedy.clone());
+    near.unwrap_or_else(|| {
+        format!("it is looked for in database {}: another schema? `table = \"schema.name\"`", source.database)
+    })
+}
+
+/// Faults of the mappings against the columns that there are: names, types, references, and related rows, also of relations
+/// that no expression asks for.
+fn mapping_faults(config: &Config, source: &Source, known: &Tables, findings: &[Finding]) -> Vec<MappingFault> {
     let parent = |name: &str| known.parent(config, name);
     let mut faults = Vec::new();
     for mapping in mappings(config, source) {
         let Some(table) = known.table(mapping) else { continue };
-        if let Err(found) = mapping::Mapping::compile(
-            mapping,
-            &mapping::Compile::new(&tables::columns(table), &parent, &source.time_zone),
-        ) {
-            faults.extend(found);
-        }
+        let related = |name: &TableName| known.related(mapping, name);
+        let columns = tables::columns(table);
+        let with = mapping::Compile {
+            related: Some(&related),
+            check_unused: true,
+            ..mapping::Compile::new(&columns, &parent, &source.time_zone)
+        };
+        let Err(found) = mapping::Mapping::compile(mapping, &with) else { continue };
+        faults.extend(found.into_iter().map(|fault| {
+            if !fault.message.starts_with("there is no table ") {
+                return fault;
+            }
+            let hint = elsewhere(source, &fault.message, findings);
+            fault.with_hint(hint)
+        }));
     }
     faults
 }

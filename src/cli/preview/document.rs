@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::words;
 use crate::config::model::Mapping;
 use crate::mapping::Step;
-use crate::preview::{Fate, FieldView, Outcome, Preview, RowView, Shown};
+use crate::preview::{Fate, FieldView, Origin, Outcome, Preview, RelatedView, RowView, Shown};
 
 /// The document. Values of steps are text, null, true or false; `record` is the text of the JSON that
 /// would be sent, so that no number loses a digit on its way.
@@ -37,17 +37,18 @@ fn row(row: &RowView) -> Value {
     };
     json!({
         "row_key": row.row_key,
-        "columns": row.columns.iter().map(step).collect::<Vec<_>>(),
-        "where": row.filter.as_ref().map(shown),
-        "deleted": row.deleted.as_ref().map(shown),
-        "key": shown(&row.key),
-        "fields": row.fields.iter().map(field).collect::<Vec<_>>(),
+        "columns": row.columns.iter().map(|column| step(row, column)).collect::<Vec<_>>(),
+        "related": row.related.iter().map(related).collect::<Vec<_>>(),
+        "where": row.filter.as_ref().map(|filter| shown(row, filter)),
+        "deleted": row.deleted.as_ref().map(|deleted| shown(row, deleted)),
+        "key": shown(row, &row.key),
+        "fields": row.fields.iter().map(|view| field(row, view)).collect::<Vec<_>>(),
         "outcome": outcome,
         outcome: more,
     })
 }
 
-fn field(view: &FieldView) -> Value {
+fn field(row: &RowView, view: &FieldView) -> Value {
     let (fate, more) = match &view.fate {
         None => ("none", Value::Null),
         Some(Fate::Set(value)) => ("set", plain(value)),
@@ -65,26 +66,67 @@ fn field(view: &FieldView) -> Value {
     };
     json!({
         "name": view.name,
-        "when": view.when.as_ref().map(shown),
-        "value": view.value.as_ref().map(shown),
+        "when": view.when.as_ref().map(|when| shown(row, when)),
+        "value": view.value.as_ref().map(|value| shown(row, value)),
         "on_create": view.on_create.as_ref().map(plain),
         "fate": fate,
         fate: more,
     })
 }
 
-fn shown(shown: &Shown) -> Value {
-    json!({ "expression": shown.expression, "steps": shown.steps.iter().map(step).collect::<Vec<_>>() })
+fn shown(row: &RowView, shown: &Shown) -> Value {
+    let steps = shown.steps.iter().map(|known| step(row, known));
+    json!({ "expression": shown.expression, "steps": steps.collect::<Vec<_>>() })
 }
 
-fn step(step: &Step) -> Value {
-    match &step.value {
+fn step(row: &RowView, step: &Step) -> Value {
+    let mut document = match &step.value {
         Ok(passerelle_change::Value::Null) => json!({ "step": step.text, "value": null }),
         Ok(passerelle_change::Value::Bool(value)) => json!({ "step": step.text, "value": value }),
         Ok(passerelle_change::Value::Text(text)) => json!({ "step": step.text, "value": text }),
         Ok(value) => json!({ "step": step.text, "value": words::whole(value) }),
         Err(reason) => json!({ "step": step.text, "bad": reason }),
+    };
+    if let Some((related, name)) = row.relation(step) {
+        document["from"] = from(related, name);
     }
+    document
+}
+
+/// Where the value of a path came from.
+fn from(related: &RelatedView, name: &str) -> Value {
+    let (relation, table) = (&related.path, related.tables.first());
+    match &related.origin {
+        Origin::Row { row_key, .. } => {
+            json!({ "relation": relation, "table": table, "row_key": row_key, "column": name })
+        }
+        Origin::Figures(rows) => json!({ "relation": relation, "table": table, "rows": rows, "figure": name }),
+        Origin::Pivot(rows) => match rows.iter().find(|row| row.name == name) {
+            Some(row) => {
+                json!({ "relation": relation, "table": row.table, "row_key": row.row_key, "name": name })
+            }
+            None => json!({ "relation": relation, "table": null, "row_key": null, "name": name }),
+        },
+        Origin::Nothing | Origin::NoKey | Origin::Unknown(_) => {
+            json!({ "relation": relation, "table": null, "row_key": null, "name": name })
+        }
+    }
+}
+
+/// What a relation had, or why it had nothing.
+fn related(related: &RelatedView) -> Value {
+    let (found, more) = match &related.origin {
+        Origin::Row { row_key, of, picked } => ("row", json!({ "row_key": row_key, "of": of, "picked": picked })),
+        Origin::Pivot(rows) => {
+            let rows = rows.iter().map(|row| json!({ "name": row.name, "table": row.table, "row_key": row.row_key }));
+            ("pivot", rows.collect())
+        }
+        Origin::Figures(rows) => ("figures", json!({ "rows": rows })),
+        Origin::Nothing => ("nothing", Value::Null),
+        Origin::NoKey => ("no_key", Value::Null),
+        Origin::Unknown(why) => ("unknown", json!({ "why": why })),
+    };
+    json!({ "relation": related.path, "tables": related.tables, "more": related.more, "found": found, found: more })
 }
 
 /// Numbers as text, so that no digit is lost.

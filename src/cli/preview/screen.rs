@@ -8,8 +8,10 @@ use super::words::{cut, field, quoted, value};
 use crate::cli::humane::{counted, tame};
 use crate::cli::table::{Paint, Side, Table, Tone};
 use crate::config::model::{Delivery, Departure, Mapping, Missing};
-use crate::mapping::Step;
-use crate::preview::{Fate, FieldView, MOST_LOOKED_AT, Outcome, Preview, RowView, Shown};
+use crate::mapping::{Step, StepKind};
+use crate::preview::{
+    Fate, FieldView, MOST_LOOKED_AT, MOST_RELATED, Origin, Outcome, PivotRow, Preview, RowView, Shown,
+};
 
 /// The widest line of a row's columns.
 const WIDEST: usize = 110;
@@ -84,18 +86,20 @@ fn one(mapping: &Mapping, row: &RowView, paint: Paint) -> String {
     let _ = writeln!(out, "{}", paint.text(Tone::Bold, &format!("row {} of {}", tame(&row.row_key), mapping.table)));
     out.push_str(&columns(row));
     out.push('\n');
-    let mut table = Table::new(&[("FIELD", Side::Left), ("FROM", Side::Left), ("VALUE", Side::Left)]);
+    let head = [("FIELD", Side::Left), ("FROM", Side::Left), ("VALUE", Side::Left), ("OF", Side::Left)];
+    // Without relations everything is of the row itself.
+    let mut table = Table::new(if row.related.is_empty() { &head[..3] } else { &head });
     let conditions = [("where", row.filter.as_ref()), ("deleted", row.deleted.as_ref())];
     for (name, shown) in conditions {
         if let Some(shown) = shown {
-            steps(&mut table, (name, Tone::Soft), shown);
+            steps(&mut table, row, (name, Tone::Soft), shown);
         }
     }
     // What a row that is left out would have become is nobody's question.
     if !matches!(row.outcome, Outcome::Left | Outcome::Deleted) {
-        steps(&mut table, (&format!("key {}", mapping.key_field), Tone::Soft), &row.key);
+        steps(&mut table, row, (&format!("key {}", mapping.key_field), Tone::Soft), &row.key);
         for view in &row.fields {
-            of_field(&mut table, view);
+            of_field(&mut table, row, view);
         }
     }
     for line in table.render(paint).lines() {
@@ -126,13 +130,44 @@ fn columns(row: &RowView) -> String {
 }
 
 /// A line a step; the first has the name.
-fn steps(table: &mut Table, (name, tone): (&str, Tone), shown: &Shown) {
+fn steps(table: &mut Table, row: &RowView, (name, tone): (&str, Tone), shown: &Shown) {
     for (at, step) in shown.steps.iter().enumerate() {
         let name = if at == 0 { tame(name) } else { String::new() };
-        let text = cut(&step.text);
-        let from = if at == 0 { text } else { format!("| {text}") };
-        table.row([(name, tone), (from, Tone::Plain), of_step(step)]);
+        table.row([(name, tone), (from(step), Tone::Plain), of_step(step), origin(row, step)]);
     }
+}
+
+fn from(step: &Step) -> String {
+    let text = cut(&step.text);
+    if step.kind == StepKind::Filter { format!("| {text}") } else { text }
+}
+
+/// The rows behind what a relation gave.
+fn origin(row: &RowView, step: &Step) -> (String, Tone) {
+    let Some((related, name)) = row.relation(step) else { return (String::new(), Tone::Plain) };
+    let tables = related.tables.join(" or ");
+    let (mut text, mut tone) = match &related.origin {
+        Origin::Row { row_key, of: 1, .. } => (format!("row {row_key} of {tables}"), Tone::Soft),
+        Origin::Row { row_key, of, picked: true } => {
+            (format!("row {row_key} of {tables}, the first of {of} by `pick`"), Tone::Soft)
+        }
+        Origin::Row { row_key, of, picked: false } => {
+            (format!("row {row_key} of {tables}, of {of} the one with the lowest key"), Tone::Warning)
+        }
+        Origin::Pivot(rows) => match rows.iter().find(|row| row.name == name) {
+            Some(PivotRow { table, row_key, .. }) => (format!("row {row_key} of {table}"), Tone::Soft),
+            None => (format!("no row of {tables} with that name"), Tone::Soft),
+        },
+        Origin::Figures(rows) => (format!("{} of {tables}", counted(*rows as u64, "row", "rows")), Tone::Soft),
+        Origin::Nothing => (format!("no row of {tables}"), Tone::Soft),
+        Origin::NoKey => (format!("no row of {tables}: what it is joined by is null"), Tone::Soft),
+        Origin::Unknown(why) => (format!("{tables} is not known: {why}"), Tone::Warning),
+    };
+    if related.more {
+        let _ = write!(text, "; only {MOST_RELATED} rows were read, and there are more");
+        tone = Tone::Warning;
+    }
+    (tame(&text), tone)
 }
 
 fn of_step(step: &Step) -> (String, Tone) {
@@ -142,16 +177,17 @@ fn of_step(step: &Step) -> (String, Tone) {
     }
 }
 
-fn of_field(table: &mut Table, view: &FieldView) {
+fn of_field(table: &mut Table, row: &RowView, view: &FieldView) {
     let mut name = view.name.as_str();
     if let Some(when) = &view.when {
         for (at, step) in when.steps.iter().enumerate() {
-            let from = if at == 0 { format!("when {}", cut(&step.text)) } else { format!("| {}", cut(&step.text)) };
-            table.row([(std::mem::take(&mut name).to_owned(), Tone::Plain), (from, Tone::Soft), of_step(step)]);
+            let from = if at == 0 { format!("when {}", from(step)) } else { from(step) };
+            let name = (std::mem::take(&mut name).to_owned(), Tone::Plain);
+            table.row([name, (from, Tone::Soft), of_step(step), origin(row, step)]);
         }
     }
     if let Some(shown) = &view.value {
-        steps(table, (name, Tone::Plain), shown);
+        steps(table, row, (name, Tone::Plain), shown);
         name = "";
     }
     for (from, text, tone) in fate(view) {

@@ -15,6 +15,9 @@ use crate::config::model::{Mysql, Source};
 use crate::source::table::TableFacts;
 use crate::source::{Error, mysql as source};
 
+/// Row keys that a statement asks for.
+const KEYS_AT_ONCE: usize = 500;
+
 /// A connection that only reads.
 pub(in crate::preview) struct Reader {
     options: Options,
@@ -48,19 +51,24 @@ impl Reader {
             let is_integer = schema.column(name).is_some_and(|column| column.ty == Type::Int);
             KeyBuf(&mut packed).push(is_integer, part.as_bytes());
         }
+        Ok(self.of_keys(shape, &schema, &[packed]).await?.pop())
+    }
+
+    /// The rows of these keys.
+    async fn of_keys(&mut self, shape: &Shape, schema: &TableSchema, keys: &[Vec<u8>]) -> Result<Vec<RowText>, Error> {
         let facts = self.catalog.table(&shape.table)?;
         let (send, inbox) = mpsc::channel(1);
-        let (keys, go_on) = ([packed], CancellationToken::new());
+        let go_on = CancellationToken::new();
         let copying = async {
-            let copied = self.reading.copy(facts, &schema, Rows::Of(&keys), &send, &go_on).await;
+            let copied = self.reading.copy(facts, schema, Rows::Of(keys), &send, &go_on).await;
             drop(send);
             copied
         };
-        let mut found = None;
+        let mut found = Vec::new();
         let (copied, _) = tokio::join!(
             copying,
             each(inbox, |row| {
-                found.get_or_insert(row);
+                found.push(row);
                 true
             })
         );
@@ -75,25 +83,51 @@ impl Reader {
         column: &str,
         value: &str,
     ) -> Result<Option<RowText>, Error> {
+        Ok(self.matching(shape, &[(column.to_owned(), value.to_owned())], 1).await?.pop())
+    }
+
+    /// At most so many rows with these values in these columns, in the order of their keys.
+    pub(super) async fn matching(
+        &mut self,
+        shape: &Shape,
+        values: &[(String, String)],
+        most: usize,
+    ) -> Result<Vec<RowText>, Error> {
         let schema = schema(shape);
         let is_bytes = |name: &str| schema.column(name).is_some_and(|column| column.ty == Type::Bytes);
         let shown = |name: &String| {
             let name_in_sql = sql::identifier(name);
             if is_bytes(name) { format!("concat('\\\\x', lower(hex({name_in_sql})))") } else { name_in_sql }
         };
-        let wanted = match value.strip_prefix("\\x").filter(|_| is_bytes(column)) {
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => format!("x'{digits}'"),
-            Some(_) | None => sql::literal(value),
+        let is = |(column, value): &(String, String)| {
+            let wanted = match value.strip_prefix("\\x").filter(|_| is_bytes(column)) {
+                Some(digits) if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => format!("x'{digits}'"),
+                Some(_) | None => sql::literal(value),
+            };
+            format!("{} = {wanted}", sql::identifier(column))
         };
+        let key: Vec<String> = shape.key.iter().map(|name| sql::identifier(name)).collect();
         let statement = format!(
-            "SELECT {} FROM {} WHERE {} = {wanted} LIMIT 1",
+            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {most}",
             shape.key.iter().map(shown).collect::<Vec<_>>().join(", "),
             sql::name(&shape.table),
-            sql::identifier(column),
+            values.iter().map(is).collect::<Vec<_>>().join(" AND "),
+            key.join(", "),
         );
-        let Some(row) = self.asking.row(&statement).await? else { return Ok(None) };
-        let parts: Vec<String> = (0..shape.key.len()).map(|at| row.text(at).unwrap_or_default().to_owned()).collect();
-        self.by_key(shape, &parts).await
+        let mut keys = Vec::new();
+        for row in self.asking.rows(&statement).await? {
+            let mut packed = Vec::new();
+            for (at, name) in schema.key.iter().enumerate() {
+                let is_integer = schema.column(name).is_some_and(|column| column.ty == Type::Int);
+                KeyBuf(&mut packed).push(is_integer, row.text(at).unwrap_or_default().as_bytes());
+            }
+            keys.push(packed);
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS_AT_ONCE) {
+            found.extend(self.of_keys(shape, &schema, keys).await?);
+        }
+        Ok(found)
     }
 
     /// Rows as the server comes to them: mostly in the order of the primary key.

@@ -45,20 +45,30 @@ impl Reader {
     }
 
     pub(super) async fn by_key(&self, shape: &Shape, parts: &[String]) -> Result<Option<RowText>, Error> {
-        let values: Vec<(&str, &str)> =
-            shape.key.iter().map(String::as_str).zip(parts.iter().map(String::as_str)).collect();
+        let values: Vec<(String, String)> = shape.key.iter().cloned().zip(parts.iter().cloned()).collect();
         self.one(shape, &values).await
     }
 
     /// A row with these values in these columns.
-    pub(super) async fn one(&self, shape: &Shape, values: &[(&str, &str)]) -> Result<Option<RowText>, Error> {
-        let is = |(name, value): &(&str, &str)| format!("{} = {}", sql::identifier(name), sql::literal(value));
+    pub(super) async fn one(&self, shape: &Shape, values: &[(String, String)]) -> Result<Option<RowText>, Error> {
+        Ok(self.matching(shape, values, 1).await?.pop())
+    }
+
+    /// At most so many rows with these values in these columns, in the order of their keys.
+    pub(super) async fn matching(
+        &self,
+        shape: &Shape,
+        values: &[(String, String)],
+        most: usize,
+    ) -> Result<Vec<RowText>, Error> {
+        let is = |(name, value): &(String, String)| format!("{} = {}", sql::identifier(name), sql::literal(value));
         let condition = values.iter().map(is).collect::<Vec<_>>().join(" AND ");
-        let query = format!("{} WHERE {condition} LIMIT 1", self.select(shape)?);
+        let order = sql::identifiers(&shape.key);
+        let query = format!("{} WHERE {condition} ORDER BY {order} LIMIT {most}", self.select(shape)?);
         match self.client.simple_query(&query).await {
-            Ok(messages) => rows(&messages).next().map(|found| row(shape, found)).transpose(),
+            Ok(messages) => rows(&messages).map(|found| row(shape, found)).collect(),
             // Class 22: the text is no value of the column's type, so that no row can have it.
-            Err(fault) if fault.code().is_some_and(|code| code.code().starts_with("22")) => Ok(None),
+            Err(fault) if fault.code().is_some_and(|code| code.code().starts_with("22")) => Ok(Vec::new()),
             Err(fault) => Err(of_query(fault)),
         }
     }

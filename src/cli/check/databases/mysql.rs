@@ -8,14 +8,20 @@ use super::{Closed, NAME, Told};
 use crate::config::model::{Mysql, Source};
 use crate::source::mysql as source;
 
-/// Asks whether it can be followed, and for the mapped tables: each with the columns that its mappings name.
-pub(super) async fn ask(config: &Source, settings: &Mysql, mapped: &[(TableName, Vec<String>)]) -> Told {
+/// Asks whether it can be followed, and for the mapped tables: each with the columns that its mappings name. Of the
+/// `unused` ones only what they are like.
+pub(super) async fn ask(
+    config: &Source,
+    settings: &Mysql,
+    mapped: &[(TableName, Vec<String>)],
+    unused: &[TableName],
+) -> Told {
     let options = source::options(config, settings, NAME);
     let readings = source::readings(settings);
     let findings = preflight::check(&options, &preflight::Request { tables: mapped, readings }).await;
     let read = async {
         let mut connection = sql::connect(&options).await?;
-        let names: Vec<TableName> = mapped.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<TableName> = mapped.iter().map(|(name, _)| name).chain(unused).cloned().collect();
         let catalog = catalog::read(&mut connection, &names, &readings).await?;
         let account = connection.row("SELECT CURRENT_USER()").await?;
         connection.close().await;

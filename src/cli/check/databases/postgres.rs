@@ -9,8 +9,14 @@ use super::{Closed, NAME, Told};
 use crate::config::model::{Postgres, Source};
 use crate::source::postgres as source;
 
-/// Asks whether it can be followed, and for the mapped tables: each with the columns that its mappings name.
-pub(super) async fn ask(config: &Source, settings: &Postgres, mapped: &[(TableName, Vec<String>)]) -> Told {
+/// Asks whether it can be followed, and for the mapped tables: each with the columns that its mappings name. Of the
+/// `unused` ones only what they are like.
+pub(super) async fn ask(
+    config: &Source,
+    settings: &Postgres,
+    mapped: &[(TableName, Vec<String>)],
+    unused: &[TableName],
+) -> Told {
     let options = source::options(config, NAME);
     let request = preflight::Request {
         slot: &settings.slot,
@@ -19,7 +25,7 @@ pub(super) async fn ask(config: &Source, settings: &Postgres, mapped: &[(TableNa
         tables: mapped,
     };
     let findings = preflight::check(&options, &request).await;
-    let Ok((catalog, publication)) = read(&options, settings, mapped).await else {
+    let Ok((catalog, publication)) = read(&options, settings, mapped, unused).await else {
         return Told { findings, tables: None, closed: Vec::new() };
     };
     // A publication that we may alter gets what it lacks at the next start.
@@ -33,9 +39,10 @@ async fn read(
     options: &Options,
     settings: &Postgres,
     mapped: &[(TableName, Vec<String>)],
+    unused: &[TableName],
 ) -> Result<(Catalog, Option<Publication>), Error> {
     let client = sql::connect(options).await?;
-    let names: Vec<TableName> = mapped.iter().map(|(name, _)| name.clone()).collect();
+    let names: Vec<TableName> = mapped.iter().map(|(name, _)| name).chain(unused).cloned().collect();
     let catalog = catalog::read(&client, &names).await?;
     let version = catalog::server_version(&client).await?;
     Ok((catalog, publication::current(&client, &settings.publication, version).await?))
