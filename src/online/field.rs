@@ -56,7 +56,7 @@ impl Pass<'_> {
     /// The expression of a value as an operand, or `x` where it is long or a constant.
     fn operand(&self, given: &Given) -> String {
         let text = given.place.as_ref().and_then(|place| self.files.text(place.file).get(place.span.clone()));
-        let plain = |text: &&str| text.chars().all(|c| c == '_' || c.is_alphanumeric());
+        let plain = |text: &&str| text.chars().all(|c| c == '_' || c == '.' || c.is_alphanumeric());
         match text.map(str::trim).filter(|text| text.len() <= 40) {
             Some(text) if plain(&text) => text.to_owned(),
             Some(text) => format!("({text})"),

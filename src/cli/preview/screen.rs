@@ -180,8 +180,10 @@ fn of_step(step: &Step) -> (String, Tone) {
 fn of_field(table: &mut Table, row: &RowView, view: &FieldView) {
     let mut name = view.name.as_str();
     if let Some(when) = &view.when {
+        // Behind what related rows give to it.
+        let start = when.steps.iter().position(|step| step.kind == StepKind::Start).unwrap_or(0);
         for (at, step) in when.steps.iter().enumerate() {
-            let from = if at == 0 { format!("when {}", from(step)) } else { from(step) };
+            let from = if at == start { format!("when {}", from(step)) } else { from(step) };
             let name = (std::mem::take(&mut name).to_owned(), Tone::Plain);
             table.row([name, (from, Tone::Soft), of_step(step), origin(row, step)]);
         }

@@ -62,10 +62,10 @@ where = "state == 'sale'"
 rollup = { n = "count()", total = "sum(total)", shops = "list(shop, distinct, sep = ';')" }
 [mapping.partners.with.lines]
 table = "public.line"
-on = { "sale.partner" = "id" }
-where = "sale.state == 'sale'"
+on = { "head.partner" = "id" }
+where = "head.state == 'sale'"
 rollup = { qty = "sum(qty)" }
-[mapping.partners.with.lines.with.sale]
+[mapping.partners.with.lines.with.head]
 table = "public.sales"
 on = { id = "sale" }
 [mapping.partners.with.black]
