@@ -194,10 +194,11 @@ struct Ready<'c> {
     related: Vec<Vec<Shape>>,
     tables: &'c Tables,
     time_zone: &'c str,
+    /// Where windows end: microseconds since 1970.
     now: i64,
 }
 
-impl<'c> Ready<'c> {
+impl Ready<'_> {
     /// Hands over what the mapping was compiled with.
     fn compile_with<T>(&self, ask: impl FnOnce(&Compile<'_>) -> T) -> T {
         let related = |name: &TableName| self.tables.related(self.config, name);

@@ -322,9 +322,12 @@ fn figures(rollup: &Rollup, rows: &[Kept], now: i64) -> Found {
     Found::Figures(figures)
 }
 
-/// The lines of a group: by figure, sort, table and row.
+/// Where a line stands: figure, sort, table and row key.
+type At = (u8, Vec<u8>, usize, Vec<u8>);
+
+/// The lines of a group.
 #[derive(Default)]
-struct InMemory(BTreeMap<(u8, Vec<u8>, usize, Vec<u8>), Vec<u8>>);
+struct InMemory(BTreeMap<At, Vec<u8>>);
 
 impl Lines for InMemory {
     type Error = Infallible;
@@ -338,7 +341,7 @@ impl Lines for InMemory {
     ) -> Result<(), Infallible> {
         let from = if backwards { Vec::new() } else { from.to_vec() };
         let range = self.0.range((figure, from, 0, Vec::new())..);
-        let mut range = range.take_while(|((of, ..), _)| *of == figure).map(|((_, sort, ..), value)| (sort, value));
+        let range = range.take_while(|((of, ..), _)| *of == figure).map(|((_, sort, ..), value)| (sort, value));
         if backwards {
             let mut all: Vec<_> = range.collect();
             while let Some((sort, value)) = all.pop() {
@@ -347,7 +350,7 @@ impl Lines for InMemory {
                 }
             }
         } else {
-            while let Some((sort, value)) = range.next() {
+            for (sort, value) in range {
                 if !visit(sort, value) {
                     break;
                 }
