@@ -25,6 +25,8 @@ pub struct Subject<'s> {
     pub children: &'s [Child],
     /// Its source's time zone.
     pub time_zone: &'s str,
+    /// The relation whose rows the table has, where the mapping is [`over`](super::over) it; `None` of its own.
+    pub relation: Option<&'s str>,
 }
 
 /// A reference field of another mapping.
@@ -125,8 +127,8 @@ impl<'s> Subject<'s> {
     }
 }
 
-/// A mapping of one part, so that what is wrong is wrong with that.
-fn alone(mapping: &model::Mapping, part: &Part) -> model::Mapping {
+/// A mapping of one part, so that what is wrong, or used, is so of that.
+pub(super) fn alone(mapping: &model::Mapping, part: &Part) -> model::Mapping {
     let mut alone = mapping.clone();
     if *part != Part::Key {
         alone.key_value = Expr { text: "'-'".to_owned(), place: mapping.key_value.place.clone() };
