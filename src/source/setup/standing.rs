@@ -78,7 +78,7 @@ impl Setup<'_> {
                 let name = fit_name(&config.name, &table);
                 tables.push(self.known(&name, &over, Some(relation), known, moved)?);
             }
-            match self.standing(config, tables, parents) {
+            match self.standing(config, &tables, parents) {
                 Ok(standing) => all.push(standing),
                 Err(more) => faults.extend(more),
             }
@@ -112,7 +112,7 @@ impl Setup<'_> {
     fn standing(
         &self,
         config: &Arc<model::Mapping>,
-        tables: Vec<Known<'_>>,
+        tables: &[Known<'_>],
         parents: &dyn Fn(&str) -> Option<ParentInfo>,
     ) -> Result<Standing, Vec<MappingFault>> {
         let children = Child::of(&config.name, self.mappings.iter().map(|mapping| &**mapping));
