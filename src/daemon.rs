@@ -272,7 +272,7 @@ fn start(
     let store = Arc::clone(&shared.store);
     tables.keep(id, &store, &mappings, source::has_passed(&config))?;
     source::drifts::show(&shared.board, &config.name, &mappings);
-    if mappings.iter().any(|mapping| mapping.footing.pending.is_some()) {
+    if mappings.iter().any(CompiledMapping::is_pending) {
         let (board, store, mappings) = (Arc::clone(&shared.board), Arc::clone(&store), mappings.clone());
         tokio::task::spawn_blocking(move || source::drifts::count(&board, &store, &mappings));
     }
@@ -280,11 +280,11 @@ fn start(
     let all = [&lanes.mappings, &lanes.indexes].into_iter().flat_map(|lanes| lanes.values().flatten().copied());
     let gate = Arc::new(gate_for(&store, all)?);
     let mut fits: BTreeMap<_, Vec<Fitting>> = BTreeMap::new();
-    for mapping in &mappings {
-        let known = store.fit(mapping.id)?.unwrap_or_default().known;
-        let (columns, has_passed) = (mapping.names.clone(), source::has_passed(&config));
-        let fitting = Fitting { mapping: mapping.id, columns, known, has_passed };
-        fits.entry(mapping.table).or_default().push(fitting);
+    for footed in mappings.iter().flat_map(CompiledMapping::footed) {
+        let known = store.fit(footed.fit)?.unwrap_or_default().known;
+        let (columns, has_passed) = (footed.names.clone(), source::has_passed(&config));
+        let fitting = Fitting { mapping: footed.fit, columns, known, has_passed };
+        fits.entry(footed.table).or_default().push(fitting);
     }
     let checkpoint = store.checkpoint(id)?;
     let known = checkpoint.map_or_else(Durable::default, |checkpoint| Durable {

@@ -50,6 +50,7 @@ use passerelle_crm::Salesforce;
 
 pub use commands::Command;
 pub use engine::{Delivery, LaneSetup, SourceView};
+pub(crate) use related::make_indexes_again;
 pub use related::RelatedSetup;
 pub use unkept::LineSetup;
 

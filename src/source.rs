@@ -33,13 +33,15 @@ use crate::capture::{Durable, Input};
 use crate::config::model;
 use crate::control::board::Board;
 use crate::control::model::{LastError, SourceState, TableState, TableStatus};
-use crate::drift::Stand;
 use crate::wanted::Wanted;
 use database::{Refusal, Untold};
 
 pub use database::{Database, Error, address, has_passed, parts};
 pub use publish::refresh;
-pub use setup::{CompiledMapping, SetupFault, Table, Tables, prepare, prepare_remembered, wanted_rows, written};
+pub use setup::{
+    CompiledBeside, CompiledMapping, Footed, SetupFault, Table, Tables, prepare, prepare_remembered, wanted_rows,
+    written,
+};
 pub(crate) use setup::{Seen, look};
 
 /// The first wait after a connection that failed; it doubles up to [`LONGEST_WAIT`].
@@ -198,7 +200,7 @@ impl Source {
 
     /// One connection, from its opening to its end.
     async fn connection(&self, failures: &mut u32) -> Ended {
-        if let Some(mapping) = self.mappings.iter().find(|mapping| matches!(mapping.footing.stand, Stand::Fails(_))) {
+        if let Some(mapping) = self.mappings.iter().find(|mapping| mapping.fails().is_some()) {
             return Ended::Refused(failing(mapping));
         }
         let resume = match self.settle().await {
@@ -343,10 +345,7 @@ impl Source {
 /// A mapping whose `on_drift` is `fail`.
 fn failing(mapping: &CompiledMapping) -> Refusal {
     let name = &mapping.config.name;
-    let text = match &mapping.footing.stand {
-        Stand::Fails(reason) | Stand::Held(reason) => reason.clone(),
-        Stand::Fits => String::new(),
-    };
+    let text = mapping.fails().unwrap_or_default();
     Refusal {
         text: format!("mapping {name} stops its source (on_drift = \"fail\"): {text}"),
         code: "drift",

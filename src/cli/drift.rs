@@ -114,7 +114,7 @@ fn list(list: &DriftList, now: Timestamp, paint: Paint) -> String {
     for drift in &list.drift {
         table.row([
             plain(name(drift)),
-            plain(&drift.table),
+            plain(&table_of(drift)),
             plain(&ago(drift.since, now)),
             (tame(&drift.severity), tone(&drift.severity)),
             plain(&drift.change),
@@ -143,9 +143,9 @@ fn list(list: &DriftList, now: Timestamp, paint: Paint) -> String {
 /// All that has changed for one mapping, and how to settle it.
 fn one(mapping: &str, list: &DriftList, now: Timestamp, paint: Paint) -> String {
     let mapping = tame(mapping);
-    let Some(first) = list.drift.first() else {
+    if list.drift.is_empty() {
         return format!("{mapping} fits its table\n");
-    };
+    }
     let is_held = list.drift.iter().any(|drift| drift.held);
     let since = list.drift.iter().filter_map(|drift| drift.since).min();
     let state = if is_held { paint.text(Tone::Bad, "held") } else { paint.text(Tone::Good, "delivered") };
@@ -153,7 +153,7 @@ fn one(mapping: &str, list: &DriftList, now: Timestamp, paint: Paint) -> String 
     let mut text = format!(
         "{}  {state}{at}\n{}, {}\n",
         paint.text(Tone::Bold, &mapping),
-        tame(&first.table),
+        tame(&tables(list)),
         counted(list.drift.len() as u64, "change", "changes"),
     );
     for drift in &list.drift {
@@ -168,7 +168,11 @@ fn one(mapping: &str, list: &DriftList, now: Timestamp, paint: Paint) -> String 
 }
 
 fn paragraph(drift: &Drift, paint: Paint) -> String {
-    let mut text = format!("{}\n", paint.text(Tone::Bold, &tame(&drift.change)));
+    let change = match &drift.relation {
+        Some(relation) => format!("{relation}: {}", drift.change),
+        None => drift.change.clone(),
+    };
+    let mut text = format!("{}\n", paint.text(Tone::Bold, &tame(&change)));
     for effect in &drift.effects {
         let DriftEffect { part, severity, text: what } = effect;
         let what = if part == WHOLE { tame(what) } else { format!("{}: {}", tame(part), tame(what)) };
@@ -210,6 +214,21 @@ fn alternatives(answers: &[String]) -> String {
         [only] => only.clone(),
         answers => format!("[{}]", answers.join(" | ")),
     }
+}
+
+/// The table, and whose rows it has: `public.country (country)`.
+fn table_of(drift: &Drift) -> String {
+    match &drift.relation {
+        Some(relation) => format!("{} ({relation})", drift.table),
+        None => drift.table.clone(),
+    }
+}
+
+/// The tables that have changed for one mapping.
+fn tables(list: &DriftList) -> String {
+    let mut tables: Vec<String> = list.drift.iter().map(table_of).collect();
+    tables.dedup();
+    tables.join(", ")
 }
 
 /// How the documents call all of a mapping.

@@ -264,7 +264,7 @@ mod tests {
         board.drift(|drift| drift.push(super::super::model::Drift::default()));
         check(
             &serde_json::to_value(board.drift_document()).unwrap()["drift"][0],
-            "mapping table kind column effect since change severity fields effects held counted answers way_out seen \
+            "mapping table relation kind column effect since change severity fields effects held counted answers way_out seen \
              next_command",
         );
         let offsets = serde_json::to_value(board.offsets_document()).unwrap();

@@ -346,6 +346,8 @@ pub struct Drift {
     pub mapping: Option<String>,
     /// Schema and name of the table.
     pub table: String,
+    /// The mapping's relation whose rows the table has, as expressions name it; `null` of its own table.
+    pub relation: Option<String>,
     /// What changed: `column_dropped`, `retyped`, …
     pub kind: String,
     /// The column, by the name that it had.

@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use passerelle_change::{Position, TableId, TableName};
 use passerelle_state::{
-    Built, DeliveryBatch, Durability, Gate, Generation, MappingId, Queued, RelationId, StateError, Store, Swept, View,
+    Built, BuiltBranch, DeliveryBatch, Durability, Gate, Generation, MappingId, Queued, RelationId, StateError, Store,
+    Swept, View,
 };
 
 use super::lane::is_loaded;
@@ -59,6 +60,8 @@ pub struct RelatedSetup {
     pub lane: MappingId,
     /// The columns that are used of it, by id: they have to be loaded.
     pub columns: Vec<u32>,
+    /// Under which it is kept how the mapping stands to it.
+    pub fit: MappingId,
 }
 
 /// The indexes of one source's tables for one CRM's mappings.
@@ -71,6 +74,11 @@ pub(super) struct Indexes {
     incomplete: HashMap<(usize, Vec<u8>), Generation>,
     /// Mappings of which rows have been marked since they were last asked for.
     marked: BTreeMap<MappingId, Vec<Vec<u8>>>,
+    /// The tables of each mapping, and under which it is kept how it stands to them.
+    fits: BTreeMap<MappingId, Vec<(MappingId, TableName)>>,
+    /// Mappings that do not fit a related table, and why. Nothing is taken into their indexes: rows may lack what entries are
+    /// made of. They are made again once the mapping goes on ([`make_indexes_again`]).
+    held: BTreeMap<MappingId, String>,
     /// When the next row leaves a window, in microseconds since 1970; unknown at the start.
     next_expiry: Option<i64>,
     fans: bool,
@@ -117,6 +125,25 @@ impl Relation {
     }
 }
 
+/// The indexes of a mapping are made again of the rows that are there. While no delivery runs.
+pub(crate) fn make_indexes_again(store: &Store, id: MappingId, mapping: &Mapping) -> Result<(), StateError> {
+    let mut batch = DeliveryBatch::new(store);
+    for compiled in mapping.relations() {
+        let relation = store.relation_id(id, &name_of(compiled))?;
+        let mut built = store.built(relation)?;
+        for branch in &mut built.branches {
+            *branch = BuiltBranch { was_done: branch.was_done, ..BuiltBranch::default() };
+        }
+        batch.built(relation, &built);
+    }
+    if batch.is_empty() { Ok(()) } else { store.write_delivery(batch, Durability::Synced) }
+}
+
+/// The name under which the state knows a relation of a mapping.
+fn name_of(compiled: &crate::mapping::related::Relation) -> String {
+    format!("{}#{:016x}", compiled.path(), compiled.definition())
+}
+
 /// A mapping, as its indexes are set up.
 pub(super) struct Described<'a> {
     pub id: MappingId,
@@ -140,13 +167,17 @@ impl Indexes {
             of: HashMap::new(),
             incomplete: HashMap::new(),
             marked: BTreeMap::new(),
+            fits: BTreeMap::new(),
+            held: BTreeMap::new(),
             next_expiry: Some(i64::MIN),
             fans: true,
         };
         for described in mappings {
+            let fits = described.related.iter().map(|related| (related.fit, related.name.clone()));
+            indexes.fits.insert(described.id, fits.collect());
             let mut known: BTreeMap<String, RelationId> = store.relations_of(described.id)?.into_iter().collect();
             for (number, compiled) in described.mapping.relations().iter().enumerate() {
-                let name = format!("{}#{:016x}", compiled.path(), compiled.definition());
+                let name = name_of(compiled);
                 known.remove(&name);
                 let id = store.relation_id(described.id, &name)?;
                 let at = indexes.relations.len();
@@ -222,6 +253,16 @@ impl Indexes {
         closed: &BTreeMap<MappingId, Generation>,
         passed: impl Fn(&Position) -> bool + Copy,
     ) -> Result<(), StateError> {
+        self.held.clear();
+        for (mapping, fits) in &self.fits {
+            for (fit, name) in fits {
+                if let Some(why) = view.drift(*fit)? {
+                    let name = name.to_string();
+                    let why = if why.starts_with(&name) { why } else { format!("{name}: {why}") };
+                    self.held.insert(*mapping, why);
+                }
+            }
+        }
         for table in &mut self.tables {
             if let Some(&closed) = closed.get(&table.queue.id()) {
                 table.queue.sees(closed);
@@ -237,6 +278,11 @@ impl Indexes {
             }
         }
         Ok(())
+    }
+
+    /// Why a mapping is not to be delivered as its related tables are now, in a sentence.
+    pub(super) fn drift(&self, mapping: MappingId) -> Option<&String> {
+        self.held.get(&mapping)
     }
 
     /// Whether everything that the mapping is evaluated with is as the view shows it.

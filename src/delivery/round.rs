@@ -220,6 +220,7 @@ impl Engine<'_> {
         let reached = [durable.position.as_ref(), durable.acknowledged.as_ref()];
         let passed = |high: &Position| reached.iter().flatten().any(|at| has_passed(at, high));
         let now = now_micros();
+        self.indexes[source].show(view, closed, passed)?;
         let mut newly_held = Vec::new();
         for lane in self.lanes.iter_mut().filter(|lane| lane.source_index == source) {
             if let Some(&closed) = closed.get(&lane.id) {
@@ -232,7 +233,7 @@ impl Engine<'_> {
             }
             lane.begin_run(now);
             let was_held = lane.is_held();
-            lane.drift = view.drift(lane.id)?;
+            lane.drift = view.drift(lane.id)?.or_else(|| self.indexes[source].drift(lane.id).cloned());
             if lane.is_held() && !was_held {
                 newly_held.push(lane.id);
             }
@@ -255,7 +256,6 @@ impl Engine<'_> {
                 lane.begin_scan(self.store, &load, durable.seq)?;
             }
         }
-        self.indexes[source].show(view, closed, passed)?;
         newly_held.into_iter().try_for_each(|mapping| self.release_waiting_for(mapping))
     }
 

@@ -40,6 +40,9 @@ pub fn way_out(weighed: &Weighed, subject: &Subject<'_>) -> Option<String> {
     let table = &subject.table.name;
     let breaks_all =
         weighed.effects.iter().any(|effect| effect.part == Part::Whole && effect.severity == Severity::Breaking);
+    if let Some(relation) = subject.relation {
+        return way_out_beside(weighed, relation, breaks_all);
+    }
     Some(match &weighed.change {
         _ if !breaks_all => return None,
         // What is known to be the row key's column is followed.
@@ -54,6 +57,31 @@ pub fn way_out(weighed: &Weighed, subject: &Subject<'_>) -> Option<String> {
         }
         Change::IdentityChanged { .. } => format!("ALTER TABLE {table} REPLICA IDENTITY DEFAULT"),
         _ => "put the key back, or write the mapping anew under another name".to_owned(),
+    })
+}
+
+/// The same of a table whose rows are the relation's: no word of `accept` helps, but the mapping can be written anew.
+fn way_out_beside(weighed: &Weighed, relation: &str, breaks_all: bool) -> Option<String> {
+    if !needs_word(weighed) && !breaks_all {
+        return None;
+    }
+    let then = "then `passerelle reload`";
+    Some(match &weighed.change {
+        Change::ColumnRenamed { is_certain: true, .. } => return None,
+        Change::ColumnRenamed { column, to, .. } => {
+            format!("if it is the same column, write {relation}.{to} for {relation}.{column} in the mapping, {then}")
+        }
+        Change::TableDropped => {
+            format!("take {relation} out of the mapping, or write it for another table, {then}; or put the table back")
+        }
+        Change::TableRenamed { to } => format!("write table = \"{to}\" for {relation} in the mapping, {then}"),
+        Change::Unpublished => {
+            "put it into the publication again: `passerelle check --sql-for-dba` prints how".to_owned()
+        }
+        change => match change.column() {
+            Some(column) => format!("write the mapping without {relation}.{column}, {then}; or put it back"),
+            None => format!("put it back; or write {relation} anew in the mapping, {then}"),
+        },
     })
 }
 

@@ -8,17 +8,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use passerelle_change::{ColumnIds, TableId};
 use passerelle_state::{MappingId, StateError, Store};
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Patch, Severity};
 use super::compare::{Hints, compare};
 use super::decide::reloads;
-use super::patch::{columns_for, patched};
+use super::patch::patched;
 use super::policy::{Verdict, verdict};
 use super::subject::{Child, Subject};
 use super::weigh::{Weighed, weigh};
+use super::whole::numbered;
 use crate::config::model;
 use crate::mapping::{Compile, Mapping, MappingFault, ParentInfo};
 use crate::source::table::TableFacts;
@@ -118,7 +118,14 @@ pub struct Look<'a> {
     pub time_zone: &'a str,
     /// The clock.
     pub now: Timestamp,
+    /// The relation whose rows the table has, where the mapping is [`over`](super::over) it; `None` of its own.
+    pub relation: Option<&'a str>,
+    /// Whether the mapping compiles together with its other tables ([`super::Whole`]).
+    pub whole: Compiles<'a>,
 }
+
+/// Whether a mapping compiles with one of its tables as it is, by what was decided.
+pub(super) type Compiles<'a> = &'a dyn Fn(&TableFacts, &Patch) -> Result<(), Vec<MappingFault>>;
 
 /// What the state has of a mapping.
 #[derive(Clone, Debug, Default)]
@@ -189,7 +196,7 @@ impl Look<'_> {
         let subject = self.subject(&accepted.table, &accepted.patch);
         let weighed = weigh(&changes, &subject);
         match (verdict(self.mapping.on_drift, &weighed, &subject), self.table) {
-            (Verdict::Go { patch, reload }, Some(table)) => {
+            (Verdict::Go { patch, reload }, Some(table)) if self.can_run(&patch) => {
                 let settled = self.settled(table, patch, Reread::of(&changes, reload).and(put_back));
                 Ok(Footing { passed: weighed, ..settled })
             }
@@ -206,6 +213,27 @@ impl Look<'_> {
         }
     }
 
+    /// How a mapping stands that was accepted, and that does not compile with its tables as they would be accepted now: it
+    /// waits. `None` of one that was never accepted, or was for just that.
+    pub fn waits(&self, kept: Kept, footing: &Footing, faults: &[MappingFault]) -> Option<Footing> {
+        let accepted = kept.accepted.filter(|accepted| accepted.table.name == self.mapping.table)?;
+        if footing.stand != Stand::Fits || accepted == footing.accepted {
+            return None;
+        }
+        let changes = compare(&accepted.table, self.table, self.hints);
+        let weighed = weigh(&changes, &self.subject(&accepted.table, &accepted.patch));
+        let put_back = put_back(kept.pending.as_ref(), &changes);
+        let since = kept.pending.filter(|kept| kept.weighed == weighed).map_or(self.now, |kept| kept.since);
+        let why: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+        let stand = Stand::Held(format!(
+            "{}: the mapping does not fit it as it is now: {}",
+            self.mapping.table,
+            why.join("; ")
+        ));
+        let pending = Some(Pending { weighed, since, table: self.table.cloned(), put_back });
+        Some(Footing { accepted, pending, stand, reread: Reread::default(), passed: Vec::new() })
+    }
+
     /// What touches the mapping between a table as it was, when it fitted with `patch`, and as it is now.
     pub fn weighed(&self, before: &TableFacts, patch: &Patch) -> Vec<Weighed> {
         weigh(&compare(before, self.table, self.hints), &self.subject(before, patch))
@@ -220,7 +248,13 @@ impl Look<'_> {
             parents: self.parents,
             children: self.children,
             time_zone: self.time_zone,
+            relation: self.relation,
         }
+    }
+
+    /// What is left out of a mapping or null in it is a column of its own table.
+    fn can_run(&self, patch: &Patch) -> bool {
+        self.relation.is_none() || (patch.dropped.is_empty() && patch.nulls.is_empty())
     }
 
     /// Whether nothing that touches the mapping has changed since. What the log has told is older than the decision.
@@ -244,11 +278,10 @@ impl Look<'_> {
     pub fn compiled(&self, table: &TableFacts, patch: &Patch) -> Result<(), Vec<MappingFault>> {
         let config = patched(self.mapping, patch)
             .map_err(|needed| vec![MappingFault::of_setting(self.mapping, "table", needed.to_string())])?;
-        let mut ids = ColumnIds::default();
-        let columns = table.columns.iter().map(|column| table.numbered(column, TableId(0), &mut ids)).collect();
-        let columns = columns_for(patch, columns);
+        let columns = numbered(self.mapping, table, patch);
         let with = Compile { nulls: &patch.nulls, ..Compile::new(&columns, self.parents, self.time_zone) };
-        Mapping::compile(&config, &with).map(drop)
+        Mapping::compile(&config, &with)?;
+        (self.whole)(table, patch)
     }
 
     fn no_table(&self) -> Vec<MappingFault> {

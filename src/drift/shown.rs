@@ -30,6 +30,7 @@ pub fn document(
     Drift {
         mapping: Some(subject.mapping.name.to_string()),
         table: subject.table.name.to_string(),
+        relation: subject.relation.map(str::to_owned),
         kind: weighed.change.kind().to_owned(),
         column: weighed.change.column().map(str::to_owned),
         effect: weighed.sentence(),

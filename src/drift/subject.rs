@@ -5,9 +5,15 @@ use std::collections::BTreeSet;
 use passerelle_change::{Column, ColumnId, Type};
 
 use super::change::{Part, Patch};
+<<<<<<< HEAD
 use super::patch::{columns_for, parts};
 use crate::config::model::{self, Expr, FieldSource};
 use crate::mapping::{self, Compile, Mapping, MappingFault, ParentInfo};
+=======
+use super::patch::{alone, columns_for, parts};
+use crate::config::model::{self, FieldSource};
+use crate::mapping::{Compile, Mapping, MappingFault, ParentInfo};
+>>>>>>> 0b4e4be (WIP: a related table whose schema drifts holds the mappings that use it)
 use crate::source::table::{ColumnFacts, TableFacts};
 
 /// A mapping with everything that a change of its table is weighed by. Cheap to make.
@@ -25,6 +31,8 @@ pub struct Subject<'s> {
     pub children: &'s [Child],
     /// Its source's time zone.
     pub time_zone: &'s str,
+    /// The relation whose rows the table has, where the mapping is [`over`](super::over) it; `None` of its own.
+    pub relation: Option<&'s str>,
 }
 
 /// A reference field of another mapping.
@@ -124,6 +132,7 @@ impl<'s> Subject<'s> {
         compiled.err().and_then(|faults| faults.into_iter().next())
     }
 }
+<<<<<<< HEAD
 
 /// A mapping of one part, so that what is wrong is wrong with that.
 fn alone(mapping: &model::Mapping, part: &Part) -> model::Mapping {
@@ -142,3 +151,5 @@ fn alone(mapping: &model::Mapping, part: &Part) -> model::Mapping {
     mapping::drop_unused_relations(&mut alone);
     alone
 }
+=======
+>>>>>>> 0b4e4be (WIP: a related table whose schema drifts holds the mappings that use it)

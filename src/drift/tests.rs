@@ -7,6 +7,7 @@ mod footing;
 mod patch;
 mod policy;
 mod properties;
+mod related;
 mod retyping;
 mod shown;
 mod weigh;
@@ -79,6 +80,7 @@ key = {{ field = "Erp_Id__c", value = "id" }}
             },
             children: &self.children,
             time_zone: "UTC",
+            relation: None,
         }
     }
 

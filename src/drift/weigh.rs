@@ -63,6 +63,7 @@ pub fn weigh(changes: &[Change], subject: &Subject<'_>) -> Vec<Weighed> {
 
 fn effects(change: &Change, all: &[Change], subject: &Subject<'_>) -> Vec<Effect> {
     match change {
+        Change::TableDropped if subject.relation.is_some() => breaks("nothing is known of its rows any more"),
         Change::TableDropped => breaks("there is nothing to deliver; its records stay as they are in the CRM"),
         Change::TableRenamed { to } => {
             let table = &subject.table.name;

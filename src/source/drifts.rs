@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use passerelle_state::Store;
 
 use super::chain;
-use super::setup::CompiledMapping;
+use super::setup::{CompiledMapping, Footed};
 use crate::control::board::Board;
 use crate::control::model::Drift;
-use crate::drift::{self, Accepted, Pending, Stand, Subject};
+use crate::drift::{self, Accepted, Stand, Subject};
 
 /// Rows that are looked at for a change, at most: a second's work.
 const MOST_COUNTED: u64 = 250_000;
@@ -23,25 +23,28 @@ pub(crate) fn show(board: &Board, source: &str, mappings: &[CompiledMapping]) {
         shown.retain(|drift| !is_ours(drift));
         for mapping in mappings {
             let name = &*mapping.config.name;
-            for passed in &mapping.footing.passed {
-                let (change, effect) = (passed.change.to_string(), passed.sentence());
-                tracing::info!(
-                    source,
-                    mapping = name,
-                    change,
-                    effect,
-                    "the table has changed, and the mapping goes on"
-                );
+            for footed in mapping.footed() {
+                for passed in &footed.footing.passed {
+                    let (change, effect) = (passed.change.to_string(), passed.sentence());
+                    tracing::info!(
+                        source,
+                        mapping = name,
+                        table = %footed.config.table,
+                        change,
+                        effect,
+                        "the table has changed, and the mapping goes on"
+                    );
+                }
             }
-            match (&mapping.footing.pending, before.contains(name)) {
-                (Some(pending), was_shown) => {
+            match (mapping.is_pending(), before.contains(name)) {
+                (true, was_shown) => {
                     if !was_shown {
                         tell(source, mapping);
                     }
-                    shown.extend(documents(mapping, pending));
+                    shown.extend(documents(mapping));
                 }
-                (None, true) => tracing::info!(source, mapping = name, "the mapping fits its table again"),
-                (None, false) => {}
+                (false, true) => tracing::info!(source, mapping = name, "the mapping fits its table again"),
+                (false, false) => {}
             }
         }
     });
@@ -51,47 +54,70 @@ pub(crate) fn show(board: &Board, source: &str, mappings: &[CompiledMapping]) {
 /// which nobody waits.
 pub(crate) fn count(board: &Board, store: &Store, mappings: &[CompiledMapping]) {
     for mapping in mappings {
-        let Some(pending) = &mapping.footing.pending else { continue };
-        let (name, seen) = (&*mapping.config.name, drift::mark(&pending.weighed));
-        for weighed in &pending.weighed {
-            match drift::count::told(store, mapping.table, &weighed.change, MOST_COUNTED) {
-                Ok(None) => {}
-                Ok(Some(counted)) => board.drift(|shown| {
-                    let change = weighed.change.to_string();
-                    let is_it = |drift: &&mut Drift| {
-                        drift.mapping.as_deref() == Some(name) && drift.seen == seen && drift.change == change
-                    };
-                    if let Some(drift) = shown.iter_mut().find(is_it) {
-                        drift.counted = Some(counted);
+        let (name, seen) = (&*mapping.config.name, seen(mapping));
+        for footed in mapping.footed() {
+            for weighed in footed.footing.pending.iter().flat_map(|pending| &pending.weighed) {
+                match drift::count::told(store, footed.table, &weighed.change, MOST_COUNTED) {
+                    Ok(None) => {}
+                    Ok(Some(counted)) => board.drift(|shown| {
+                        let change = weighed.change.to_string();
+                        let is_it = |drift: &&mut Drift| {
+                            let is_of_table = drift.relation.as_deref() == footed.relation;
+                            let is_of_mapping = drift.mapping.as_deref() == Some(name) && drift.seen == seen;
+                            is_of_table && is_of_mapping && drift.change == change
+                        };
+                        if let Some(drift) = shown.iter_mut().find(is_it) {
+                            drift.counted = Some(counted);
+                        }
+                    }),
+                    Err(error) => {
+                        tracing::warn!(mapping = name, error = %chain(&error), "rows that a change touches can't be counted");
                     }
-                }),
-                Err(error) => {
-                    tracing::warn!(mapping = name, error = %chain(&error), "rows that a change touches can't be counted");
                 }
             }
         }
     }
 }
 
+/// The mark of all that is not settled of a mapping.
+fn seen(mapping: &CompiledMapping) -> String {
+    let pending = mapping.footed().filter_map(|footed| footed.footing.pending.as_ref());
+    drift::mark(&pending.flat_map(|pending| pending.weighed.clone()).collect::<Vec<_>>())
+}
+
 fn tell(source: &str, mapping: &CompiledMapping) {
-    if let Stand::Held(reason) | Stand::Fails(reason) = &mapping.footing.stand {
-        let name = &*mapping.config.name;
-        tracing::error!(
-            source,
-            mapping = name,
-            reason,
-            "the mapping is held for a changed schema: `passerelle drift show {name}`"
-        );
+    for footed in mapping.footed() {
+        if let Stand::Held(reason) | Stand::Fails(reason) = &footed.footing.stand {
+            let name = &*mapping.config.name;
+            tracing::error!(
+                source,
+                mapping = name,
+                reason,
+                "the mapping is held for a changed schema: `passerelle drift show {name}`"
+            );
+        }
     }
 }
 
-fn documents(mapping: &CompiledMapping, pending: &Pending) -> Vec<Drift> {
-    let Accepted { table, patch, .. } = &mapping.footing.accepted;
-    // What is shown needs no compiler, and so none of the mappings around it.
-    let subject =
-        Subject { mapping: &mapping.config, patch, table, parents: &|_| None, children: &[], time_zone: "UTC" };
-    let is_held = mapping.footing.stand != Stand::Fits;
-    let all = &pending.weighed;
-    let one = |weighed| drift::document(weighed, all, &subject, pending.table.as_ref(), pending.since, is_held);
-    all.iter().map(one).collect()
+fn documents(mapping: &CompiledMapping) -> Vec<Drift> {
+    let seen = seen(mapping);
+    let of = |footed: Footed<'_>| -> Vec<Drift> {
+        let Some(pending) = &footed.footing.pending else { return Vec::new() };
+        let Accepted { table, patch, .. } = &footed.footing.accepted;
+        // What is shown needs no compiler, and so none of the mappings around it.
+        let subject = Subject {
+            mapping: footed.config,
+            patch,
+            table,
+            parents: &|_| None,
+            children: &[],
+            time_zone: "UTC",
+            relation: footed.relation,
+        };
+        let is_held = footed.footing.stand != Stand::Fits;
+        let all = &pending.weighed;
+        let one = |weighed| drift::document(weighed, all, &subject, pending.table.as_ref(), pending.since, is_held);
+        all.iter().map(one).map(|document| Drift { seen: seen.clone(), ..document }).collect()
+    };
+    mapping.footed().flat_map(of).collect()
 }

@@ -10,6 +10,7 @@
 mod compile;
 mod keep;
 mod names;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,10 +25,11 @@ use super::table::TableFacts;
 use crate::capture::WantedRows;
 use crate::config::model;
 use crate::delivery::RelatedSetup;
-use crate::drift::{Child, Footing, Hints, Kept, Look};
+use crate::drift::{Child, Footing, Hints, Kept, Look, Stand};
 use crate::mapping::{self, Mapping, MappingFault, ParentInfo};
-use compile::{Compiler, Standing};
+use compile::Compiler;
 use names::Names;
+use standing::{Standing, kept_of};
 
 /// The tables of a source.
 #[derive(Debug)]
@@ -87,6 +89,78 @@ pub struct CompiledMapping {
     pub footing: Arc<Footing>,
     /// The columns that it depends on, by every name that they go by.
     pub names: BTreeSet<String>,
+    /// How it stands to the tables of its related rows.
+    pub beside: Vec<CompiledBeside>,
+}
+
+/// How a mapping stands to a table of related rows.
+#[derive(Clone, Debug)]
+pub struct CompiledBeside {
+    /// The number under which that is kept.
+    pub fit: MappingId,
+    /// The table.
+    pub table: TableId,
+    /// The first relation that has its rows.
+    pub relation: String,
+    /// The mapping [over](crate::drift::over) it.
+    pub over: Arc<model::Mapping>,
+    /// How it stands to it.
+    pub footing: Arc<Footing>,
+    /// The columns that it depends on, by every name that they go by.
+    pub names: BTreeSet<String>,
+}
+
+/// One table of a mapping, and how the mapping stands to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Footed<'m> {
+    /// The number under which that is kept: the mapping's, of its own table.
+    pub fit: MappingId,
+    /// The table.
+    pub table: TableId,
+    /// The relation that has its rows; `None` of the mapping's own table.
+    pub relation: Option<&'m str>,
+    /// The mapping as changes of that table are weighed for it.
+    pub config: &'m model::Mapping,
+    /// How it stands to it.
+    pub footing: &'m Footing,
+    /// The columns that it depends on, by every name that they go by.
+    pub names: &'m BTreeSet<String>,
+}
+
+impl CompiledMapping {
+    /// All its tables, its own first.
+    pub fn footed(&self) -> impl Iterator<Item = Footed<'_>> {
+        let own = Footed {
+            fit: self.id,
+            table: self.table,
+            relation: None,
+            config: &self.config,
+            footing: &self.footing,
+            names: &self.names,
+        };
+        let beside = self.beside.iter().map(|beside| Footed {
+            fit: beside.fit,
+            table: beside.table,
+            relation: Some(&beside.relation),
+            config: &beside.over,
+            footing: &beside.footing,
+            names: &beside.names,
+        });
+        std::iter::once(own).chain(beside)
+    }
+
+    /// Something of its tables is not settled.
+    pub fn is_pending(&self) -> bool {
+        self.footed().any(|footed| footed.footing.pending.is_some())
+    }
+
+    /// Why its source does not run, by its `on_drift`.
+    pub fn fails(&self) -> Option<&str> {
+        self.footed().find_map(|footed| match &footed.footing.stand {
+            Stand::Fails(reason) => Some(reason.as_str()),
+            Stand::Fits | Stand::Held(_) => None,
+        })
+    }
 }
 
 /// Why a source can't be set up.
@@ -206,7 +280,12 @@ pub(crate) fn look<'a>(
     children: &'a [Child],
 ) -> Look<'a> {
     let (written, time_zone, now) = (written(mapping, source), &source.time_zone, Timestamp::now());
-    Look { mapping, written, table, hints, children, parents, time_zone, now }
+    Look { mapping, written, table, hints, children, parents, time_zone, now, relation: None, whole: &|_, _| Ok(()) }
+}
+
+/// The name under which it is kept how a mapping stands to a table of related rows. No mapping has such a name.
+fn fit_name(mapping: &str, table: &TableName) -> String {
+    format!("{mapping}/with/{table}")
 }
 
 /// The tables that mappings name, each once: their own, and those of related rows.
@@ -301,8 +380,8 @@ impl Setup<'_> {
     async fn moved(&self, database: &Database) -> Result<HashMap<TableName, TableName>, SetupFault> {
         let mut kept = Vec::new();
         for mapping in self.mappings {
-            let fit = Kept::read(self.store, self.store.mapping_id(&mapping.name)?)?;
-            kept.extend(fit.accepted.map(|accepted| accepted.table));
+            let all = kept_of(self.store, mapping)?.into_iter();
+            kept.extend(all.filter_map(|kept| kept.accepted).map(|accepted| accepted.table));
         }
         Ok(moved(database, kept.iter()).await?)
     }
@@ -327,7 +406,7 @@ impl Setup<'_> {
             let number = numbers.get(name)?.0 as usize;
             Some(ParentInfo { mapping: number, key, key_field: Arc::clone(&mapping.key_field) })
         };
-        let all = self.standings(&known, moved, &kept, &parent)?;
+        let all = self.standings(&known, moved, &parent)?;
         let tables = self.tables(database, &known, &all)?;
         let compiler = Compiler {
             store: self.store,
@@ -345,51 +424,21 @@ impl Setup<'_> {
         numbers.iter().map(|(name, number)| Ok((name.clone(), Kept::read(self.store, *number)?))).collect()
     }
 
-    /// How each mapping stands to its table.
-    fn standings(
-        &self,
-        known: &[TableFacts],
-        moved: &HashMap<TableName, TableName>,
-        kept: &HashMap<String, Kept>,
-        parents: &dyn Fn(&str) -> Option<ParentInfo>,
-    ) -> Result<Vec<Standing>, SetupFault> {
-        let (mut all, mut faults) = (Vec::new(), Vec::new());
-        for config in self.mappings {
-            let renamed = self.store.renamed_columns(self.store.table_id(self.id, &config.table)?)?;
-            let hints = hints(&renamed, moved.get(&config.table).cloned());
-            let children = Child::of(&config.name, self.mappings.iter().map(|mapping| &**mapping));
-            let table = known.iter().find(|table| table.name == config.table);
-            let look = look(self.config, (config, table), &hints, parents, &children);
-            let footing = look.footing(kept.get(&*config.name).cloned().unwrap_or_default());
-            let named = footing.and_then(|footing| Names::of(config, &footing).map(|names| (footing, names)));
-            match named {
-                Ok((footing, names)) => all.push(Standing { config: Arc::clone(config), footing, names }),
-                Err(more) => faults.extend(more),
-            }
-        }
-        if faults.is_empty() { Ok(all) } else { Err(SetupFault::Mappings(faults)) }
-    }
-
     fn tables(&self, database: Database, known: &[TableFacts], all: &[Standing]) -> Result<Tables, SetupFault> {
         let mut tables: BTreeMap<TableName, (&TableFacts, Names)> = BTreeMap::new();
-        for Standing { config, footing, names } in all {
-            let facts = known.iter().find(|table| table.name == config.table);
-            let facts = facts.unwrap_or(&footing.accepted.table);
-            tables.entry(config.table.clone()).or_insert((facts, Names::default())).1.and(names.clone());
-        }
-        for (name, columns) in all.iter().flat_map(|standing| mapping::tables_of(&standing.config)) {
-            // One that is not there is a fault of the mapping.
-            let Some(facts) = known.iter().find(|table| table.name == name) else { continue };
-            let names = Names { wanted: columns, ..Names::default() };
-            tables.entry(name).or_insert((facts, Names::default())).1.and(names);
+        for (name, footing, names) in all.iter().flat_map(Standing::tables) {
+            let facts = known.iter().find(|table| table.name == *name).unwrap_or(&footing.accepted.table);
+            tables.entry(name.clone()).or_insert((facts, Names::default())).1.and(names.clone());
         }
         let mut captured = Vec::new();
         for (name, (facts, names)) in tables {
             let name = &name;
             let id = self.store.table_id(self.id, name)?;
             // One that was never accepted, and has no key, is refused below.
-            let is_new =
-                || all.iter().all(|one| one.config.table != *name || one.footing.accepted.table.row_key.is_err());
+            let is_new = || {
+                let mut those = all.iter().flat_map(Standing::tables).filter(|(table, ..)| *table == name);
+                those.all(|(_, footing, _)| footing.accepted.table.row_key.is_err())
+            };
             let is_known = known.iter().any(|table| table.name == *name);
             let is_there = is_known && (facts.row_key.is_ok() || is_new());
             let is_now = |column: &String| is_there && facts.column(column).is_some();

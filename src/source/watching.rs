@@ -12,13 +12,13 @@ use passerelle_state::{StateError, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::database::Sight;
-use super::setup::{CompiledMapping, Tables, look};
+use super::setup::{CompiledMapping, Footed, Tables, look};
 use super::table::TableFacts;
 use super::{Source, chain};
 use crate::config::model;
 use crate::control::board::Board;
 use crate::control::model::SourceState;
-use crate::drift::{Child, Hints, Stand, compare};
+use crate::drift::{Child, Hints, Look, Stand, compare};
 
 /// What the log has shown is looked for this often.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -83,8 +83,8 @@ impl Watching {
             let mut all = self.store.renamed_columns(table.id)?;
             all.append(&mut renamed);
             self.store.set_renamed_columns(table.id, &all)?;
-            let is_its = |mapping: &&CompiledMapping| mapping.table == table.id && mapping.footing.pending.is_some();
-            if let Some(held) = self.mappings.iter().find(is_its) {
+            let is_its = |footed: Footed<'_>| footed.table == table.id && footed.footing.pending.is_some();
+            if let Some(held) = self.mappings.iter().find(|mapping| mapping.footed().any(is_its)) {
                 return Ok(Some(&held.config.name));
             }
         }
@@ -92,11 +92,13 @@ impl Watching {
             // Nobody could say what it is; the connection compares first.
             return Ok(None);
         }
-        for mapping in self.mappings.iter().filter(|mapping| mapping.footing.stand == Stand::Fits) {
-            if let Some(strange) = self.store.strange(mapping.id)?
-                && !self.store.fit(mapping.id)?.is_some_and(|fit| fit.is_settled(&strange))
-            {
-                return Ok(Some(&mapping.config.name));
+        for mapping in self.mappings.iter() {
+            for footed in mapping.footed().filter(|footed| footed.footing.stand == Stand::Fits) {
+                if let Some(strange) = self.store.strange(footed.fit)?
+                    && !self.store.fit(footed.fit)?.is_some_and(|fit| fit.is_settled(&strange))
+                {
+                    return Ok(Some(&mapping.config.name));
+                }
             }
         }
         Ok(None)
@@ -109,7 +111,10 @@ impl Watching {
             return Some((&untold.table.name, "the publication does not have all of the table"));
         }
         let before = self.tables.database.tables();
-        let touched = self.mappings.iter().find(|mapping| self.is_touched(mapping, &before, &sight.tables));
+        let is_touched = |mapping: &&CompiledMapping| {
+            mapping.footed().any(|footed| self.is_touched(mapping, &footed, &before, &sight.tables))
+        };
+        let touched = self.mappings.iter().find(is_touched);
         touched.map(|mapping| (&*mapping.config.name, "the catalogue has another schema"))
     }
 
@@ -122,19 +127,27 @@ impl Watching {
         is_streaming
     }
 
-    fn is_touched(&self, mapping: &CompiledMapping, before: &[TableFacts], now: &[TableFacts]) -> bool {
-        let of = |tables: &'_ [TableFacts]| tables.iter().position(|table| table.name == mapping.config.table);
+    fn is_touched(
+        &self,
+        mapping: &CompiledMapping,
+        footed: &Footed<'_>,
+        before: &[TableFacts],
+        now: &[TableFacts],
+    ) -> bool {
+        let of = |tables: &'_ [TableFacts]| tables.iter().position(|table| table.name == footed.config.table);
         let (before, now) = (of(before).map(|at| &before[at]), of(now).map(|at| &now[at]));
         let Some(before) = before else { return now.is_some() };
         // What is held is shown as it is: whatever changes may be the half of what was, or put it back.
-        if mapping.footing.pending.is_some() {
+        if footed.footing.pending.is_some() {
             return !compare(before, now, &Hints::default()).is_empty();
         }
         let parents = |name: &str| self.tables.parent(&self.mappings, name);
         let children = Child::of(&mapping.config.name, self.mappings.iter().map(|other| &*other.config));
+        let children = if footed.relation.is_none() { &children[..] } else { &[] };
         let hints = Hints::default();
-        let look = look(&self.config, (&mapping.config, now), &hints, &parents, &children);
-        !look.weighed(before, &mapping.footing.accepted.patch).is_empty()
+        let look = look(&self.config, (footed.config, now), &hints, &parents, children);
+        let look = Look { relation: footed.relation, ..look };
+        !look.weighed(before, &footed.footing.accepted.patch).is_empty()
     }
 
     fn unreadable(&self, error: Option<String>) {

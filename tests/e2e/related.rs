@@ -1,6 +1,7 @@
 //! Related rows: what a record says of other tables' rows is what SQL says of them, whatever changed, in whichever order,
 //! and whoever was killed meanwhile.
 
+mod drift;
 mod kinds;
 mod moving;
 

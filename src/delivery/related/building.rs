@@ -27,7 +27,8 @@ impl Indexes {
         until: Instant,
     ) -> Result<Pace, StateError> {
         for relation in 0..self.relations.len() {
-            if !self.can_make(&self.relations[relation]) {
+            let known = &self.relations[relation];
+            if !self.can_make(known) || self.held.contains_key(&known.mapping) {
                 continue;
             }
             for branch in 0..self.relations[relation].tables.len() {

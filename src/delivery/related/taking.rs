@@ -132,8 +132,8 @@ impl Indexes {
         work.rows.insert(name);
         work.changes += 1;
         let known = &self.relations[relation];
-        if !self.can_make(known) {
-            // Its rows are taken all together, once what they are made with is there.
+        if !self.can_make(known) || self.held.contains_key(&known.mapping) {
+            // Its rows are taken all together, once what they are made with is there, or the mapping goes on.
             return Ok(true);
         }
         let asked = RefCell::new(Vec::new());

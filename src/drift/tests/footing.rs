@@ -31,6 +31,8 @@ fn stands(world: &World, kept: Kept, now: Option<&TableFacts>, hints: &Hints<'_>
         parents: &no_parent,
         time_zone: "UTC",
         now: Timestamp::UNIX_EPOCH,
+        relation: None,
+        whole: &|_, _| Ok(()),
     };
     look.footing(kept).expect("a footing")
 }

@@ -70,6 +70,8 @@ fn faults(world: &World, table: &TableFacts, patch: &Patch) -> Vec<String> {
         parents: subject.parents,
         time_zone: "UTC",
         now: Timestamp::UNIX_EPOCH,
+        relation: None,
+        whole: &|_, _| Ok(()),
     };
     look.compiled(table, patch).err().into_iter().flatten().map(|fault| fault.message).collect()
 }

@@ -58,6 +58,7 @@ fn a_document() {
     let expect = serde_json::json!({
         "mapping": "contacts",
         "table": "public.orders",
+        "relation": null,
         "kind": "retyped",
         "column": "amount",
         "effect": "Amount__c: `*` computes with numbers, and `amount` is text",

@@ -7,13 +7,13 @@ use passerelle_change::{Column, ColumnIds, TableId, TableName};
 use passerelle_state::{MappingId, StateError, Store};
 
 use super::super::table::TableFacts;
-use super::names::Names;
-use super::{CompiledMapping, SetupFault, Tables};
+use super::standing::{Standing, StandingBeside};
+use super::{CompiledBeside, CompiledMapping, SetupFault, Tables};
 use crate::config::model::{self, FieldSource};
 use crate::delivery::RelatedSetup;
-use crate::drift::{Footing, columns_for, patched};
+use crate::drift::{columns_for, patched, related_table, relation_names};
 use crate::mapping::related::RelatedTable;
-use crate::mapping::{self, Compile, Mapping, MappingFault, ParentInfo};
+use crate::mapping::{Compile, Mapping, MappingFault, ParentInfo};
 
 /// What compiling needs besides the mapping.
 pub(super) struct Compiler<'a> {
@@ -22,13 +22,6 @@ pub(super) struct Compiler<'a> {
     pub(super) time_zone: &'a str,
     pub(super) numbers: &'a HashMap<String, MappingId>,
     pub(super) parents: &'a dyn Fn(&str) -> Option<ParentInfo>,
-}
-
-/// A mapping, how it stands, and its columns.
-pub(super) struct Standing {
-    pub(super) config: Arc<model::Mapping>,
-    pub(super) footing: Footing,
-    pub(super) names: Names,
 }
 
 impl Compiler<'_> {
@@ -41,7 +34,8 @@ impl Compiler<'_> {
             };
             match self.mapping(&standing, table.id, tables)? {
                 Ok((mapping, run)) => {
-                    let Standing { config, footing, names } = standing;
+                    let related = self.related(&standing, tables)?;
+                    let Standing { config, footing, names, beside, .. } = standing;
                     let is_urgent = config.fields.iter().any(|field| field.urgent);
                     // No mapping has such a name.
                     let ahead =
@@ -54,7 +48,8 @@ impl Compiler<'_> {
                         mapping: Arc::new(mapping),
                         run: Arc::new(run),
                         parents: parents(&config, self.numbers),
-                        related: self.related(&config, tables)?,
+                        related,
+                        beside: compiled_beside(beside, tables),
                         names: names.all(),
                         footing: Arc::new(footing),
                         config,
@@ -72,17 +67,19 @@ impl Compiler<'_> {
         table: TableId,
         tables: &Tables,
     ) -> Result<Result<(Mapping, model::Mapping), Vec<MappingFault>>, StateError> {
-        let Standing { config, footing, names } = standing;
+        let Standing { config, footing, names, is_known, .. } = standing;
         let patch = &footing.accepted.patch;
         let facts = &footing.accepted.table;
         let columns = columns_for(patch, self.columns(table, facts, &names.all())?);
-        let others: Vec<String> = facts.columns.iter().map(|column| column.name.clone()).collect();
+        let taken = if *is_known { relation_names(config) } else { BTreeSet::new() };
+        let others = facts.columns.iter().map(|column| column.name.clone());
+        let others: Vec<String> = others.filter(|name| !taken.contains(&**name)).collect();
         let ready = match patched(config, patch) {
             Ok(ready) => ready,
             Err(needed) => return Ok(Err(vec![MappingFault::of_setting(config, "table", needed.to_string())])),
         };
         let (parents, zone) = (self.parents, self.time_zone);
-        let related = self.related_tables(config, tables)?;
+        let related = self.related_tables(standing, tables)?;
         let compiled = Mapping::compile(
             &ready,
             &Compile {
@@ -95,13 +92,14 @@ impl Compiler<'_> {
         Ok(compiled.map(|mapping| (mapping, ready)))
     }
 
-    /// The tables of related rows, as the catalogue has them.
+    /// The tables of related rows, as they were accepted.
     fn related_tables(
         &self,
-        config: &model::Mapping,
+        standing: &Standing,
         tables: &Tables,
     ) -> Result<Vec<(TableName, RelatedTable)>, StateError> {
         let mut related = Vec::new();
+<<<<<<< HEAD
         for (name, wanted) in mapping::tables_of(config) {
             let Some(table) = tables.all.iter().find(|table| table.facts.name == name && table.is_there) else {
                 continue;
@@ -111,22 +109,32 @@ impl Compiler<'_> {
             let names = facts.columns.iter().map(|column| column.name.clone()).collect();
             let key = facts.row_key.clone().unwrap_or_default();
             related.push((name, RelatedTable { columns, names, key, folded: facts.folded() }));
+=======
+        for StandingBeside { over, footing, names, .. } in &standing.beside {
+            let name = &over.table;
+            let Some(table) = tables.all.iter().find(|table| table.facts.name == *name) else { continue };
+            let (facts, patch) = (&footing.accepted.table, &footing.accepted.patch);
+            let columns = columns_for(patch, self.columns(table.id, facts, &names.all())?);
+            related.push((name.clone(), related_table(&standing.config, facts, patch, columns)));
+>>>>>>> 0b4e4be (WIP: a related table whose schema drifts holds the mappings that use it)
         }
         Ok(related)
     }
 
     /// The same as delivery follows them.
-    fn related(&self, config: &model::Mapping, tables: &Tables) -> Result<Vec<RelatedSetup>, StateError> {
+    fn related(&self, standing: &Standing, tables: &Tables) -> Result<Vec<RelatedSetup>, StateError> {
         let mut related = Vec::new();
-        for (name, wanted) in mapping::tables_of(config) {
-            let Some(table) = tables.all.iter().find(|table| table.facts.name == name) else { continue };
+        for StandingBeside { fit, over, names, .. } in &standing.beside {
+            let Some(table) = tables.all.iter().find(|table| table.facts.name == over.table) else { continue };
+            let wanted = names.all();
             let is_wanted = |name: &String| wanted.contains(name) || table.schema.key.contains(name);
             let columns = table.schema.columns.iter().filter(|column| is_wanted(&column.name));
             related.push(RelatedSetup {
                 table: table.id,
-                lane: self.store.related_lane(&config.crm, table.id)?,
+                lane: self.store.related_lane(&standing.config.crm, table.id)?,
                 columns: columns.map(|column| column.id.0).collect(),
-                name,
+                name: over.table.clone(),
+                fit: *fit,
             });
         }
         Ok(related)
@@ -145,6 +153,14 @@ impl Compiler<'_> {
         columns.extend(ours);
         Ok(columns)
     }
+}
+
+fn compiled_beside(standing: Vec<StandingBeside>, tables: &Tables) -> Vec<CompiledBeside> {
+    let one = |StandingBeside { fit, relation, over, footing, names }| {
+        let table = tables.all.iter().find(|table| table.facts.name == over.table)?.id;
+        Some(CompiledBeside { fit, table, relation, over, footing: Arc::new(footing), names: names.all() })
+    };
+    standing.into_iter().filter_map(one).collect()
 }
 
 fn parents(mapping: &model::Mapping, numbers: &HashMap<String, MappingId>) -> Vec<MappingId> {

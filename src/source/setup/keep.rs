@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use passerelle_change::{Column, ColumnId, Position, Suspicion};
-use passerelle_state::{Checkpoint, Fit, LoadStage, SourceId, StateError, Store, Strange, drift};
+use passerelle_state::{Checkpoint, Fit, LoadStage, MappingId, SourceId, StateError, Store, Strange, drift};
 
-use super::{CompiledMapping, Table, Tables};
-use crate::drift::{Reread, Stand};
+use super::{CompiledMapping, Footed, Table, Tables};
+use crate::delivery;
+use crate::drift::{Footing, Reread, Stand};
 
 impl Tables {
     /// Keeps the catalogue for a start without the database, and how each mapping stands to its table. What is to be read
@@ -26,39 +27,48 @@ impl Tables {
         let wanted = super::wanted_rows(mappings);
         self.forget_others(source, store)?;
         for table in &self.all {
-            let mut ours = mappings.iter().filter(|mapping| mapping.table == table.id);
-            if ours.all(|mapping| mapping.footing.pending.is_none()) && !store.renamed_columns(table.id)?.is_empty() {
+            let ours = |mapping: &CompiledMapping| mapping.footed().any(|footed| footed.table == table.id);
+            if !mappings.iter().any(|mapping| ours(mapping) && mapping.is_pending())
+                && !store.renamed_columns(table.id)?.is_empty()
+            {
                 store.set_renamed_columns(table.id, &[])?;
             }
             let loaded = columns_loaded(store, table)?;
             forget_unwanted(store, table)?;
             want_rows(store, table, wanted.get(&table.id).map(|rows| &rows.values))?;
-            for mapping in mappings.iter().filter(|mapping| mapping.table == table.id) {
-                reread(store, table, &mapping.footing.reread, checkpoint.as_ref())?;
-                let before = store.fit(mapping.id)?.unwrap_or_default();
-                let mut fit = fit_of(mapping, before.clone());
+            let all = mappings.iter().flat_map(|mapping| mapping.footed().map(move |footed| (mapping, footed)));
+            for (mapping, footed) in all.filter(|(_, footed)| footed.table == table.id) {
+                reread(store, table, &footed.footing.reread, checkpoint.as_ref())?;
+                let before = store.fit(footed.fit)?.unwrap_or_default();
+                let waited = before.held.is_some() || is_strange(store, footed.fit, &before)?;
+                let mut fit = fit_of(footed.footing, before.clone());
                 if let Some(checkpoint) = &checkpoint {
                     fit.forget(|until| has_passed(&checkpoint.position, until));
                 }
                 if fit.held.is_none() && table.is_there {
-                    fit.know(drift::fingerprint(&table.schema, &mapping.names), self.looked_at.as_ref());
+                    fit.know(drift::fingerprint(&table.schema, footed.names), self.looked_at.as_ref());
                     // Of what the log has shown since, a catalogue that is remembered says nothing.
-                    let strange = if self.are_remembered() { None } else { store.strange(mapping.id)? };
+                    let strange = if self.are_remembered() { None } else { store.strange(footed.fit)? };
                     if let Some(strange) = strange.filter(|strange| !fit.is_settled(strange)) {
                         // Nobody has seen a change, and the table is as it was.
                         let is_unseen = before.drift.is_none() && before.newest() == fit.newest();
                         fit.settle(&strange, self.looked_at.as_ref(), is_unseen);
-                        let passed = Passed { strange: &strange, table, mapping, loaded: &loaded };
+                        let passed = Passed { strange: &strange, table, names: footed.names, loaded: &loaded };
                         if passed.leaves_gaps(store, &fit, is_unseen)? {
                             suspect(store, table, checkpoint.as_ref(), Suspicion::SchemaPassed)?;
                         }
                     }
                 }
+                let goes_on = fit.held.is_none() && !is_strange(store, footed.fit, &fit)?;
+                if footed.relation.is_some() && waited && goes_on {
+                    // What came meanwhile was left out of them.
+                    delivery::make_indexes_again(store, mapping.id, &mapping.mapping)?;
+                }
                 if fit != before {
-                    store.set_fit(mapping.id, &fit)?;
+                    store.set_fit(footed.fit, &fit)?;
                 }
                 if !self.are_remembered() {
-                    forget_decided(store, mapping)?;
+                    forget_decided(store, &footed)?;
                 }
             }
         }
@@ -93,8 +103,7 @@ impl Tables {
 }
 
 /// How a mapping stands now.
-fn fit_of(mapping: &CompiledMapping, before: Fit) -> Fit {
-    let footing = &mapping.footing;
+fn fit_of(footing: &Footing, before: Fit) -> Fit {
     Fit {
         accepted: json(&footing.accepted),
         drift: footing.pending.as_ref().map(json),
@@ -107,14 +116,19 @@ fn fit_of(mapping: &CompiledMapping, before: Fit) -> Fit {
 }
 
 /// What was decided is in force, or was about a table that has changed again. What is remembered of the table can't tell.
-fn forget_decided(store: &Store, mapping: &CompiledMapping) -> Result<(), StateError> {
-    if store.decided(mapping.id)?.is_none() {
+fn forget_decided(store: &Store, footed: &Footed<'_>) -> Result<(), StateError> {
+    if store.decided(footed.fit)?.is_none() {
         return Ok(());
     }
-    if mapping.footing.stand != Stand::Fits {
-        tracing::warn!(mapping = %mapping.config.name, "the table has changed again since it was decided about: the decision is not in force");
+    if footed.footing.stand != Stand::Fits {
+        tracing::warn!(mapping = %footed.config.name, table = %footed.config.table, "the table has changed again since it was decided about: the decision is not in force");
     }
-    store.set_decided(mapping.id, None)
+    store.set_decided(footed.fit, None)
+}
+
+/// Whether the log has shown what nobody has looked into.
+fn is_strange(store: &Store, fit: MappingId, known: &Fit) -> Result<bool, StateError> {
+    Ok(store.strange(fit)?.is_some_and(|strange| !known.is_settled(&strange)))
 }
 
 fn json<T: serde::Serialize>(fact: &T) -> String {
@@ -172,7 +186,8 @@ fn forget_unwanted(store: &Store, table: &Table) -> Result<(), StateError> {
 struct Passed<'a> {
     strange: &'a Strange,
     table: &'a Table,
-    mapping: &'a CompiledMapping,
+    /// The columns that the mapping depends on.
+    names: &'a BTreeSet<String>,
     /// The columns of the table that were read.
     loaded: &'a BTreeSet<ColumnId>,
 }
@@ -186,7 +201,7 @@ impl Passed<'_> {
             return Ok(false);
         }
         let columns = self.table.schema.columns.iter();
-        let is_ours = |column: &&Column| self.mapping.names.contains(&column.name) && self.loaded.contains(&column.id);
+        let is_ours = |column: &&Column| self.names.contains(&column.name) && self.loaded.contains(&column.id);
         let ours: Vec<&Column> = columns.filter(is_ours).collect();
         if is_unseen {
             let ids: Vec<ColumnId> = ours.iter().map(|column| column.id).collect();
