@@ -50,8 +50,8 @@ use passerelle_crm::Salesforce;
 
 pub use commands::Command;
 pub use engine::{Delivery, LaneSetup, SourceView};
-pub(crate) use related::make_indexes_again;
 pub use related::RelatedSetup;
+pub(crate) use related::make_indexes_again;
 pub use unkept::LineSetup;
 
 /// The CRMs, picked by one `match`.

@@ -26,18 +26,12 @@ pub fn patched(mapping: &model::Mapping, patch: &Patch) -> Result<model::Mapping
             return Err(Needed { part, columns });
         }
     }
-<<<<<<< HEAD
     let mut ready = mapping.clone();
     ready.fields.retain(|field| field_columns(mapping, field).is_disjoint(&patch.dropped));
     if ready.fields.len() < mapping.fields.len() {
         mapping::drop_unused_relations(&mut ready);
     }
     Ok(ready)
-=======
-    let mut run = mapping.clone();
-    run.fields.retain(|field| field_columns(mapping, field).is_disjoint(&patch.dropped));
-    Ok(run)
->>>>>>> 0b4e4be (WIP: a related table whose schema drifts holds the mappings that use it)
 }
 
 /// The columns as the mapping calls them: each name that was decided about has the columns of all its names, those of the
@@ -58,7 +52,6 @@ pub fn columns_for(patch: &Patch, columns: Vec<Column>) -> Vec<Column> {
 /// Every part of a mapping with the columns that its expressions name.
 pub(super) fn parts(mapping: &model::Mapping) -> Vec<(Part, BTreeSet<String>)> {
     let conditions = [(Part::Where, &mapping.filter), (Part::Deleted, &mapping.deleted)];
-<<<<<<< HEAD
     let conditions = conditions
         .into_iter()
         .filter_map(|(part, expr)| Some((part, mapping::columns_of_part(mapping, expr.as_ref()?))));
@@ -71,44 +64,6 @@ pub(super) fn parts(mapping: &model::Mapping) -> Vec<(Part, BTreeSet<String>)> {
 }
 
 fn field_columns(mapping: &model::Mapping, field: &model::Field) -> BTreeSet<String> {
-=======
-    let of = |part: Part, expr: &Expr| {
-        let columns = if mapping.with.is_empty() { columns_of(expr) } else { columns_with(mapping, &part) };
-        (part, columns)
-    };
-    let conditions = conditions.into_iter().filter_map(|(part, expr)| Some(of(part, expr.as_ref()?)));
-    let field = |field: &model::Field| (Part::Field(field.name.to_string()), field_columns(mapping, field));
-    let fields = mapping.fields.iter().map(field);
-    std::iter::once(of(Part::Key, &mapping.key_value)).chain(conditions).chain(fields).collect()
-}
-
-/// A mapping of one part, so that what is wrong, or used, is so of that.
-pub(super) fn alone(mapping: &model::Mapping, part: &Part) -> model::Mapping {
-    let is_it = |field: &&model::Field| matches!(part, Part::Field(name) if *field.name == **name);
-    let fields = mapping.fields.iter().filter(is_it).cloned().collect();
-    let mut alone = model::Mapping { fields, ..mapping.clone() };
-    if *part != Part::Key {
-        alone.key_value = Expr { text: "'-'".to_owned(), place: mapping.key_value.place.clone() };
-    }
-    if *part != Part::Where {
-        alone.filter = None;
-    }
-    if *part != Part::Deleted {
-        alone.deleted = None;
-    }
-    alone
-}
-
-/// The columns of its own table that a part needs, by which related rows are found among them.
-fn columns_with(mapping: &model::Mapping, part: &Part) -> BTreeSet<String> {
-    mapping::columns_of(&alone(mapping, part)).unwrap_or_default()
-}
-
-fn field_columns(mapping: &model::Mapping, field: &model::Field) -> BTreeSet<String> {
-    if !mapping.with.is_empty() {
-        return columns_with(mapping, &Part::Field(field.name.to_string()));
-    }
->>>>>>> 0b4e4be (WIP: a related table whose schema drifts holds the mappings that use it)
     let value = match &field.value {
         FieldSource::Value(expr)
         | FieldSource::Reference { value: expr, .. }

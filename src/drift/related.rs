@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use passerelle_change::TableName;
 
 use super::change::Part;
-use super::patch::alone;
+use super::subject::alone;
 use crate::config::model::{self, Expr, FieldSource, Place, Related};
 use crate::mapping;
 

@@ -5,15 +5,9 @@ use std::collections::BTreeSet;
 use passerelle_change::{Column, ColumnId, Type};
 
 use super::change::{Part, Patch};
-<<<<<<< HEAD
 use super::patch::{columns_for, parts};
 use crate::config::model::{self, Expr, FieldSource};
 use crate::mapping::{self, Compile, Mapping, MappingFault, ParentInfo};
-=======
-use super::patch::{alone, columns_for, parts};
-use crate::config::model::{self, FieldSource};
-use crate::mapping::{Compile, Mapping, MappingFault, ParentInfo};
->>>>>>> 0b4e4be (WIP: a related table whose schema drifts holds the mappings that use it)
 use crate::source::table::{ColumnFacts, TableFacts};
 
 /// A mapping with everything that a change of its table is weighed by. Cheap to make.
@@ -132,10 +126,9 @@ impl<'s> Subject<'s> {
         compiled.err().and_then(|faults| faults.into_iter().next())
     }
 }
-<<<<<<< HEAD
 
-/// A mapping of one part, so that what is wrong is wrong with that.
-fn alone(mapping: &model::Mapping, part: &Part) -> model::Mapping {
+/// A mapping of one part, so that what is wrong, or used, is so of that.
+pub(super) fn alone(mapping: &model::Mapping, part: &Part) -> model::Mapping {
     let mut alone = mapping.clone();
     if *part != Part::Key {
         alone.key_value = Expr { text: "'-'".to_owned(), place: mapping.key_value.place.clone() };
@@ -151,5 +144,3 @@ fn alone(mapping: &model::Mapping, part: &Part) -> model::Mapping {
     mapping::drop_unused_relations(&mut alone);
     alone
 }
-=======
->>>>>>> 0b4e4be (WIP: a related table whose schema drifts holds the mappings that use it)

@@ -96,7 +96,8 @@ pub fn related_table(
         name.unwrap_or(column).clone()
     };
     let key = facts.row_key.iter().flatten().map(called).collect();
-    RelatedTable { columns, names, key, ..RelatedTable::default() }
+    let folded = facts.folded().into_iter().map(|(name, fold)| (called(&name), fold)).collect();
+    RelatedTable { columns, names, key, folded }
 }
 
 /// The columns of a table as the mapping calls them, with numbers of no meaning.

@@ -29,7 +29,8 @@ rollup = { total = \"sum(amount)\" }
 [mapping.contacts.with.paid.with.o]
 table = \"public.link\"
 on = { payment = \"id\" }";
-    let fields = "LastName = \"name\"\nCountry__c = \"land.code\"\nZone__c = \"land.zone_of.name\"\nPaid__c = \"paid.total\"";
+    let fields =
+        "LastName = \"name\"\nCountry__c = \"land.code\"\nZone__c = \"land.zone_of.name\"\nPaid__c = \"paid.total\"";
     World::new(settings, fields, ORDERS)
 }
 

@@ -99,24 +99,12 @@ impl Compiler<'_> {
         tables: &Tables,
     ) -> Result<Vec<(TableName, RelatedTable)>, StateError> {
         let mut related = Vec::new();
-<<<<<<< HEAD
-        for (name, wanted) in mapping::tables_of(config) {
-            let Some(table) = tables.all.iter().find(|table| table.facts.name == name && table.is_there) else {
-                continue;
-            };
-            let facts = &table.facts;
-            let columns = self.columns(table.id, facts, &wanted)?;
-            let names = facts.columns.iter().map(|column| column.name.clone()).collect();
-            let key = facts.row_key.clone().unwrap_or_default();
-            related.push((name, RelatedTable { columns, names, key, folded: facts.folded() }));
-=======
         for StandingBeside { over, footing, names, .. } in &standing.beside {
             let name = &over.table;
             let Some(table) = tables.all.iter().find(|table| table.facts.name == *name) else { continue };
             let (facts, patch) = (&footing.accepted.table, &footing.accepted.patch);
             let columns = columns_for(patch, self.columns(table.id, facts, &names.all())?);
             related.push((name.clone(), related_table(&standing.config, facts, patch, columns)));
->>>>>>> 0b4e4be (WIP: a related table whose schema drifts holds the mappings that use it)
         }
         Ok(related)
     }
