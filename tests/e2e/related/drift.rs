@@ -20,7 +20,7 @@ const TABLES: &str = "
 
 /// Partners with the country's column `label`, and the same ones without any country.
 fn partners(label: &str) -> String {
-    let fields = format!("Name = \"name\"\nCountry__c = \"land.{label}\"\nShops__c = \"visits.all\"");
+    let fields = format!("Name = \"name\"\nCountry__c = \"land.{label} ~ ''\"\nShops__c = \"visits.all\"");
     let with = "[mapping.partners.with.land]\ntable = \"public.country\"\non = { id = \"country\" }\n\
         [mapping.partners.with.visits]\ntable = \"public.visit\"\non = { partner = \"id\" }\n\
         rollup = { all = \"list(shop, distinct, sep = ';')\" }\n";
@@ -36,17 +36,22 @@ impl<S: Database> World<S> {
     /// beside them has gone on; gives what is told. Nothing of the partners was delivered by then.
     async fn partners_held_for(&self, ddl: &str, behind: &str) -> Vec<Value> {
         self.mark();
+        let told = self.partners_held_soon_for(ddl, behind).await;
+        let early = self.writes();
+        assert!(early.iter().all(|write| !write.contains("Account")), "{early:?}");
+        told
+    }
+
+    /// The same for what no row of the countries shows: rows of the partners may be delivered until it was looked at.
+    async fn partners_held_soon_for(&self, ddl: &str, behind: &str) -> Vec<Value> {
         self.sql(&format!("{ddl}; {behind}"));
         let name = self.sql("select concat(name, '.') from partner where id = 2");
         self.sql(&format!("update partner set name = '{name}' where id = 2"));
         let told = self.drifted("partners").await;
         self.captured().await;
-        let other = |record: &Value| record["LastName"] == *name;
         let goes_on =
-            async || self.crm().record("Contact", "Erp_Id__c", "b").filter(|record| other(&serde_json::json!(record)));
+            async || self.crm().record("Contact", "Erp_Id__c", "b").filter(|bob| bob.fields["LastName"] == *name);
         self.until("the other mapping to go on", goes_on).await;
-        let early = self.writes();
-        assert!(early.iter().all(|write| !write.contains("Account")), "{early:?}");
         told
     }
 
@@ -86,6 +91,12 @@ impl<S: Database> World<S> {
         all
     }
 
+    /// Waits until it is all that is told that a column was written anew.
+    async fn rewritten(&self) {
+        let is_told = async || (kinds(&self.drifted("partners").await) == ["rewritten"]).then_some(());
+        self.until("the new column to be seen", is_told).await;
+    }
+
     fn refuses_partners(&self, words: &[&str]) -> String {
         let (status, said) = self.daemon.borrow().cli(&[&["drift", "accept", "partners"], words].concat());
         assert!(!status.success(), "{said}\n{}", self.story());
@@ -118,7 +129,7 @@ async fn a_column_is_dropped_and_put_back<S: Database>(world: World<S>) {
     assert_eq!(drift["relation"], "land");
     assert_eq!(drift["fields"], serde_json::json!(["Country__c"]));
     let held = world.status_of("mappings", "partners").await.unwrap();
-    assert!(held["reason"].as_str().unwrap().contains("public.country: label is gone"), "{held}");
+    assert!(held["held_reason"].as_str().unwrap().contains("public.country: label is gone"), "{held}");
     let shown = world.cli(&["drift", "show", "partners"]);
     assert!(shown.contains("land: label is gone"), "{shown}");
     for words in [&[][..], &["--drop", "label"], &["--as-null", "land.label"]] {
@@ -130,11 +141,7 @@ async fn a_column_is_dropped_and_put_back<S: Database>(world: World<S>) {
     world.drifted("partners").await;
     world.sql("alter table country add column label varchar(20); update country set label = '66' where id = 2");
     if S::ERP == "postgres" {
-        world
-            .until("the new column to be seen", async || {
-                (kinds(&world.drifted("partners").await) == ["rewritten"]).then_some(())
-            })
-            .await;
+        world.rewritten().await;
         world.cli(&["drift", "accept", "partners"]);
     }
     world.partners_come_out("label").await;
@@ -202,6 +209,11 @@ async fn columns_are_retyped<S: Database>(world: World<S>, ddl: &str, key: [&str
     assert!(kinds(&told).contains(&"retyped"), "{told:?}");
     world.refuses_partners(&[]);
     world.sql(&format!("{}; update country set other = 3", key[1]));
+    if S::ERP == "postgres" {
+        // Its values may be others for that.
+        world.rewritten().await;
+        world.cli(&["drift", "accept", "partners"]);
+    }
     world.partners_come_out("label").await;
 }
 
@@ -250,7 +262,7 @@ async fn my_42_the_own_column_of_a_join_is_dropped() {
 /// Neither a table that is gone nor one without a key ends the daemon, whether it runs or starts.
 async fn a_table_is_gone_and_its_key<S: Database>(world: World<S>) {
     let name = "partners";
-    let told = world.partners_held_for("alter table visit rename to visits", "update country set other = 4").await;
+    let told = world.partners_held_soon_for("alter table visit rename to visits", "update country set other = 4").await;
     assert!(["table_renamed", "table_dropped"].contains(&kinds(&told)[0]), "{told:?}");
     assert_eq!(told[0]["relation"], "visits");
     world.refuses_partners(&[]);
