@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use passerelle_state::{MappingId, StateError, Store};
 use serde::{Deserialize, Serialize};
 
-use super::change::{Change, Patch, Severity};
+use super::change::{Change, Patch, Retyping, Severity};
 use super::compare::{Hints, compare};
 use super::decide::reloads;
 use super::patch::patched;
@@ -170,7 +170,7 @@ impl Look<'_> {
             && decided.written == self.written
             && self.is_as_decided(&decided, table)
         {
-            let reread = Reread::of(&changes, decided.reload).and(put_back);
+            let reread = Reread::of(&changes, &accepted.table, decided.reload).and(put_back);
             return Ok(self.settled(table, decided.patch, reread));
         }
         if accepted.written != self.written {
@@ -181,7 +181,8 @@ impl Look<'_> {
                     match self.compiled(table, &patch) {
                         Ok(()) => {
                             let reread =
-                                Reread::of(&changes, self.due(&changes, &accepted.table, &patch)).and(put_back);
+                                Reread::of(&changes, &accepted.table, self.due(&changes, &accepted.table, &patch))
+                                    .and(put_back);
                             return Ok(self.settled(table, patch, reread));
                         }
                         Err(faults) => faults,
@@ -197,7 +198,8 @@ impl Look<'_> {
         let weighed = weigh(&changes, &subject);
         match (verdict(self.mapping.on_drift, &weighed, &subject), self.table) {
             (Verdict::Go { patch, reload }, Some(table)) if self.can_run(&patch) => {
-                let settled = self.settled(table, patch, Reread::of(&changes, reload).and(put_back));
+                let reread = Reread::of(&changes, &accepted.table, reload).and(put_back);
+                let settled = self.settled(table, patch, reread);
                 Ok(Footing { passed: weighed, ..settled })
             }
             (verdict, table) => {
@@ -292,9 +294,10 @@ impl Look<'_> {
 }
 
 impl Reread {
-    /// What changes leave behind that the log does not tell, besides the columns that are to be read again anyway.
-    fn of(changes: &[Change], columns: BTreeSet<String>) -> Self {
-        let mut reread = Self { columns, ..Self::default() };
+    /// What changes of a table `before` leave behind that the log does not tell, besides the columns that are to be read
+    /// again anyway.
+    fn of(changes: &[Change], before: &TableFacts, columns: BTreeSet<String>) -> Self {
+        let mut reread = Self { columns, replaced: has_other_keys(changes, before), ..Self::default() };
         for change in changes {
             match change {
                 Change::ColumnRenamed { column, to, is_certain: true } => {
@@ -337,6 +340,20 @@ impl Reread {
         self.replaced |= other.replaced;
         self
     }
+}
+
+/// Whether rows may have other values of the row key than the log has told: there may be rows under keys that are gone.
+fn has_other_keys(changes: &[Change], before: &TableFacts) -> bool {
+    let is_key = |name: &String| before.row_key.as_ref().is_ok_and(|key| key.contains(name));
+    let is_widened = |name: &String| {
+        let is_it = |change: &Change| matches!(change, Change::Retyped { column, how: Retyping::Widened, .. } if column == name);
+        changes.iter().any(is_it)
+    };
+    changes.iter().any(|change| match change {
+        Change::Retyped { column, how: Retyping::Narrowed | Retyping::Converted, .. } => is_key(column),
+        Change::Rewritten { column } => is_key(column) && !is_widened(column),
+        _ => false,
+    })
 }
 
 /// What is to be read again for changes that were `pending`, and that nobody has settled but who made them, by another

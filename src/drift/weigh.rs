@@ -210,7 +210,9 @@ fn rewritten(subject: &Subject<'_>, column: &str, all: &[Change]) -> Vec<Effect>
     };
     let mut effects = each_part(subject, column, severity, text);
     if subject.is_row_key(column) && severity == Severity::Lossy {
-        effects.extend(breaks(format!("its rows are known by {column}, and may have other values of it")));
+        // Of a related table no record goes by its rows' keys: they are read again, and those that are gone go.
+        let severity = if subject.relation.is_some() { Severity::Lossy } else { Severity::Breaking };
+        effects.extend(whole(severity, format!("its rows are known by {column}, and may have other values of it")));
     }
     effects
 }
