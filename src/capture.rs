@@ -144,6 +144,8 @@ pub enum Input {
         /// Why.
         why: Suspicion,
     },
+    /// A load of a table is about to begin: it brings no row as it was before this was said.
+    Loading(TableId),
     /// How far a load is.
     Load {
         /// The table.

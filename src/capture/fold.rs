@@ -164,6 +164,7 @@ impl Fold {
             Input::Fetched { table, low, batch } => into = self.fetched(into, table, low, &batch, writer).await?,
             Input::Missing { table, low, keys } => into = self.missing(into, table, low, &keys, writer).await?,
             Input::Suspect { table, why } => self.suspect(&mut into, table, why),
+            Input::Loading(table) => self.sieve.loading(table, true),
             Input::Load { table, load } => self.load(&mut into, table, &load),
             Input::Begin(checkpoint) => {
                 into = self.forget_tentative(into, writer).await?;

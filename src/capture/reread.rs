@@ -5,7 +5,7 @@
 //! the log knows better.
 
 use passerelle_change::{Batch, Cells, Event, Op, Seq, Suspicion, TableId};
-use passerelle_state::{CaptureBatch, Load, Row, RowBuf, Standing, StateError, Store, Suspected};
+use passerelle_state::{CaptureBatch, Load, LoadStage, Row, RowBuf, Standing, StateError, Store, Suspected};
 
 use super::CaptureError;
 use super::fold::Fold;
@@ -23,6 +23,9 @@ impl Fold {
 
     /// A load got on.
     pub(super) fn load(&mut self, into: &mut CaptureBatch<'_>, table: TableId, load: &Load) {
+        if matches!(load.stage, LoadStage::Loaded { .. }) {
+            self.sieve.loading(table, false);
+        }
         into.load(table, load);
         if self.suspected.get(&table).is_some_and(|suspected| suspected.is_ended_by(load)) {
             self.suspected.remove(&table);

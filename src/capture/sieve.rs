@@ -3,6 +3,9 @@
 //! A row is left out when its name is known and is none of those. Whether it was wanted before, and is to go, is asked of
 //! what is in memory alone (bloom filters and what was just written): no row is read for it. Where that can't tell, the row
 //! goes, which does no harm.
+//!
+//! While a load of the table is under way, nothing is left out but what says nothing: a load brings rows as they were when it
+//! began, and what the log has told since of one that it has not brought yet has to stand against it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -33,6 +36,8 @@ pub(super) enum Fate {
 #[derive(Debug, Default)]
 pub(super) struct Sieve {
     tables: BTreeMap<TableId, Table>,
+    /// Those of which a load is under way.
+    loading: BTreeSet<TableId>,
     /// Rows that were let through and may not be written yet: those of the batch being filled, and of the one before.
     filling: HashSet<(TableId, Vec<u8>)>,
     writing: HashSet<(TableId, Vec<u8>)>,
@@ -69,7 +74,11 @@ impl Sieve {
             return Fate::Kept;
         }
         let name = (table, key.to_vec());
-        if self.filling.contains(&name) || self.writing.contains(&name) || store.may_have_row(table, key) {
+        if self.loading.contains(&table)
+            || self.filling.contains(&name)
+            || self.writing.contains(&name)
+            || store.may_have_row(table, key)
+        {
             Fate::Gone
         } else {
             Fate::LeftOut
@@ -79,6 +88,15 @@ impl Sieve {
     /// Whether a row that a load has read is wanted.
     pub(super) fn is_wanted(&self, table: TableId, cells: Cells<'_>) -> bool {
         self.tables.get(&table).is_none_or(|known| known.is_wanted(cells))
+    }
+
+    /// A load of a table begins, or has brought all of its rows.
+    pub(super) fn loading(&mut self, table: TableId, is_under_way: bool) {
+        if is_under_way {
+            self.loading.insert(table);
+        } else {
+            self.loading.remove(&table);
+        }
     }
 
     /// A batch is handed over to be written; the one before it is written by now.
@@ -146,6 +164,12 @@ mod tests {
         sieve.handed_over();
         sieve.handed_over();
         assert_eq!(sieve.fate(&store, TABLE, b"2", Op::Gone, CellsBuf::new().as_cells()), Fate::LeftOut);
+        // A load that began before may still bring the row as it was.
+        sieve.loading(TABLE, true);
+        assert_eq!(sieve.fate(&store, TABLE, b"9", Op::Gone, CellsBuf::new().as_cells()), Fate::Gone);
+        assert_eq!(sieve.fate(&store, TABLE, b"9", Op::Full, named(Some("session")).as_cells()), Fate::Gone);
+        sieve.loading(TABLE, false);
+        assert_eq!(sieve.fate(&store, TABLE, b"9", Op::Gone, CellsBuf::new().as_cells()), Fate::LeftOut);
         assert!(!sieve.is_wanted(TABLE, named(Some("session")).as_cells()));
         assert!(sieve.is_wanted(TableId(5), named(Some("session")).as_cells()), "of other tables all rows are");
     }

@@ -8,8 +8,9 @@ use passerelle_state::{Checkpoint, Gate, Generation, MappingId, OpenTransaction,
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{BOUNDS, Bounds, Capture, Durable, Fitting, Input, Lanes, Parts, gate_for};
+use super::{BOUNDS, Bounds, Capture, Durable, Fitting, Input, Lanes, Parts, WantedRows, gate_for};
 
+mod left_out;
 mod random;
 mod schemas;
 mod suspects;
@@ -40,6 +41,16 @@ impl Running {
 
     /// The same with a mapping of the table, and the schemas that it may be delivered by.
     fn start_fitting(folder: &Arc<tempfile::TempDir>, parts: Parts, bounds: Bounds, fits: Vec<Fitting>) -> Self {
+        Self::start_for(folder, parts, bounds, (fits, BTreeMap::new()))
+    }
+
+    /// The same where only some rows are wanted.
+    fn start_for(
+        folder: &Arc<tempfile::TempDir>,
+        parts: Parts,
+        bounds: Bounds,
+        (fits, wanted): (Vec<Fitting>, BTreeMap<TableId, WantedRows>),
+    ) -> Self {
         let store = Arc::new(Store::open(folder.path()).expect("a store"));
         let source = store.source_id("erp").expect("a number");
         if store.checkpoint(source).expect("readable").is_none() {
@@ -52,7 +63,7 @@ impl Running {
         let capture = Capture {
             store: Arc::clone(&store),
             source,
-            lanes: Lanes { mappings: BTreeMap::from([(TABLE, vec![LANE])]), ..Lanes::default() },
+            lanes: Lanes { mappings: BTreeMap::from([(TABLE, vec![LANE])]), wanted, ..Lanes::default() },
             fits: BTreeMap::from([(TABLE, fits)]),
             parts,
             gate: Arc::clone(&gate),

@@ -49,6 +49,7 @@ impl Source {
         let seq = self.durable.borrow().seq;
         let first = Checkpoint { position, committed_at: Micros(0), seq, open: None };
         self.capture.send(Input::Begin(first)).await.map_err(|_| SourceError::CaptureGone)?;
+        self.announce(&loads).await?;
         self.settle().await?;
         Ok(loads)
     }
@@ -57,7 +58,19 @@ impl Source {
     /// are none.
     pub(super) async fn load_wanted(&self) -> Result<Option<LoadTask>, Ended> {
         let wanted = self.loads_wanted()?;
-        Ok(if wanted.is_empty() { None } else { Some(self.tables.database.load(self, wanted).await?) })
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        self.announce(&wanted).await?;
+        Ok(Some(self.tables.database.load(self, wanted).await?))
+    }
+
+    /// Capture knows of loads before they see anything: what it is told later may be newer than what they bring.
+    async fn announce(&self, loads: &[(&Table, Load)]) -> Result<(), SourceError> {
+        for (table, _) in loads {
+            self.capture.send(Input::Loading(table.id)).await.map_err(|_| SourceError::CaptureGone)?;
+        }
+        Ok(())
     }
 
     /// Begins loads again that have failed. What stands in the way is tried again later.
