@@ -216,7 +216,7 @@ impl DeliveryBatch<'_> {
         self.related(Key::new(Kind::FanOut).u32(at.0.0).bytes(&at.1).done(), fan_out);
     }
 
-    /// A row is to be evaluated again. One that is marked already keeps its place in line, and what it holds back.
+    /// A row is to be evaluated again. One that is marked already keeps its place in line, and holds back the older of the two.
     pub fn mark(
         &mut self,
         mapping: MappingId,
@@ -225,14 +225,17 @@ impl DeliveryBatch<'_> {
         now: u64,
     ) -> Result<(), StateError> {
         let name = Key::new(Kind::MarkAt).u32(mapping.0).bytes(row_key).done();
-        let (at, number) = match self.store().get::<(u64, u64)>(Family::Related, &name)? {
-            Some((at, number)) => (at, number + 1),
-            None => (now, 1),
+        let Some((at, number)) = self.store().get::<(u64, u64)>(Family::Related, &name)? else {
+            self.related(mark_key(mapping, now, row_key), Some(&since));
+            self.related(name, Some(&(now, 1_u64)));
+            return Ok(());
         };
-        if number == 1 {
-            self.related(mark_key(mapping, at, row_key), Some(&since));
+        let key = mark_key(mapping, at, row_key);
+        let before: Option<Since> = self.store().get(Family::Related, &key)?.flatten();
+        if since.is_some_and(|since| before.is_none_or(|before| since.seq < before.seq)) {
+            self.related(key, Some(&since));
         }
-        self.related(name, Some(&(at, number)));
+        self.related(name, Some(&(at, number + 1)));
         Ok(())
     }
 

@@ -45,13 +45,17 @@ fn a_marked_row_stands_in_line_once_and_stays_when_it_is_marked_again() {
     };
     assert_eq!(line(), ["c 1", "b 1", "a 1"], "in the order in which they were marked");
     assert_eq!(store.mapping_since(MAPPING).unwrap(), Some(since(5)), "the oldest of them holds `delivered` back");
+    // One of many dependents is told late of an old change.
+    write(&store, |batch| batch.mark(MAPPING, b"a", Some(&since(3)), 20).unwrap());
+    assert_eq!(store.mapping_since(MAPPING).unwrap(), Some(since(3)));
+    assert_eq!(line(), ["c 1", "b 1", "a 2"]);
     let first = store.marked(MAPPING, None, 10).unwrap().remove(1);
     write(&store, |batch| batch.mark(MAPPING, b"b", Some(&since(12)), 12).unwrap());
     write(&store, |batch| batch.unmark(MAPPING, &first).unwrap());
-    assert_eq!(line(), ["c 1", "b 2", "a 1"], "it was marked again while it was looked at");
+    assert_eq!(line(), ["c 1", "b 2", "a 2"], "it was marked again while it was looked at");
     let again = store.marked(MAPPING, None, 10).unwrap().remove(1);
     write(&store, |batch| batch.unmark(MAPPING, &again).unwrap());
-    assert_eq!((line(), store.marked_count(MAPPING, 10).unwrap()), (vec!["c 1".to_owned(), "a 1".to_owned()], 2));
+    assert_eq!((line(), store.marked_count(MAPPING, 10).unwrap()), (vec!["c 1".to_owned(), "a 2".to_owned()], 2));
     let rest = store.marked(MAPPING, Some((1, b"c")), 10).unwrap();
     assert_eq!(rest.len(), 1, "after the first");
 }
