@@ -164,8 +164,8 @@ impl Delivery {
         }
         let mut lanes = Vec::new();
         for setup in self.lanes.drain(..) {
-            let revision = indexes[setup.source_index].revision(setup.id);
-            lanes.push(Lane::new(&store, setup, revision, now_micros())?);
+            let relations = indexes[setup.source_index].revision(setup.id);
+            lanes.push(Lane::new(&store, setup, relations, now_micros())?);
         }
         let mut engine = Engine {
             name: &self.name,

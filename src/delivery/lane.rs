@@ -170,7 +170,7 @@ struct Scan {
 }
 
 impl Lane {
-    pub(super) fn new(store: &Store, setup: LaneSetup, relations: u64, now: u64) -> Result<Self, StateError> {
+    pub(super) fn new(store: &Store, setup: LaneSetup, relations: Option<u64>, now: u64) -> Result<Self, StateError> {
         let LaneSetup {
             id,
             source_index,
@@ -184,7 +184,7 @@ impl Lane {
             has_rivals,
             ahead,
             lines,
-            related,
+            related: _,
         } = setup;
         let next_run = match &config.delivery {
             model::Delivery::Realtime => None,
@@ -233,9 +233,9 @@ impl Lane {
             parked_in_hand: HashSet::new(),
             parked_taken: false,
             scan: None,
-            marks: (!related.is_empty()).then(Marks::default),
-            behind: !related.is_empty(),
-            relations,
+            marks: relations.map(|_| Marks::default()),
+            behind: relations.is_some(),
+            relations: relations.unwrap_or_default(),
         })
     }
 

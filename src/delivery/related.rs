@@ -37,6 +37,8 @@ use taking::Work;
 const BUDGET: Duration = Duration::from_millis(25);
 /// Rows that are taken at a time.
 const TAKEN: usize = 200;
+/// Rows that came in part are asked for again this often.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is left to do for indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,8 +72,13 @@ pub(super) struct Indexes {
     relations: Vec<Relation>,
     /// A mapping's relations in [`Indexes::relations`], in the order of [`Mapping::relations`].
     of: HashMap<MappingId, Vec<usize>>,
-    /// Rows that have no entry yet, for they came in part, by the generation in which they stand.
-    incomplete: HashMap<(usize, Vec<u8>), Generation>,
+    /// Rows that have no entry yet, for they came in part, and the generation in which they stand, if in one. They are asked
+    /// for.
+    incomplete: HashMap<(usize, Vec<u8>), Option<Generation>>,
+    /// When they are asked for again.
+    ask_again: Instant,
+    /// The table that is caught up first: each has its turn.
+    turn: usize,
     /// Mappings of which rows have been marked since they were last asked for.
     marked: BTreeMap<MappingId, Vec<Vec<u8>>>,
     /// The tables of each mapping, and under which it is kept how it stands to them.
@@ -121,7 +128,9 @@ impl Relation {
     }
 
     fn is_built(&self) -> bool {
-        self.built.branches.len() == self.tables.len() && self.built.branches.iter().all(|branch| branch.was_done)
+        let branches = self.compiled().branches().len();
+        (self.built.branches.len(), self.tables.len()) == (branches, branches)
+            && self.built.branches.iter().all(|branch| branch.was_done)
     }
 }
 
@@ -166,6 +175,8 @@ impl Indexes {
             relations: Vec::new(),
             of: HashMap::new(),
             incomplete: HashMap::new(),
+            ask_again: Instant::now(),
+            turn: 0,
             marked: BTreeMap::new(),
             fits: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -181,14 +192,13 @@ impl Indexes {
                 known.remove(&name);
                 let id = store.relation_id(described.id, &name)?;
                 let at = indexes.relations.len();
-                let mut tables = Vec::new();
-                for (branch, of) in compiled.branches().iter().enumerate() {
-                    let setup = described.related.iter().find(|setup| setup.name == *of.table());
-                    let table = setup.map(|setup| indexes.table(setup));
-                    if let Some(table) = table {
-                        indexes.tables[table].uses.push((at, branch as u8));
-                        tables.push(table);
-                    }
+                let setup = |name: &TableName| described.related.iter().find(|setup| setup.name == *name);
+                let setups: Option<Vec<_>> = compiled.branches().iter().map(|branch| setup(branch.table())).collect();
+                // Without one of its tables nothing is known of a relation.
+                let setups = setups.unwrap_or_default().into_iter();
+                let tables: Vec<usize> = setups.map(|setup| indexes.table(setup)).collect();
+                for (branch, &table) in tables.iter().enumerate() {
+                    indexes.tables[table].uses.push((at, branch as u8));
                 }
                 indexes.of.entry(described.id).or_default().push(at);
                 indexes.relations.push(Relation {
@@ -233,12 +243,10 @@ impl Indexes {
     }
 
     /// Another number whenever one of the mapping's relations is another than it was: what was evaluated with the former one
-    /// is no longer found by it, and all rows are looked at again.
-    pub(super) fn revision(&self, mapping: MappingId) -> u64 {
-        let of = self.of.get(&mapping).into_iter().flatten();
-        of.fold(0, |revision: u64, &at| {
-            revision.wrapping_mul(31).wrapping_add(u64::from(self.relations[at].id.0) << 32)
-        })
+    /// is no longer found by it, and all rows are looked at again. `None` where it has none.
+    pub(super) fn revision(&self, mapping: MappingId) -> Option<u64> {
+        let relations = self.of.get(&mapping)?.iter().map(|&at| u64::from(self.relations[at].id.0) << 32);
+        Some(relations.fold(0, |revision: u64, id| revision.wrapping_mul(31).wrapping_add(id)))
     }
 
     /// Whether the mapping is evaluated with related rows.
@@ -305,27 +313,15 @@ impl Indexes {
         now: i64,
     ) -> Result<Pace, StateError> {
         let until = Instant::now() + BUDGET;
-        for at in 0..self.tables.len() {
-            while !self.tables[at].queue.is_exhausted() {
-                let queue = &mut self.tables[at].queue;
-                let entries = queue.take(store, view, queue.closed(), TAKEN)?;
-                let mut work = Work::new(store, now);
-                for entry in &entries {
-                    let Some(queued) = entry.queued() else { continue };
-                    if self.take(&mut work, view, (at, &entry.row_key), entry.since.as_ref())? {
-                        self.taken(&mut work, at, queued);
-                    } else {
-                        wanted.ask(self.tables[at].id, &entry.row_key);
-                        // It stands where it does until it is whole: then it comes again.
-                        self.incomplete.insert((at, queued.row_key), queued.generation);
-                    }
-                }
-                work.flush(self)?;
-                if Instant::now() >= until {
-                    return Ok(Pace::More);
-                }
-            }
-            let queue = &mut self.tables[at].queue;
+        self.ask(wanted);
+        // A chunk of each in turn, and then the next: one that is never drained holds up no other.
+        while Instant::now() < until {
+            let mut turns = (0..self.tables.len()).map(|step| (self.turn + step) % self.tables.len());
+            let Some(at) = turns.find(|&at| !self.tables[at].queue.is_exhausted()) else { break };
+            self.turn = at + 1;
+            self.drain(at, (store, view), wanted, now)?;
+        }
+        for queue in self.tables.iter_mut().map(|table| &mut table.queue).filter(|queue| queue.is_exhausted()) {
             gate.want(queue.id());
             if let Some(low) = queue.drained_before() {
                 let mut batch = DeliveryBatch::new(store);
@@ -333,14 +329,51 @@ impl Indexes {
                 store.write_delivery(batch, Durability::WithTheNext)?;
             }
         }
-        let built = self.build(store, view, wanted, now, until)?;
+        let is_behind = self.tables.iter().any(|table| !table.queue.is_exhausted());
+        let drained = if is_behind { Pace::More } else { Pace::Done };
+        let built = self.build(store, view, now, until)?;
         let told = self.tell(store, view, now, until)?;
-        Ok(built.max(told).max(self.expire(store, now, until)?))
+        Ok(drained.max(built).max(told).max(self.expire(store, now, until)?))
+    }
+
+    /// Takes a chunk of a table's changed rows.
+    fn drain(
+        &mut self,
+        at: usize,
+        (store, view): (&Store, &View<'_>),
+        wanted: &Wanted,
+        now: i64,
+    ) -> Result<(), StateError> {
+        let queue = &mut self.tables[at].queue;
+        let entries = queue.take(store, view, queue.closed(), TAKEN)?;
+        let mut work = Work::new(store, now);
+        for entry in &entries {
+            let Some(queued) = entry.queued() else { continue };
+            if self.take(&mut work, view, (at, &entry.row_key), entry.since.as_ref())? {
+                self.taken(&mut work, at, queued);
+            } else {
+                wanted.ask(self.tables[at].id, &entry.row_key);
+                // It stands where it does until it is whole: then it comes again.
+                self.incomplete.insert((at, queued.row_key), Some(queued.generation));
+            }
+        }
+        work.flush(self)
+    }
+
+    /// Asks again for rows that came in part, now and then: that they were asked for may have been forgotten.
+    fn ask(&mut self, wanted: &Wanted) {
+        if self.incomplete.is_empty() || Instant::now() < self.ask_again {
+            return;
+        }
+        self.ask_again = Instant::now() + ASK_AGAIN;
+        for (at, row_key) in self.incomplete.keys() {
+            wanted.ask(self.tables[*at].id, row_key);
+        }
     }
 
     /// A lane's entry is done, and so is one that stood in the lane before for a row that had come in part.
     fn taken(&mut self, work: &mut Work<'_>, table: usize, queued: Queued) {
-        let before = self.incomplete.remove(&(table, queued.row_key.clone()));
+        let before = self.incomplete.remove(&(table, queued.row_key.clone())).flatten();
         let before = before.filter(|before| *before != queued.generation);
         let before = before.map(|generation| Queued { generation, ..queued.clone() });
         let queue = &mut self.tables[table].queue;

@@ -23,8 +23,6 @@ use crate::failpoint;
 
 /// The rate that the day's forecast goes on with is a mean over about this long.
 const RATE_OVER: Duration = Duration::from_mins(10);
-/// Dependents that wait until others have had their turn are looked at again so soon.
-const TELL_AGAIN: Duration = Duration::from_millis(50);
 /// Rows decided about before the loop looks up again.
 const ROWS_A_ROUND: usize = 2_000;
 
@@ -100,15 +98,15 @@ impl Engine<'_> {
             if self.next_generations(&mut views, store)? || decided >= ROWS_A_ROUND {
                 continue;
             }
+            // Rows that are marked have had their turn: those who wait for that come next. Otherwise what is settled wakes the loop.
+            more |= pace == Pace::Waits && decided > 0;
             break;
         }
         self.listens = !closed;
         if more {
             return Ok(Some(now));
         }
-        let wake = if closed { wake } else { self.next_wake() };
-        let told = (pace == Pace::Waits).then(|| Instant::now() + TELL_AGAIN);
-        Ok([wake, told].into_iter().flatten().min())
+        Ok(if closed { wake } else { self.next_wake() })
     }
 
     /// Takes what the views show into the indexes of related rows. A mapping whose indexes are behind is not delivered.

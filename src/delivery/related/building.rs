@@ -7,7 +7,6 @@ use passerelle_state::{BuiltBranch, StateError, Store, View};
 
 use super::taking::Work;
 use super::{Indexes, Pace, Relation, TAKEN};
-use crate::wanted::Wanted;
 
 impl Indexes {
     /// Whether all relations that the entries of this one are made with are built.
@@ -22,7 +21,6 @@ impl Indexes {
         &mut self,
         store: &Store,
         view: &View<'_>,
-        wanted: &Wanted,
         now: i64,
         until: Instant,
     ) -> Result<Pace, StateError> {
@@ -34,13 +32,12 @@ impl Indexes {
             for branch in 0..self.relations[relation].tables.len() {
                 while self.is_due(relation, branch) {
                     let after = self.relations[relation].built.branches[branch].after.clone();
-                    let table = &self.tables[self.relations[relation].tables[branch]];
-                    let rows = view.rows(table.id, after.as_deref(), TAKEN)?;
-                    let table = table.id;
+                    let table = self.relations[relation].tables[branch];
+                    let rows = view.rows(self.tables[table].id, after.as_deref(), TAKEN)?;
                     let mut work = Work::new(store, now);
                     for (row_key, _) in &rows {
                         if !self.take_into(&mut work, view, relation, (branch as u8, row_key), None)? {
-                            wanted.ask(table, row_key);
+                            self.incomplete.entry((table, row_key.clone())).or_default();
                         }
                     }
                     let of = &mut self.relations[relation].built.branches[branch];
@@ -76,7 +73,8 @@ impl Indexes {
 
     /// Whether a relation has every row of its tables as they were loaded.
     pub(super) fn has_all(&self, relation: &Relation) -> bool {
-        relation.built.branches.len() == relation.tables.len()
+        let branches = relation.compiled().branches().len();
+        (relation.built.branches.len(), relation.tables.len()) == (branches, branches)
             && relation.built.branches.iter().zip(&relation.tables).all(|(built, &table)| {
                 let table = &self.tables[table];
                 let truncated = table.swept.truncated.unwrap_or(Seq::ZERO);

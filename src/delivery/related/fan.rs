@@ -87,9 +87,6 @@ impl Indexes {
         let mut pace = Pace::Done;
         for relation in 0..self.relations.len() {
             for (at, fan_out) in store.fan_outs(self.relations[relation].id, 8)? {
-                if Instant::now() >= until {
-                    return Ok(Pace::More);
-                }
                 if store.marked_count(self.relations[relation].mapping, MOST_MARKED)? >= MOST_MARKED {
                     pace = pace.max(Pace::Waits);
                     continue;
@@ -104,6 +101,9 @@ impl Indexes {
                 let rest = rest.map(|(last, _)| FanOut { since: fan_out.since.clone(), after: Some(last.clone()) });
                 work.batch.fan_out(&at, rest.as_ref());
                 work.flush(self)?;
+                if Instant::now() >= until {
+                    return Ok(Pace::More);
+                }
             }
         }
         self.fans = pace != Pace::Done;
