@@ -1,5 +1,6 @@
 //! From tree to program: names are resolved to columns, types are checked, all faults are found.
 
+mod level;
 mod words;
 
 use std::borrow::Cow;
@@ -13,11 +14,12 @@ use super::fault::Fault;
 use super::filters;
 use super::kind::{Kind, widest};
 use super::program::{Node, Program};
+use super::related::Tables;
 use super::related::asking::{Asking, Makes};
-use super::related::{Fold, Tables};
 use super::row::Slot;
 use super::syntax::{self, BinaryOp, Expr, ExprKind, Segment};
 use crate::config::model::{Related, Standard};
+pub(super) use level::Level;
 pub(super) use words::{no_boolean, unknown_label};
 
 /// Where a `tinyint(1)` holds more than 0 and 1.
@@ -36,53 +38,6 @@ pub(super) struct Checker<'c> {
     /// What filters do where they are not told, and whether blank text is null.
     pub(super) standard: Standard,
     pub(super) asking: Asking<'c>,
-}
-
-/// A row whose columns an expression can name.
-pub(super) struct Level<'c> {
-    /// Its table, as a fault calls it.
-    pub(super) table: Cow<'c, str>,
-    pub(super) columns: Cow<'c, [Column]>,
-    /// Names of the table's other columns, to offer them.
-    pub(super) others: Cow<'c, [String]>,
-    /// Names of columns that are null in every row, whether they are there or not.
-    pub(super) nulls: BTreeMap<String, Type>,
-    /// How text of its columns is compared.
-    pub(super) folded: BTreeMap<String, Fold>,
-    pub(super) relations: &'c [Related],
-    /// What its columns are named behind; empty for the scope's own row.
-    pub(super) path: String,
-    /// The ask that finds it.
-    pub(super) ask: Option<usize>,
-    /// The columns are not known: each that is named is taken to be there, of any type, and absent in every row.
-    pub(super) is_unknown: bool,
-}
-
-impl<'c> Level<'c> {
-    /// A scope's own row, of a table that a fault calls so.
-    pub(super) fn own(table: impl Into<Cow<'c, str>>, columns: impl Into<Cow<'c, [Column]>>) -> Self {
-        Self {
-            table: table.into(),
-            columns: columns.into(),
-            others: Cow::Borrowed(&[]),
-            nulls: BTreeMap::new(),
-            folded: BTreeMap::new(),
-            relations: &[],
-            path: String::new(),
-            ask: None,
-            is_unknown: false,
-        }
-    }
-
-    /// A column's name from the scope's own row on.
-    pub(super) fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
-
-    /// Whether its table has a column of that name.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.columns.iter().any(|column| column.name == name) || self.others.iter().any(|other| other == name)
-    }
 }
 
 /// A checked node: its kind, and where it stands.
