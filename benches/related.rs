@@ -30,35 +30,9 @@ const TABLES: &str = "
     insert into salesman select n, 'user' || n from generate_series(1, 500) n;
     insert into region select n, 'Region ' || n from generate_series(1, 20) n;";
 
-const PLAIN: &str = r#"
-[mapping.buyers]
-source = "bench"
-table  = "public.buyer"
-crm    = "sandbox"
-object = "Account"
-mode   = "observe"
-key    = { field = "Bench_Id__c", value = "id" }
-[mapping.buyers.fields]
-Name = "name"
-[mapping.sales]
-source = "bench"
-table  = "public.sales"
-crm    = "sandbox"
-object = "Order"
-mode   = "observe"
-key    = { field = "Bench_Id__c", value = "id" }
-[mapping.sales.fields]
-Total__c = "total"
-"#;
-
-const RELATED: &str = r#"
-[mapping.buyers]
-source = "bench"
-table  = "public.buyer"
-crm    = "sandbox"
-object = "Account"
-mode   = "observe"
-key    = { field = "Bench_Id__c", value = "id" }
+/// Buyers, with their lookups and a rollup over their orders; of the fields those that come of them.
+const RELATED: [&str; 2] = [
+    r#"
 [mapping.buyers.with.country]
 table = "public.country"
 on    = { id = "country_id" }
@@ -72,30 +46,33 @@ on    = { id = "region_id" }
 table  = "public.sales"
 on     = { buyer = "id" }
 rollup = { n = "count()", total = "sum(total)", last = "max(sold_on)" }
-[mapping.buyers.fields]
-Name        = "name"
+"#,
+    r#"
 Country__c  = "country.code"
 Salesman__c = "salesman.login"
 Region__c   = "region.name"
 Orders__c   = "sales.n"
 Total__c    = "sales.total"
 Last__c     = "sales.last"
-"#;
+"#,
+];
 
-const LIVE: &str = r#"
-[mapping.buyers]
-source = "bench"
-table  = "public.buyer"
-crm    = "sandbox"
-object = "Account"
-key    = { field = "Bench_Id__c", value = "id" }
-[mapping.buyers.with.country]
-table = "public.country"
-on    = { id = "country_id" }
-[mapping.buyers.fields]
-Name       = "name"
-Country__c = "country.code"
-"#;
+/// Buyers with their country.
+const LIVE: [&str; 2] = [
+    "[mapping.buyers.with.country]\ntable = \"public.country\"\non = { id = \"country_id\" }\n",
+    "Country__c = \"country.code\"\n",
+];
+
+/// A mapping of a table of the bench, with further tables and fields.
+fn mapping((name, table, object): (&str, &str, &str), observe: bool, [with, fields]: [&str; 2]) -> String {
+    let mode = if observe { "mode = \"observe\"\n" } else { "" };
+    format!(
+        "[mapping.{name}]\nsource = \"bench\"\ntable = \"public.{table}\"\ncrm = \"sandbox\"\nobject = \"{object}\"\n\
+         {mode}key = {{ field = \"Bench_Id__c\", value = \"id\" }}\n{with}\n[mapping.{name}.fields]\n{fields}\n"
+    )
+}
+
+const BUYERS: (&str, &str, &str) = ("buyers", "buyer", "Account");
 
 fn main() -> Result<()> {
     tokio::runtime::Runtime::new()?.block_on(bench())
@@ -104,8 +81,12 @@ fn main() -> Result<()> {
 async fn bench() -> Result<()> {
     rig::head("related");
     let (customers, changes) = (scaled(1_000_000), scaled(1_000_000));
-    let (plain, _) = captured("both tables as they are", PLAIN, customers, changes).await?;
-    let (related, peak) = captured("three lookups and a rollup", RELATED, customers, changes).await?;
+    let sales = mapping(("sales", "sales", "Order"), true, ["", "Total__c = \"total\""]);
+    let plain = mapping(BUYERS, true, ["", "Name = \"name\""]) + &sales;
+    let (plain, _) = captured("both tables as they are", &plain, customers, changes).await?;
+    let [with, fields] = RELATED;
+    let related = mapping(BUYERS, true, [with, &format!("Name = \"name\"{fields}")]);
+    let (related, peak) = captured("three lookups and a rollup", &related, customers, changes).await?;
     figure("with relations, of the rate without", &format!("{:.2}", related / plain), ">= 0.5");
     figure("peak memory with relations", &megabytes(peak), "<= 150 MB");
     one_of_many().await
@@ -183,7 +164,8 @@ async fn one_of_many() -> Result<()> {
             "insert into buyer select n, 'Buyer ' || n, case when n <= {many} then 1 else 2 end from generate_series(1, {many} + 100) n"
         ))
         .await?;
-    rig.configure_more(LIVE)?;
+    let [with, fields] = LIVE;
+    rig.configure_more(&mapping(BUYERS, false, [with, &format!("Name = \"name\"\n{fields}")]))?;
     let daemon = rig.streaming().await?;
     let crm = rig.crm.handle().clone();
     if !crm.wait_until(rig::LIMIT, |crm| crm.stats().records >= many + 100).await {
