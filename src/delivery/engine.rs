@@ -283,6 +283,8 @@ async fn any_change(sources: &mut [SourceView]) {
 
 async fn until(at: Option<Instant>) {
     match at {
+        // Whoever else is ready is polled before.
+        Some(at) if at <= Instant::now() => tokio::task::yield_now().await,
         Some(at) => tokio::time::sleep_until(at.into()).await, // when a row, a retry or a window is due
         None => std::future::pending().await,
     }

@@ -26,6 +26,15 @@ const RATE_OVER: Duration = Duration::from_mins(10);
 /// Rows decided about before the loop looks up again.
 const ROWS_A_ROUND: usize = 2_000;
 
+/// What a look at rows came to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Filled {
+    /// Rows looked at.
+    rows: usize,
+    /// There may be more: the look ended so that something else has its turn.
+    leaves_some: bool,
+}
+
 impl Engine<'_> {
     /// Decides and sends as much as may be sent now; returns when there is something to do again.
     pub(super) fn round(&mut self) -> Result<Option<Instant>, StateError> {
@@ -59,7 +68,7 @@ impl Engine<'_> {
             }
             self.fill_ahead(&views)?;
             let look = self.look_due().filter(|_| !self.requests.has_ahead());
-            let decided = if look.is_some() { 0 } else { self.fill(&views)? };
+            let filled = if look.is_some() { Filled::default() } else { self.fill(&views)? };
             let ask = if look.is_some() || self.requests.has_ahead() { None } else { self.ask_due()? };
             let may_send = look.is_some()
                 || ask.is_some()
@@ -95,11 +104,15 @@ impl Engine<'_> {
                     }
                 }
             }
-            if self.next_generations(&mut views, store)? || decided >= ROWS_A_ROUND {
+            if filled.leaves_some {
+                more = true;
+                break;
+            }
+            if self.next_generations(&mut views, store)? {
                 continue;
             }
             // Rows that are marked have had their turn: those who wait for that come next. Otherwise what is settled wakes the loop.
-            more |= pace == Pace::Waits && decided > 0;
+            more |= pace == Pace::Waits && filled.rows > 0;
             break;
         }
         self.listens = !closed;
@@ -285,17 +298,17 @@ impl Engine<'_> {
         Ok(more || self.indexes.iter().flat_map(Indexes::closed).zip(known).any(|(now, before)| now > before))
     }
 
-    /// Decides about rows until a request's worth is staged or nothing is left. Returns how many were looked at.
-    fn fill(&mut self, views: &[Option<View<'_>>]) -> Result<usize, StateError> {
+    /// Decides about rows until a request's worth is staged or nothing is left, but for so many at most.
+    fn fill(&mut self, views: &[Option<View<'_>>]) -> Result<Filled, StateError> {
         let mut notes = Notes::new(self.store, now_micros(), None);
-        let mut looked = 0;
+        let mut filled = Filled::default();
         self.lanes.iter_mut().for_each(Lane::begin_round);
         'lanes: for index in 0..self.lanes.len() {
             let Some(Some(view)) = views.get(self.lanes[index].source_index) else { continue };
             notes.position = self.sources[self.lanes[index].source_index].durable.borrow().position.clone();
             let mut tried = 0;
             while let Some(entry) = self.lanes[index].take(self.store, view, notes.now)? {
-                looked += 1;
+                filled.rows += 1;
                 tried += 1;
                 let turn = self.lanes[index].turn(self.store, view, &entry, notes.now)?;
                 if turn != Turn::Now {
@@ -312,16 +325,20 @@ impl Engine<'_> {
                     // A circle of waiting rows is seen only in what is written.
                     self.write(&mut notes)?;
                 }
-                if self.requests.has_full_bin() || looked >= ROWS_A_ROUND {
+                let (is_full, is_enough) = (self.requests.has_full_bin(), filled.rows >= ROWS_A_ROUND);
+                // Others have their turn.
+                let is_cut = is_enough || tried >= ROWS_A_ROUND / 2;
+                filled.leaves_some |= is_cut;
+                if is_full || is_enough {
                     break 'lanes;
                 }
-                if tried >= ROWS_A_ROUND / 2 {
+                if is_cut {
                     break;
                 }
             }
         }
         self.write(&mut notes)?;
-        Ok(looked)
+        Ok(filled)
     }
 
     /// What a decision may look at.
