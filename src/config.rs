@@ -12,6 +12,7 @@
 #![allow(clippy::redundant_closure_for_method_calls)]
 
 pub(crate) mod alert;
+mod association;
 mod crm;
 mod daemon;
 mod difference;
@@ -189,6 +190,9 @@ fn config(table: &Table, context: &Context<'_>) -> Option<Config> {
     let mappings = read_each("mapping", &mappings, &mapping::KEYS, context, |name, entry, section| {
         mapping::read(name, &head(entry, context), section, &names)
     });
+    let mappings =
+        mappings.into_values().flat_map(|(mapping, associations)| std::iter::once(mapping).chain(associations));
+    let mappings: BTreeMap<_, _> = mappings.map(|mapping| (mapping.name.to_string(), mapping)).collect();
     context.faults.borrow_mut().extend(references::check(&sources, &crms, &mappings, context.files));
     Some(Config {
         daemon: daemon?,

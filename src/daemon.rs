@@ -467,12 +467,8 @@ fn lines_of(
 
 /// Whether a field refers to records of this mapping or of another one.
 fn refers_to_rivals(child: &model::Mapping, parent: &str) -> bool {
-    child.fields.iter().any(|field| match &field.value {
-        model::FieldSource::Reference { mappings, .. } => {
-            mappings.len() > 1 && mappings.iter().any(|mapping| mapping == parent)
-        }
-        model::FieldSource::Unkept { .. } | model::FieldSource::Value(_) | model::FieldSource::Const(_) => false,
-    })
+    let several = child.fields.iter().map(|field| field.value.parents()).filter(|parents| parents.len() > 1);
+    several.into_iter().flatten().any(|mapping| mapping == parent)
 }
 
 fn client<'c>(

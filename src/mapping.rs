@@ -150,6 +150,8 @@ pub struct Mapping {
     deleted: Option<program::Program>,
     key: program::Program,
     fields: Vec<compile::CompiledField>,
+    /// Of an association: its first fields, which name what it joins.
+    ends: usize,
     zone: jiff::tz::TimeZone,
     revision: u64,
 }
@@ -200,6 +202,8 @@ pub enum Desired {
     Left,
     /// Nothing: `deleted` is true. `on_delete` says what becomes of a record that is there.
     Deleted,
+    /// Nothing: an association that does not name one of the two that it would join. One that is there goes.
+    Apart,
     /// Not known yet: `where`, `deleted` or `key` names columns that are absent. The row must be fetched.
     Incomplete {
         /// Names of the absent columns.
@@ -244,6 +248,8 @@ pub enum Target {
         /// The parent's row key, encoded by [`passerelle_change::key`].
         row_key: Vec<u8>,
     },
+    /// The record that another mapping, as in [`ParentInfo::mapping`], makes of the same row.
+    Own(usize),
     /// The record of the CRM that has this text in the field by which it is found.
     Unkept(String),
     /// Left out, since its value is bad.

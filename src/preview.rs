@@ -154,6 +154,9 @@ pub enum Outcome {
     Left,
     /// It is deleted softly: `on_delete` says what becomes of a record that is there.
     Deleted,
+    /// An association that does not name one of the two that it would join, or one that is not in the CRM. It goes, if it
+    /// is there.
+    Apart,
     /// It becomes a dead letter.
     Refused(Refusal),
     /// It needs columns that the stream does not carry.

@@ -1,6 +1,7 @@
 //! `[mapping.NAME.fields]`: every form of a field.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use passerelle_change::FieldValue;
@@ -10,7 +11,7 @@ use super::keys::{API_NAME, Cases, EXPRESSION, Form, Key, Keys, Lexicon, NAME, W
 use super::mapping::{Names, api_name};
 use super::model::{Check, Field, FieldMap, FieldSource, MapOther, Missing, OnBad, Place};
 use super::nearest::nearest;
-use super::section::{Found, Section};
+use super::section::{Context, Found, Section};
 use super::tree::Value;
 use super::units;
 
@@ -138,7 +139,7 @@ static MISSING: Words<Missing> =
     Words::new(&[("omit", Missing::Omit), ("null", Missing::Null), ("reject", Missing::Reject)]);
 
 /// `wait` and a duration.
-const WAIT_PATTERN: &str = r"^wait\s+([0-9]+(ms|s|m|h|d)\s*)+$";
+pub(super) const WAIT_PATTERN: &str = r"^wait\s+([0-9]+(ms|s|m|h|d)\s*)+$";
 
 /// How long a record may wait for another.
 const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
@@ -149,23 +150,38 @@ const LARGEST_PATTERN_BYTES: usize = 256 << 10;
 const FORMS: &str = "\"an expression\", { value = \"an expression\", … }, { const = … }, { reference = \"mapping\", value = \"an expression\" } or { crm = \"User\", by = \"Email\", value = \"an expression\" }";
 
 /// Reads all fields of a mapping, in the order written.
-pub(super) fn read_all(mapping: &str, found: &Found<'_>, names: &Names<'_>) -> Option<Vec<Field>> {
+pub(super) fn read_all(of: &str, found: &Found<'_>, names: &Names<'_>) -> Option<Vec<Field>> {
     let mut fields: Vec<Option<Field>> = Vec::new();
-    let mut seen: BTreeMap<String, &Place> = BTreeMap::new();
     for field in found.named()? {
-        if let Some(first) = seen.insert(field.name.to_lowercase(), field.key_place) {
-            let fault = Fault::error(format!("`{}` is written twice: the CRM's names ignore case", field.name))
-                .at(field.key_place);
-            found.context.note(fault.also(first, "first here").hint("keep one of them"));
-        }
         fields.push(read(&field, names));
     }
     if fields.is_empty() {
-        let fault = Fault::error(format!("[mapping.{mapping}.fields] names no field")).absent().at(found.key_place);
+        let fault = Fault::error(format!("[mapping.{of}.fields] names no field")).absent().at(found.key_place);
         found.context.note(fault.hint("add a line such as: Name = \"name\""));
         return None;
     }
     fields.into_iter().collect()
+}
+
+/// Each name is written once, and the key's is not among them. `None`: it is a fault, which is noted.
+pub(super) fn check_names(fields: &[Field], key: &str, key_place: &Place, context: &Context<'_>) -> Option<()> {
+    let mut fits = Some(());
+    if let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(key)) {
+        let fault =
+            Fault::error(format!("`{}` is the key of the record and a field as well", field.name)).at(&field.place);
+        context.note(fault.also(key_place, "the key").hint("take it out of the fields: the key is always sent"));
+        fits = None;
+    }
+    let mut seen: BTreeMap<String, &Place> = BTreeMap::new();
+    for field in fields {
+        if let Some(first) = seen.insert(field.name.to_lowercase(), &field.place) {
+            let fault = Fault::error(format!("`{}` is written twice: the CRM's names ignore case", field.name))
+                .at(&field.place);
+            context.note(fault.also(first, "first here").hint("keep one of them"));
+            fits = None;
+        }
+    }
+    fits
 }
 
 fn read(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
@@ -173,21 +189,7 @@ fn read(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
     match &found.node.value {
         Value::Text(..) => {
             let value = found.expr();
-            Some(Field {
-                name: name?,
-                value: FieldSource::Value(value?),
-                map: None,
-                required: false,
-                on_bad: OnBad::default(),
-                create_only: false,
-                when: None,
-                on_create: None,
-                check: None,
-                missing: Missing::default(),
-                urgent: false,
-                enforce: false,
-                place: found.key_place.clone(),
-            })
+            Some(plain(name?, FieldSource::Value(value?), found.key_place))
         }
         Value::Table(_) => {
             let form = table_form(found, names);
@@ -207,6 +209,25 @@ fn read(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
     }
 }
 
+/// A field of which nothing else is said.
+pub(super) fn plain(name: Arc<str>, value: FieldSource, place: &Place) -> Field {
+    Field {
+        name,
+        value,
+        map: None,
+        required: false,
+        on_bad: OnBad::default(),
+        create_only: false,
+        when: None,
+        on_create: None,
+        check: None,
+        missing: Missing::default(),
+        urgent: false,
+        enforce: false,
+        place: place.clone(),
+    }
+}
+
 fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
     let mut section = found.table()?;
     let value = source(found, &mut section, names);
@@ -219,7 +240,7 @@ fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
     let when = section.maybe("when", Found::expr);
     let on_create = section.maybe("on_create", |found| first_value(found, create_only));
     let check = section.maybe("check", checked);
-    let missing = section.maybe("missing", |found| missing_parent(found, required));
+    let missing = section.maybe("missing", |found| missing_record(found, &MISSING, required));
     let urgent = section.or("urgent", |found| goes_ahead(found, create_only));
     let enforce = section.or("enforce", |found| put_back(found, create_only));
     section.finish(|key| (key == "column" || key == "expr").then(|| "write it as `value`".to_owned()));
@@ -232,7 +253,7 @@ fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
     }
     let other = other?.unwrap_or(MapOther::Bad);
     Some(Field {
-        name: std::sync::Arc::from(found.name),
+        name: Arc::from(found.name),
         value: value?,
         when: when?,
         on_create: on_create?,
@@ -250,24 +271,33 @@ fn table_form(found: &Found<'_>, names: &Names<'_>) -> Option<Field> {
 
 /// Where the value comes from: the case that the table is.
 fn source(found: &Found<'_>, section: &mut Section<'_>, names: &Names<'_>) -> Option<FieldSource> {
-    let constant = section.take("const");
+    if let Some(constant) = section.take("const") {
+        return constant.constant().map(FieldSource::Const);
+    }
+    if section.find("reference").is_some() || section.find("crm").is_some() {
+        let other = other_record(section, names);
+        relationship_name(found, found.name, found.key_place)?;
+        return other;
+    }
+    section.maybe("value", Found::expr)?.map(FieldSource::Value)
+}
+
+/// The record that is referred to: `reference`, or `crm` and `by`, and `value`.
+pub(super) fn other_record(section: &mut Section<'_>, names: &Names<'_>) -> Option<FieldSource> {
     let reference = section.take("reference");
     let unkept = section.take("crm");
     let by = section.maybe("by", |by| api_name(by, &by.node.place, by.text()?));
     let value = section.maybe("value", Found::expr);
-    match (constant, reference, unkept) {
-        (Some(constant), _, _) => constant.constant().map(FieldSource::Const),
-        (None, None, Some(object)) => {
+    match (reference, unkept) {
+        (Some(reference), _) => {
+            let mappings = referred(&reference, names);
+            Some(FieldSource::Reference { mappings: mappings?, value: Some(value??) })
+        }
+        (None, Some(object)) => {
             let object = api_name(&object, &object.node.place, object.text()?);
-            relationship_name(found)?;
             Some(FieldSource::Unkept { object: object?, by: by??, value: value?? })
         }
-        (None, Some(reference), _) => {
-            let mappings = referred(&reference, names);
-            relationship_name(found)?;
-            Some(FieldSource::Reference { mappings: mappings?, value: value?? })
-        }
-        (None, None, None) => value?.map(FieldSource::Value),
+        (None, None) => None,
     }
 }
 
@@ -315,10 +345,11 @@ pub(crate) fn whole_pattern(text: &str) -> Result<regex::Regex, regex::Error> {
     regex::RegexBuilder::new(&format!(r"\A(?:{text})\z")).size_limit(LARGEST_PATTERN_BYTES).build()
 }
 
-fn missing_parent(found: &Found<'_>, required: Option<bool>) -> Option<Missing> {
+/// `missing`: one of some words, or how long to wait.
+pub(super) fn missing_record(found: &Found<'_>, words: &Words<Missing>, required: Option<bool>) -> Option<Missing> {
     let missing = match found.text()?.strip_prefix("wait") {
         Some(time) => Missing::Wait(longest_wait(found, time)?),
-        None => found.word(&MISSING)?,
+        None => found.word(words)?,
     };
     if required == Some(true) && missing != Missing::Reject {
         return found.fault(
@@ -383,15 +414,14 @@ fn referred(reference: &Found<'_>, names: &Names<'_>) -> Option<Vec<String>> {
 }
 
 /// In Salesforce a reference by external key is written under the relationship's name, not the id field's.
-fn relationship_name(found: &Found<'_>) -> Option<()> {
-    let name = found.name;
+pub(super) fn relationship_name(found: &Found<'_>, name: &str, place: &Place) -> Option<()> {
     let relationship = match (name.strip_suffix("__c"), name.strip_suffix("Id")) {
         (Some(custom), _) => format!("{custom}__r"),
         (None, Some(standard)) if !standard.is_empty() => standard.to_owned(),
         (None, _) => return Some(()),
     };
-    let fault = Fault::error(format!("`{name}` holds the CRM's own id; a reference goes by the relationship's name"))
-        .at(found.key_place);
+    let fault =
+        Fault::error(format!("`{name}` holds the CRM's own id; a reference goes by the relationship's name")).at(place);
     found.context.note(fault.hint(format!("write `{relationship}` instead of `{name}`")));
     None
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use passerelle_change::{FieldValue, TableName};
 
 use super::Fault;
+use super::association;
 use super::field;
 use super::keys::{API_NAME, API_NAMES, Cases, EXPRESSION, Form, Key, Keys, NAME, TEXT, Words, text};
 use super::model::{
@@ -124,7 +125,7 @@ pub(super) static KEYS: Keys = Keys::all(&[
     Key::maybe("owner", TEXT, r#""crm-team@acme.example""#, "for people: whom to ask"),
     Key::maybe("purpose", TEXT, r#""customer relationship""#, "for people: what the data is for"),
     related::WITH,
-    Key::later("associations", "leave it out; a `reference` field sets a parent record"),
+    association::ASSOCIATIONS,
     Key::later("record", "give `crm`, `object` and `key` instead"),
     Key::later("value_key", "give `key = { field = \"…\", value = \"…\" }` instead"),
     Key::later("identity", "leave it out"),
@@ -132,7 +133,7 @@ pub(super) static KEYS: Keys = Keys::all(&[
     Key::later("crms", "write one mapping for each CRM"),
 ]);
 
-static KEY: Keys = Keys::all(&[
+pub(super) static KEY: Keys = Keys::all(&[
     Key::need("field", API_NAME, r#""Erp_Id__c""#, "the field with the external id, unique"),
     Key::need("value", EXPRESSION, r#""id""#, "its value"),
 ]);
@@ -197,8 +198,21 @@ pub(super) struct Names<'a> {
     pub(super) mappings: Vec<&'a str>,
 }
 
-/// Reads `[mapping.NAME]`. `head` is where its table starts.
-pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &Names<'_>) -> Option<Mapping> {
+/// Reads `[mapping.NAME]`, and the mappings that its associations are. `head` is where its table starts.
+pub(super) fn read(
+    name: &str,
+    head: &Place,
+    mut section: Section<'_>,
+    names: &Names<'_>,
+) -> Option<(Mapping, Vec<Mapping>)> {
+    let associations = section.maybe("associations", |found| association::read_all(found, name, names));
+    let mapping = read_alone(name, head, section, names)?;
+    let associations = associations?.unwrap_or_default();
+    let associations = associations.into_iter().map(|association| association.mapping(&mapping)).collect();
+    Some((mapping, associations))
+}
+
+fn read_alone(name: &str, head: &Place, mut section: Section<'_>, names: &Names<'_>) -> Option<Mapping> {
     let source = section.need("source", |found| found.declared("source", &names.sources));
     let known = source.as_ref().and_then(|name| names.known.get(name)).map(|(_, source)| source);
     let table = section.need("table", |found| table(found, known));
@@ -238,12 +252,7 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
 
     let key = key?;
     let fields = fields?;
-    if let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(&key.field)) {
-        let fault =
-            Fault::error(format!("`{}` is the key of the record and a field as well", field.name)).at(&field.place);
-        context.note(fault.also(&key.place, "the key").hint("take it out of the fields: the key is always sent"));
-        return None;
-    }
+    field::check_names(&fields, &key.field, &key.place, context)?;
     Some(Mapping {
         name: Arc::from(name),
         source: source?,
@@ -273,19 +282,20 @@ pub(super) fn read(name: &str, head: &Place, mut section: Section<'_>, names: &N
         standard: Arc::clone(&names.standard),
         fields,
         with: with?.unwrap_or_default(),
+        association_of: None,
         place: head.clone(),
     })
 }
 
 /// `key`, read.
-struct ExternalKey {
-    field: Arc<str>,
+pub(super) struct ExternalKey {
+    pub(super) field: Arc<str>,
     /// Where the field's name stands.
-    place: Place,
-    value: Expr,
+    pub(super) place: Place,
+    pub(super) value: Expr,
 }
 
-fn key(found: &Found<'_>) -> Option<ExternalKey> {
+pub(super) fn key(found: &Found<'_>) -> Option<ExternalKey> {
     let mut section = found.table()?;
     let field = section.need("field", |found| Some((api_name_value(found)?, found.node.place.clone())));
     let value = section.need("value", Found::expr);
@@ -338,7 +348,7 @@ pub(super) fn api_name(found: &Found<'_>, place: &Place, name: &str) -> Option<A
 }
 
 /// The same for a key's value.
-fn api_name_value(found: &Found<'_>) -> Option<Arc<str>> {
+pub(super) fn api_name_value(found: &Found<'_>) -> Option<Arc<str>> {
     api_name(found, &found.node.place, found.text()?)
 }
 

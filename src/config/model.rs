@@ -326,8 +326,23 @@ pub struct Mapping {
     pub fields: Vec<Field>,
     /// `with`: related rows, in the order written.
     pub with: Vec<Related>,
+    /// The mapping with whose records its own associate others (`[mapping.NAME.associations]`): its first two fields refer to
+    /// them, and without one of the two there is no record.
+    pub association_of: Option<Arc<str>>,
     /// Where the mapping's table head stands.
     pub place: Place,
+}
+
+impl Mapping {
+    /// How many of its fields, from the first, name what its records join: without one of them there is no record.
+    pub fn ends(&self) -> usize {
+        if self.association_of.is_some() { 2 } else { 0 }
+    }
+
+    /// What becomes of a record that its row gives up for another, or that joins nothing any more.
+    pub fn on_replaced(&self) -> &Departure {
+        if self.association_of.is_some() { &Departure::Delete } else { &self.on_delete }
+    }
 }
 
 /// One field of a mapping.
@@ -374,8 +389,8 @@ pub enum FieldSource {
     Reference {
         /// Names of the parents' mappings: at least one, each once.
         mappings: Vec<String>,
-        /// The parent's row key.
-        value: Expr,
+        /// The parent's row key; `None`: that of the row itself, of which the other mapping makes a record, too.
+        value: Option<Expr>,
     },
     /// A record of the CRM that no mapping keeps, found by a field; written by its id.
     Unkept {
@@ -389,6 +404,23 @@ pub enum FieldSource {
 }
 
 impl FieldSource {
+    /// Its expression, if it is made of one.
+    pub fn expr(&self) -> Option<&Expr> {
+        match self {
+            Self::Value(expr) | Self::Unkept { value: expr, .. } => Some(expr),
+            Self::Reference { value, .. } => value.as_ref(),
+            Self::Const(_) => None,
+        }
+    }
+
+    /// The mappings to whose records it refers.
+    pub fn parents(&self) -> &[String] {
+        match self {
+            Self::Reference { mappings, .. } => mappings,
+            Self::Unkept { .. } | Self::Value(_) | Self::Const(_) => &[],
+        }
+    }
+
     /// Whether it names another record.
     pub fn is_reference(&self) -> bool {
         match self {

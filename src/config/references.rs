@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::files::Files;
-use super::model::{Crm, Delivery, Field, FieldSource, Mapping, Place, Source, SourceKind};
+use super::model::{Crm, Delivery, Field, Mapping, Place, Source, SourceKind};
 use crate::mapping;
 
 /// References between mappings, and sources that would take each other's slot.
@@ -19,7 +19,7 @@ pub(super) fn check(
     faults.extend(circles(mappings));
     faults.extend(mappings.values().filter_map(|mapping| too_fresh(mapping, crms.get(&mapping.crm)?, files)));
     for mapping in mappings.values() {
-        faults.extend(unused_relations(mapping));
+        faults.extend(unused_relations(mapping, mappings));
         faults.extend(parents(mapping, mappings));
         faults.extend(enforces_alone(mapping, mappings));
     }
@@ -27,8 +27,16 @@ pub(super) fn check(
 }
 
 /// Relations that no expression names: they are not captured, and nothing comes of them.
-fn unused_relations(mapping: &Mapping) -> impl Iterator<Item = Fault> {
-    mapping::unused_relations(mapping).into_iter().map(|(path, place)| {
+fn unused_relations(mapping: &Mapping, mappings: &BTreeMap<String, Mapping>) -> impl Iterator<Item = Fault> {
+    // Associations have the relations of their mapping.
+    let of = |other: &&Mapping| other.association_of.as_deref() == Some(&*mapping.name);
+    let associations = mappings.values().filter(of).map(|association| mapping::unused_relations(association));
+    let own = (mapping.association_of.is_none()).then(|| mapping::unused_relations(mapping)).unwrap_or_default();
+    let unused = associations.fold(own, |mut unused, others| {
+        unused.retain(|one| others.contains(one));
+        unused
+    });
+    unused.into_iter().map(|(path, place)| {
         let fault = Fault::warning(format!("no field uses the relation `{path}`")).at(&place);
         fault.hint(format!("its columns are named in expressions: `{path}.…`; otherwise leave it out"))
     })
@@ -118,14 +126,9 @@ fn circles(mappings: &BTreeMap<String, Mapping>) -> Vec<Fault> {
 /// The required references of a mapping: the field, and the mapping that it refers to. One of several mappings is as good
 /// as another, so that such a reference leads in no circle by itself.
 fn required(mapping: &Mapping) -> impl Iterator<Item = (&Field, &str)> {
-    mapping.fields.iter().filter_map(|field| match &field.value {
-        FieldSource::Reference { mappings, .. } if field.required => match &mappings[..] {
-            [mapping] => Some((field, mapping.as_str())),
-            _ => None,
-        },
-        FieldSource::Reference { .. } | FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => {
-            None
-        }
+    mapping.fields.iter().filter(|field| field.required).filter_map(|field| match field.value.parents() {
+        [mapping] => Some((field, mapping.as_str())),
+        _ => None,
     })
 }
 
@@ -163,13 +166,7 @@ fn too_fresh(mapping: &Mapping, crm: &Crm, files: &Files) -> Option<Fault> {
 
 /// A reference is resolved by the parent's row key: the parent must come from the same database and go to the same CRM.
 fn parents<'a>(mapping: &'a Mapping, mappings: &'a BTreeMap<String, Mapping>) -> impl Iterator<Item = Fault> + use<'a> {
-    let named = mapping.fields.iter().flat_map(|field| {
-        let parents = match &field.value {
-            FieldSource::Reference { mappings, .. } => &mappings[..],
-            FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => &[],
-        };
-        parents.iter().map(move |parent| (field, parent))
-    });
+    let named = mapping.fields.iter().flat_map(|field| field.value.parents().iter().map(move |parent| (field, parent)));
     named.filter_map(move |(field, parent)| {
         let parent = mappings.get(parent)?;
         let (what, theirs, ours) = if parent.source != mapping.source {

@@ -71,7 +71,8 @@ pub(super) fn former(
     }
     let Some(record) = store.record(id)? else { return Ok(over) };
     let is_fed = !store.members(id, 1)?.is_empty() || record.claim_of.is_some();
-    let Some(crm_id) = record.crm_id.clone().filter(|_| !is_fed && lane.config.on_delete != Departure::Ignore) else {
+    let Some(crm_id) = record.crm_id.clone().filter(|_| !is_fed && *lane.config.on_replaced() != Departure::Ignore)
+    else {
         return Ok(over);
     };
     if lane.config.observe || !lane.names(row_key) {
@@ -83,7 +84,7 @@ pub(super) fn former(
     {
         return Ok(Verdict::Park(ParkedWhy::Left));
     }
-    let (op, fields) = match &lane.config.on_delete {
+    let (op, fields) = match lane.config.on_replaced() {
         Departure::Delete => (WriteOp::Delete, Vec::new()),
         Departure::Set(fields) => {
             let differs = |(name, value): &&(Arc<str>, FieldValue)| {
@@ -153,10 +154,7 @@ fn is_referred_to(world: &World<'_>, parent: (MappingId, &[u8]), crm_id: &str) -
         if record.crm_id.is_none() || record.fields.values().any(|field| field.hash == former) {
             return Ok(true);
         }
-        let refers = |source: &FieldSource| match source {
-            FieldSource::Reference { mappings, .. } => mappings.iter().any(|mapping| **mapping == *parent_name),
-            FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => false,
-        };
+        let refers = |source: &FieldSource| source.parents().iter().any(|mapping| **mapping == *parent_name);
         let mut references = lane.config.fields.iter().filter(|field| refers(&field.value));
         let is_unknown = references.any(|field| !record.fields.contains_key(&*field.name));
         let has_its_turn = || -> Result<bool, StateError> {

@@ -66,7 +66,8 @@ impl Subject<'_> {
 
     /// The row's own record goes as `on_delete` says, so that the row can join another.
     fn give_up(&self, link: Link, old: RecordId, record: &Record) -> Verdict {
-        let Some(crm_id) = record.crm_id.clone().filter(|_| self.lane.config.on_delete == Departure::Delete) else {
+        let Some(crm_id) = record.crm_id.clone().filter(|_| *self.lane.config.on_replaced() == Departure::Delete)
+        else {
             return Verdict::Unlink { link, id: old };
         };
         let write = self.write(WriteOp::Delete, &record.key, Some(crm_id), Vec::new());
@@ -103,7 +104,9 @@ impl Subject<'_> {
         }
         Ok(match world.desired(lane, row_key, &row)? {
             Desired::Present(record) => Some(world.store.record_id(lane.object_id, &record.key)),
-            Desired::Left | Desired::Deleted | Desired::Incomplete { .. } | Desired::Refused(_) => None,
+            Desired::Left | Desired::Deleted | Desired::Apart | Desired::Incomplete { .. } | Desired::Refused(_) => {
+                None
+            }
         })
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Resolved {
     pub unasked: Vec<RowName>,
     /// A reference without its parent that the record may not go without.
     pub missing: Option<Refusal>,
+    /// One of the two that the record would join is not in the CRM: there is no record.
+    pub apart: bool,
     /// The parents that are waited for although nobody says that they come.
     pub hoped: Hoped,
     /// A field names an absent column.
@@ -96,6 +98,7 @@ pub(super) fn resolve(
         let Some(known) = config.fields.get(field.index) else { continue };
         let mut first = known.on_create.clone().map(|value| (world.store.field_hash(&value), value));
         let mut create_only = known.create_only;
+        let rows = candidates(&field.target, &search.child);
         let (value, hash) = match field.target {
             Target::Set(value) => (value, None),
             Target::Omitted => {
@@ -109,14 +112,19 @@ pub(super) fn resolve(
                 search.resolved.incomplete = true;
                 continue;
             }
-            Target::Reference { mappings, row_key } => {
-                let rows = mappings.iter().map(|mapping| (MappingId(*mapping as u32), row_key.clone())).collect();
-                let Some((value, hash)) = search.reference(known, rows)? else { continue };
+            Target::Reference { .. } | Target::Own(_) => {
+                let Some((value, hash)) = search.reference(known, rows)? else {
+                    search.resolved.apart |= field.index < config.ends();
+                    continue;
+                };
                 (value, Some(hash))
             }
             Target::Unkept(value) => {
                 let Some(line) = world.lanes[lane].lines.get(&field.index) else { continue };
-                let Some((value, hash)) = search.unkept(known, (*line, key_of(&value)))? else { continue };
+                let Some((value, hash)) = search.unkept(known, (*line, key_of(&value)))? else {
+                    search.resolved.apart |= field.index < config.ends();
+                    continue;
+                };
                 (value, Some(hash))
             }
         };
@@ -126,6 +134,17 @@ pub(super) fn resolve(
         search.resolved.fields.push(WantedField { name, value, hash, create_only, enforced, first });
     }
     Ok(search.resolved)
+}
+
+/// The rows whose records a field may refer to: the first counts that has one.
+fn candidates(target: &Target, child: &RowName) -> Vec<RowName> {
+    match target {
+        Target::Reference { mappings, row_key } => {
+            mappings.iter().map(|mapping| (MappingId(*mapping as u32), row_key.clone())).collect()
+        }
+        Target::Own(mapping) => vec![(MappingId(*mapping as u32), child.1.clone())],
+        Target::Set(_) | Target::Unkept(_) | Target::Absent | Target::Omitted => Vec::new(),
+    }
 }
 
 /// The references of one record.
@@ -298,9 +317,12 @@ fn parent_of(world: &World<'_>, (mapping, row_key): &RowName, choice: bool) -> R
         Desired::Present(_) | Desired::Incomplete { .. } if !reconciled => Ok(Parent::Coming),
         Desired::Left if lane.config.on_leave != Departure::Delete => left_behind(world, lane, &row),
         Desired::Deleted if lane.config.on_delete != Departure::Delete => left_behind(world, lane, &row),
-        Desired::Present(_) | Desired::Incomplete { .. } | Desired::Left | Desired::Deleted | Desired::Refused(_) => {
-            Ok(Parent::Missing)
-        }
+        Desired::Present(_)
+        | Desired::Incomplete { .. }
+        | Desired::Left
+        | Desired::Deleted
+        | Desired::Apart
+        | Desired::Refused(_) => Ok(Parent::Missing),
     }
 }
 
@@ -311,7 +333,7 @@ fn goes_on(world: &World<'_>, lane: &Lane, row_key: &[u8]) -> Result<bool, State
     };
     Ok(match world.desired(lane, row_key, &row)? {
         Desired::Present(_) | Desired::Incomplete { .. } | Desired::Refused(_) => true,
-        Desired::Left | Desired::Deleted => false,
+        Desired::Left | Desired::Deleted | Desired::Apart => false,
     })
 }
 
@@ -391,9 +413,10 @@ fn changes_parent(
     let Some(Desired::Present(desired)) = desired else { return Ok(false) };
     let named = (child.0, child.1.to_vec());
     for field in desired.fields {
-        let Target::Reference { mappings, row_key } = field.target else { continue };
+        let rows = candidates(&field.target, &named);
         let name = lane.config.fields.get(field.index).map(|known| &*known.name).unwrap_or_default();
-        if row_key != parent.1 || mappings.len() == 1 {
+        // One alone is no rival of itself.
+        if rows.len() < 2 || rows.iter().all(|(_, row_key)| row_key != parent.1) {
             continue;
         }
         match record.fields.get(name) {
@@ -401,7 +424,6 @@ fn changes_parent(
             None if has_its_turn()? => {}
             Some(_) | None => continue,
         }
-        let rows: Vec<RowName> = mappings.iter().map(|mapping| (MappingId(*mapping as u32), row_key.clone())).collect();
         match first_of(world, &named, &rows)? {
             Standing::Ready(ready) if ready.crm_id != crm_id => return Ok(true),
             Standing::Coming(_) => return Ok(true),

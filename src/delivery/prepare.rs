@@ -217,7 +217,7 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry, found: &mut Besides) 
         return Ok(Verdict::Drop);
     }
     let row = row.filter(|row| lane.swept.is_there(row));
-    let subject = Subject { world, lane, index, entry, link, seq };
+    let subject = Subject { world, lane, index, entry, link, seq, parents: Vec::new() };
     let Some(row) = row else {
         world.forget_asked(lane, &entry.row_key);
         let policy = if was_truncated && lane.config.on_truncate == OnTruncate::Ignore {
@@ -229,13 +229,14 @@ fn decided(world: &World<'_>, index: usize, entry: &Entry, found: &mut Besides) 
         return subject.depart(policy, true);
     };
     let desired = world.desired_and(lane, &entry.row_key, &row, true)?;
-    if matches!(desired, Desired::Left | Desired::Deleted) {
+    if matches!(desired, Desired::Left | Desired::Deleted | Desired::Apart) {
         found.hoped = Some(Hoped::default());
     }
     match desired {
         Desired::Present(record) => subject.present(record, found),
         Desired::Left => subject.depart(&lane.config.on_leave, false),
         Desired::Deleted => subject.depart(&lane.config.on_delete, false),
+        Desired::Apart => subject.depart(lane.config.on_replaced(), false),
         Desired::Incomplete { .. } => Ok(Verdict::Park(ParkedWhy::Incomplete)),
         Desired::Refused(refusal) => Ok(subject.dead(refusal, None, Vec::new())),
     }
@@ -254,6 +255,8 @@ pub(super) struct Subject<'a> {
     pub entry: &'a Entry,
     pub link: Option<Link>,
     pub seq: Seq,
+    /// The rows that it refers to, where it is to be looked at again when one of them has a record.
+    parents: Vec<RowName>,
 }
 
 impl Subject<'_> {
@@ -278,6 +281,9 @@ impl Subject<'_> {
         }
         if let Some((until, parent)) = until {
             return Ok(Verdict::Hope { until, parent, parents: resolved.parents });
+        }
+        if resolved.apart {
+            return Self { parents: resolved.parents, ..self }.depart(self.lane.config.on_replaced(), false);
         }
         let wanted = Wanted {
             key,
@@ -396,7 +402,11 @@ impl Subject<'_> {
         };
         let plan = |write, then| {
             let was = Some(link.clone());
-            Verdict::Send(Box::new(Plan { gone, ..Plan::new(write, then, self.seq, was) }))
+            Verdict::Send(Box::new(Plan {
+                gone,
+                parents: self.parents.clone(),
+                ..Plan::new(write, then, self.seq, was)
+            }))
         };
         match policy {
             Departure::Ignore => Ok(note(left, Some(link))),
@@ -424,7 +434,7 @@ impl Subject<'_> {
 
     /// Reconciled, and feeds no record.
     fn reconciled(&self) -> Link {
-        Link { seq: self.seq, revision: self.lane.revision(), record: None, parents: Vec::new() }
+        Link { seq: self.seq, revision: self.lane.revision(), record: None, parents: self.parents.clone() }
     }
 
     pub(super) fn write(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use passerelle_change::{Column, Type};
 
 use super::change::{Change, Part, Patch};
-use crate::config::model::{self, FieldSource};
+use crate::config::model;
 use crate::mapping;
 
 /// A part that a mapping can't do without needs columns that were dropped.
@@ -64,13 +64,7 @@ pub(super) fn parts(mapping: &model::Mapping) -> Vec<(Part, BTreeSet<String>)> {
 }
 
 fn field_columns(mapping: &model::Mapping, field: &model::Field) -> BTreeSet<String> {
-    let value = match &field.value {
-        FieldSource::Value(expr)
-        | FieldSource::Reference { value: expr, .. }
-        | FieldSource::Unkept { value: expr, .. } => Some(expr),
-        FieldSource::Const(_) => None,
-    };
-    value.into_iter().chain(&field.when).flat_map(|expr| mapping::columns_of_part(mapping, expr)).collect()
+    field.value.expr().into_iter().chain(&field.when).flat_map(|expr| mapping::columns_of_part(mapping, expr)).collect()
 }
 
 impl Patch {

@@ -115,6 +115,8 @@ pub(super) enum Source {
         key: Vec<Type>,
         value: Program,
     },
+    /// The record that this mapping makes of the same row.
+    Own(usize),
     /// What null does to the field: it clears it, or leaves it out.
     Unkept {
         value: Program,
@@ -184,6 +186,7 @@ impl Mapping {
                 deleted,
                 key,
                 fields,
+                ends: config.ends(),
                 zone,
                 revision: revision::of(config, nulls, time_zone),
             }),
@@ -220,7 +223,7 @@ pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
         match &field.value {
             FieldSource::Const(_) => {}
             FieldSource::Value(expr) => drop(work.value(expr, field)),
-            FieldSource::Reference { value, .. } => drop(work.reference_key(value)),
+            FieldSource::Reference { value, .. } => drop(value.as_ref().map(|value| work.reference_key(value))),
             FieldSource::Unkept { value, .. } => drop(work.sought(value)),
         }
     }
@@ -230,15 +233,7 @@ pub(super) fn without_types(config: &model::Mapping, time_zone: &str) -> Vec<Map
 
 /// Every expression of a mapping, in the order in which they are compiled.
 pub(super) fn expressions(config: &model::Mapping) -> impl Iterator<Item = &Expr> {
-    let fields = config.fields.iter().flat_map(|field| {
-        let value = match &field.value {
-            FieldSource::Value(expr)
-            | FieldSource::Reference { value: expr, .. }
-            | FieldSource::Unkept { value: expr, .. } => Some(expr),
-            FieldSource::Const(_) => None,
-        };
-        field.when.iter().chain(value)
-    });
+    let fields = config.fields.iter().flat_map(|field| field.when.iter().chain(field.value.expr()));
     [config.filter.as_ref(), config.deleted.as_ref(), Some(&config.key_value)].into_iter().flatten().chain(fields)
 }
 
@@ -315,7 +310,7 @@ impl<'c> Work<'c> {
         let source = match &field.value {
             FieldSource::Const(value) => Source::Const(value.clone()),
             FieldSource::Value(expr) => Source::Value(self.value(expr, field)?),
-            FieldSource::Reference { mappings, value } => self.reference(field, mappings, value, parents)?,
+            FieldSource::Reference { mappings, value } => self.reference(field, mappings, value.as_ref(), parents)?,
             FieldSource::Unkept { value, .. } => {
                 let null_clears = field.required || matches!(field.missing, Missing::Null | Missing::Reject);
                 Source::Unkept { value: self.sought(value)?, null_clears }
@@ -393,12 +388,12 @@ impl<'c> Work<'c> {
         None
     }
 
-    /// A reference to a row of one of these mappings.
+    /// A reference to a row of one of these mappings; without a value, to the row itself.
     fn reference(
         &mut self,
         field: &model::Field,
         mappings: &[String],
-        value: &Expr,
+        value: Option<&Expr>,
         parents: &dyn Fn(&str) -> Option<ParentInfo>,
     ) -> Option<Source> {
         let mut known = Vec::with_capacity(mappings.len());
@@ -410,6 +405,7 @@ impl<'c> Work<'c> {
             };
             known.push((mapping, parent));
         }
+        let Some(value) = value else { return known.first().map(|(_, parent)| Source::Own(parent.mapping)) };
         let compiled = self.reference_key(value);
         let ((_, first), true) = (known.first()?, known.len() == mappings.len()) else { return None };
         self.same_keys(field, &known)?;

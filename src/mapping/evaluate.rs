@@ -44,6 +44,11 @@ impl Mapping {
         {
             return Err(Desired::Deleted);
         }
+        let joins_nothing =
+            |end| matches!(target(end, row, &self.zone), Ok(Target::Omitted | Target::Set(FieldValue::Null)));
+        if self.fields[..self.ends].iter().any(joins_nothing) {
+            return Err(Desired::Apart);
+        }
         let key = self.key(row)?;
         let mut record = Record { key, fields: Vec::with_capacity(self.fields.len()), bad: Vec::new() };
         for (index, field) in self.fields.iter().enumerate() {
@@ -122,6 +127,7 @@ fn target(field: &CompiledField, row: &Row<'_>, zone: &jiff::tz::TimeZone) -> Re
     }
     let value = match &field.source {
         Source::Unkept { value, null_clears } => return Ok(unkept(value.evaluate(row)?, *null_clears)?),
+        Source::Own(mapping) => return Ok(Target::Own(*mapping)),
         Source::Const(value) => return Ok(Target::Set(value.clone())),
         Source::Value(program) => program.evaluate(row)?,
         Source::Reference { mappings, key, value } => {

@@ -71,7 +71,10 @@ impl Hash {
                 for mapping in mappings {
                     self.text(mapping);
                 }
-                self.text(&value.text);
+                match value {
+                    Some(value) => self.text(&value.text),
+                    None => self.tag(1),
+                }
             }
             FieldSource::Unkept { object, by, value } => {
                 self.tag(4);

@@ -45,8 +45,8 @@ impl Given {
                     }
                 }
             }
-            FieldSource::Reference { value, .. } | FieldSource::Unkept { value, .. } => {
-                given.place = Some(value.place.clone());
+            FieldSource::Reference { .. } | FieldSource::Unkept { .. } => {
+                given.place = field.value.expr().map(|value| value.place.clone());
             }
         }
         given

@@ -20,14 +20,21 @@ pub(super) fn is_left(ready: &Ready<'_>, row: &RowText) -> bool {
 /// The references of a row: the field's place, and the parent's row key part by part.
 pub(super) fn references(ready: &Ready<'_>, row: &Whole) -> Vec<(usize, Vec<String>)> {
     let Desired::Present(record) = row.desired(&ready.compiled) else { return Vec::new() };
-    let reference = |field: crate::mapping::Field| match field.target {
-        Target::Reference { row_key, .. } => {
-            let parts = key::parts(&row_key)?;
-            Some((field.index, parts.iter().map(key::KeyPart::to_text).collect()))
-        }
-        Target::Set(_) | Target::Unkept(_) | Target::Absent | Target::Omitted => None,
+    let reference = |field: crate::mapping::Field| {
+        let (_, row_key) = parent(ready, row, &field.target)?;
+        let parts = key::parts(&row_key)?;
+        Some((field.index, parts.iter().map(key::KeyPart::to_text).collect()))
     };
     record.fields.into_iter().filter_map(reference).collect()
+}
+
+/// The mappings, by number, to whose records a reference is, and the row's key.
+fn parent(ready: &Ready<'_>, row: &Whole, target: &Target) -> Option<(Vec<usize>, Vec<u8>)> {
+    match target {
+        Target::Reference { mappings, row_key } => Some((mappings.to_vec(), row_key.clone())),
+        Target::Own(mapping) => Some((vec![*mapping], ready.shape.row_key(row.row.cells.as_cells()))),
+        Target::Set(_) | Target::Unkept(_) | Target::Absent | Target::Omitted => None,
+    }
 }
 
 /// The record that a parent's row comes to, or why to none.
@@ -38,6 +45,7 @@ pub(super) fn record_of(parent: &Ready<'_>, row: &Whole) -> Result<FieldValue, S
         }
         Desired::Left => Err("its `where` leaves that row out".to_owned()),
         Desired::Deleted => Err("that row is deleted".to_owned()),
+        Desired::Apart => Err("that row associates nothing".to_owned()),
         Desired::Incomplete { columns } => Err(format!("that row needs {}", columns.join(", "))),
         Desired::Refused(refusal) => Err(format!("that row is a dead letter: {}", refusal.message)),
     }
@@ -54,20 +62,15 @@ pub(super) fn view(config: &Config, ready: &Ready<'_>, row: &Whole, parents: &Pa
     let desired = row.desired(&ready.compiled);
     let record = match &desired {
         Desired::Present(record) => Some(record),
-        Desired::Left | Desired::Deleted | Desired::Incomplete { .. } | Desired::Refused(_) => None,
+        Desired::Left | Desired::Deleted | Desired::Apart | Desired::Incomplete { .. } | Desired::Refused(_) => None,
     };
     let fields = mapping.fields.iter().enumerate().map(|(index, field)| FieldView {
         name: field.name.to_string(),
         when: field.when.as_ref().map(|expr| shown(ready, row, expr)),
-        value: match &field.value {
-            FieldSource::Const(_) => None,
-            FieldSource::Value(expr)
-            | FieldSource::Reference { value: expr, .. }
-            | FieldSource::Unkept { value: expr, .. } => Some(shown(ready, row, expr)),
-        },
+        value: field.value.expr().map(|expr| shown(ready, row, expr)),
         has_map: field.map.is_some(),
         on_create: field.on_create.clone(),
-        fate: record.and_then(|record| fate(config, field, index, record, parents)),
+        fate: record.and_then(|record| fate((config, ready, row), field, index, record, parents)),
     });
     let fields: Vec<FieldView> = fields.collect();
     RowView {
@@ -90,7 +93,13 @@ fn shown(ready: &Ready<'_>, row: &Whole, expr: &Expr) -> Shown {
     Shown { expression: expr.text.clone(), steps: if steps.is_empty() { unknown() } else { steps } }
 }
 
-fn fate(config: &Config, field: &Field, index: usize, record: &Record, parents: &Parents) -> Option<Fate> {
+fn fate(
+    (config, ready, row): (&Config, &Ready<'_>, &Whole),
+    field: &Field,
+    index: usize,
+    record: &Record,
+    parents: &Parents,
+) -> Option<Fate> {
     let target = &record.fields.iter().find(|known| known.index == index)?.target;
     if let Some(bad) = record.bad.iter().find(|bad| bad.index == index) {
         return Some(Fate::Bad { reason: bad.reason, cleared: *target == Target::Set(FieldValue::Null) });
@@ -106,7 +115,8 @@ fn fate(config: &Config, field: &Field, index: usize, record: &Record, parents: 
         },
         Target::Omitted if matches!(field.value, FieldSource::Unkept { .. }) => Fate::Nobody,
         Target::Omitted => Fate::LeftOut,
-        Target::Reference { mappings, row_key } => {
+        Target::Reference { .. } | Target::Own(_) => {
+            let (mappings, row_key) = parent(ready, row, target)?;
             let name = |mapping: &usize| config.mappings.keys().nth(*mapping).map_or("", String::as_str);
             let found = parents.iter().find(|found| found.field == index);
             let (mapping, parent) = match found {
@@ -115,7 +125,7 @@ fn fate(config: &Config, field: &Field, index: usize, record: &Record, parents: 
             };
             Fate::Refers {
                 mapping: mapping.unwrap_or_else(|| mappings.iter().map(name).collect::<Vec<_>>().join(" or ")),
-                row_key: key::printed(row_key),
+                row_key: key::printed(&row_key),
                 parent,
                 without: if field.required { Missing::Reject } else { field.missing },
             }
@@ -128,11 +138,12 @@ fn outcome(ready: &Ready<'_>, desired: Desired, fields: &[FieldView]) -> Outcome
         Desired::Present(record) => record,
         Desired::Left => return Outcome::Left,
         Desired::Deleted => return Outcome::Deleted,
+        Desired::Apart => return Outcome::Apart,
         Desired::Incomplete { columns } => return Outcome::Incomplete(columns),
         Desired::Refused(refusal) => return Outcome::Refused(refusal),
     };
     let mut sent = Vec::with_capacity(fields.len());
-    for (field, configured) in fields.iter().zip(&ready.config.fields) {
+    for (place, (field, configured)) in fields.iter().zip(&ready.config.fields).enumerate() {
         let value = match &field.fate {
             Some(Fate::Set(value)) => field.on_create.clone().unwrap_or_else(|| value.clone()),
             // A value that is bad: a new record begins all the same.
@@ -143,6 +154,7 @@ fn outcome(ready: &Ready<'_>, desired: Desired, fields: &[FieldView]) -> Outcome
             },
             Some(Fate::Refers { parent: Ok(parent), .. }) => parent.clone(),
             Some(Fate::Refers { parent: Err(why), without, mapping, .. }) => match without {
+                Missing::Omit | Missing::Wait(_) if place < ready.config.ends() => return Outcome::Apart,
                 Missing::Omit | Missing::Wait(_) => continue,
                 Missing::Null => FieldValue::Null,
                 Missing::Reject => {

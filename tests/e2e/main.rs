@@ -6,6 +6,7 @@
 
 mod absent;
 mod alerts;
+mod associations;
 mod away;
 mod chaos;
 mod daemon;

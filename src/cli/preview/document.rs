@@ -29,6 +29,7 @@ fn row(row: &RowView) -> Value {
         Outcome::Upsert { key, record } => ("upsert", json!({ "key": key, "record": record })),
         Outcome::Left => ("left", json!({})),
         Outcome::Deleted => ("deleted", json!({})),
+        Outcome::Apart => ("apart", json!({})),
         Outcome::Refused(refusal) => {
             let fields = &refusal.fields;
             ("dead_letter", json!({ "code": refusal.code, "reason": refusal.message, "fields": fields }))

@@ -284,6 +284,10 @@ fn outcome(mapping: &Mapping, outcome: &Outcome, paint: Paint) -> String {
             let head = "no record: `deleted` is true";
             format!("  {}; {}\n", paint.text(Tone::Warning, head), departure("on_delete", &mapping.on_delete))
         }
+        Outcome::Apart => {
+            let head = "no association: there is nothing to join";
+            format!("  {}; one that is there goes\n", paint.text(Tone::Warning, head))
+        }
         Outcome::Refused(refusal) => {
             format!("  {} {}: {}\n", paint.text(Tone::Bad, "dead letter"), refusal.code, tame(&refusal.message))
         }

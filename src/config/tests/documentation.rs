@@ -1,7 +1,7 @@
 //! The tables of keys in `docs/`: between their marks stands what the tables of the code give.
 
 use crate::config::keys::{Cases, Key, Keys, Rule};
-use crate::config::{alert, crm, daemon, field, lookup, mapping, related, source, standard};
+use crate::config::{alert, association, crm, daemon, field, lookup, mapping, related, source, standard};
 
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
 const MAPPING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mapping.md");
@@ -21,7 +21,15 @@ fn the_tables_of_keys_are_the_codes() {
         ("alert", &alert::KEYS),
     ];
     check(CONFIGURATION, &tables);
-    check(MAPPING, &[("field", &field::KEYS), ("related", &related::KEYS), ("pivot", &related::PIVOT)]);
+    check(
+        MAPPING,
+        &[
+            ("field", &field::KEYS),
+            ("association", &association::KEYS),
+            ("related", &related::KEYS),
+            ("pivot", &related::PIVOT),
+        ],
+    );
 }
 
 #[test]

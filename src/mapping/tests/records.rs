@@ -45,7 +45,10 @@ fn value(name: &str, text: &str) -> Field {
 }
 
 fn reference(name: &str, mapping: &str, text: &str) -> Field {
-    field(name, FieldSource::Reference { mappings: mapping.split(' ').map(str::to_owned).collect(), value: expr(text) })
+    field(
+        name,
+        FieldSource::Reference { mappings: mapping.split(' ').map(str::to_owned).collect(), value: Some(expr(text)) },
+    )
 }
 
 fn unkept(name: &str, text: &str, missing: Missing) -> Field {
@@ -82,6 +85,7 @@ fn mapping(fields: Vec<Field>) -> model::Mapping {
         purpose: None,
         standard: Arc::default(),
         fields,
+        association_of: None,
         with: Vec::new(),
         place: place(0, 10),
     }

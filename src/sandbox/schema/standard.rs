@@ -165,6 +165,14 @@ pub(super) const OBJECTS: &[(&str, [u8; 3], &str)] = &[
          Description textarea",
     ),
     (
+        "OpportunityContactRole",
+        *b"00K",
+        "OpportunityId -> Opportunity as Opportunity !
+         ContactId -> Contact as Contact !
+         Role picklist
+         IsPrimary boolean",
+    ),
+    (
         "Product2",
         *b"01t",
         "Name string(255) !

@@ -9,7 +9,7 @@ use passerelle_state::{MappingId, StateError, Store};
 use super::super::table::TableFacts;
 use super::standing::{Standing, StandingBeside};
 use super::{CompiledBeside, CompiledMapping, SetupFault, Tables};
-use crate::config::model::{self, FieldSource};
+use crate::config::model;
 use crate::delivery::RelatedSetup;
 use crate::drift::{columns_for, patched, related_table, relation_names};
 use crate::mapping::related::RelatedTable;
@@ -152,9 +152,6 @@ fn compiled_beside(standing: Vec<StandingBeside>, tables: &Tables) -> Vec<Compil
 }
 
 fn parents(mapping: &model::Mapping, numbers: &HashMap<String, MappingId>) -> Vec<MappingId> {
-    let names = mapping.fields.iter().flat_map(|field| match &field.value {
-        FieldSource::Reference { mappings, .. } => &mappings[..],
-        FieldSource::Unkept { .. } | FieldSource::Value(_) | FieldSource::Const(_) => &[],
-    });
+    let names = mapping.fields.iter().flat_map(|field| field.value.parents());
     names.filter_map(|name| numbers.get(name).copied()).collect()
 }

@@ -177,6 +177,7 @@ pub(super) fn shown(mapping: &Mapping, desired: &Desired) -> String {
         Desired::Refused(refusal) => return format!("refused: {}", refusal.message),
         Desired::Left => return "left".to_owned(),
         Desired::Deleted => return "deleted".to_owned(),
+        Desired::Apart => return "apart".to_owned(),
     };
     let fields = record.fields.iter().map(|field| {
         let name = &mapping.fields[field.index].name;
