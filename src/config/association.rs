@@ -119,7 +119,9 @@ fn read(found: &Found<'_>, of: &str, names: &Names<'_>) -> Option<Association> {
     let mut fields = vec![field::plain(from, own, &from_place), field::plain(to, other?, &to_place)];
     fields[1].missing = missing?;
     // A record that names one end only joins nothing.
-    fields.iter_mut().for_each(|end| end.on_bad = OnBad::Reject);
+    for end in &mut fields {
+        end.on_bad = OnBad::Reject;
+    }
     fields.extend(more?.unwrap_or_default());
     let key = key?;
     field::check_names(&fields, &key.field, &key.place, found.context)?;

@@ -28,14 +28,16 @@ pub(super) fn check(
 
 /// Relations that no expression names: they are not captured, and nothing comes of them.
 fn unused_relations(mapping: &Mapping, mappings: &BTreeMap<String, Mapping>) -> impl Iterator<Item = Fault> {
-    // Associations have the relations of their mapping.
-    let of = |other: &&Mapping| other.association_of.as_deref() == Some(&*mapping.name);
-    let associations = mappings.values().filter(of).map(|association| mapping::unused_relations(association));
-    let own = (mapping.association_of.is_none()).then(|| mapping::unused_relations(mapping)).unwrap_or_default();
-    let unused = associations.fold(own, |mut unused, others| {
+    let mut unused = match mapping.association_of {
+        // Said of its mapping, whose relations it has.
+        Some(_) => Vec::new(),
+        None => mapping::unused_relations(mapping),
+    };
+    let is_of = |other: &&Mapping| other.association_of.as_deref() == Some(&*mapping.name);
+    for association in mappings.values().filter(is_of) {
+        let others = mapping::unused_relations(association);
         unused.retain(|one| others.contains(one));
-        unused
-    });
+    }
     unused.into_iter().map(|(path, place)| {
         let fault = Fault::warning(format!("no field uses the relation `{path}`")).at(&place);
         fault.hint(format!("its columns are named in expressions: `{path}.…`; otherwise leave it out"))

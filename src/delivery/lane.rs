@@ -143,8 +143,10 @@ pub(super) struct Lane {
     scan: Option<Scan>,
     /// Rows that something they were evaluated with has changed of; of a mapping with related rows.
     marks: Option<Marks>,
-    /// A number for the relations that it has.
-    relations: u64,
+    /// A number for the relations that it has, and whether all are known.
+    pub relations: u64,
+    /// Some of them are not known yet: what names them is absent.
+    pub lacks_relations: bool,
     /// What its rows are evaluated with is not as the view shows it yet.
     pub behind: bool,
     /// Which rows are written, and what became of the others.
@@ -235,6 +237,7 @@ impl Lane {
             scan: None,
             marks: relations.map(|_| Marks::default()),
             behind: relations.is_some(),
+            lacks_relations: false,
             relations: relations.unwrap_or_default(),
         })
     }
@@ -404,9 +407,10 @@ impl Lane {
         Ok(())
     }
 
-    /// Whether a row that lacks columns is to be asked for: one of a scan is looked at again when the columns are loaded.
+    /// Whether a row that lacks columns is to be asked for: one of a scan is looked at again when the columns are loaded, and
+    /// all rows are when its relations are known.
     pub(super) fn fetches(&self, entry: &Entry) -> bool {
-        !(self.awaits_columns && matches!(entry.origin, Origin::Scan { .. }))
+        !(self.lacks_relations || self.awaits_columns && matches!(entry.origin, Origin::Scan { .. }))
     }
 
     /// Rows of a scan are still to come or in hand.

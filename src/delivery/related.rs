@@ -118,6 +118,8 @@ struct Relation {
     /// Its tables, in the order of its branches.
     tables: Vec<usize>,
     built: Built,
+    /// Records are evaluated with it: it is built, and so are the others that came with it.
+    is_known: bool,
     /// How often several rows stood where one was asked for.
     ambiguous: Cell<u64>,
 }
@@ -201,7 +203,7 @@ impl Indexes {
                     indexes.tables[table].uses.push((at, branch as u8));
                 }
                 indexes.of.entry(described.id).or_default().push(at);
-                indexes.relations.push(Relation {
+                let mut relation = Relation {
                     id,
                     mapping: described.id,
                     main: described.table,
@@ -209,13 +211,20 @@ impl Indexes {
                     number,
                     tables,
                     built: store.built(id)?,
+                    is_known: false,
                     ambiguous: Cell::new(0),
-                });
+                };
+                relation.is_known = relation.is_built();
+                indexes.relations.push(relation);
             }
             for (name, id) in known {
                 store.forget_relation(id)?;
                 store.forget_relation_name(described.id, &name)?;
             }
+        }
+        if indexes.relations.is_empty() {
+            // Nobody looks for one.
+            indexes.next_expiry = None;
         }
         Ok(indexes)
     }
@@ -242,11 +251,13 @@ impl Indexes {
         self.relations.is_empty()
     }
 
-    /// Another number whenever one of the mapping's relations is another than it was: what was evaluated with the former one
-    /// is no longer found by it, and all rows are looked at again. `None` where it has none.
+    /// Another number whenever one of the mapping's relations is another than it was, and when the last of them is known: what
+    /// was evaluated with the former one, or without it, is no longer found by it, and all rows are looked at again. `None`
+    /// where it has none.
     pub(super) fn revision(&self, mapping: MappingId) -> Option<u64> {
         let relations = self.of.get(&mapping)?.iter().map(|&at| u64::from(self.relations[at].id.0) << 32);
-        Some(relations.fold(0, |revision: u64, id| revision.wrapping_mul(31).wrapping_add(id)))
+        let revision = relations.fold(0, |revision: u64, id| revision.wrapping_mul(31).wrapping_add(id));
+        Some(revision.wrapping_add(u64::from(self.is_building(mapping))))
     }
 
     /// Whether the mapping is evaluated with related rows.
@@ -293,10 +304,14 @@ impl Indexes {
         self.held.get(&mapping)
     }
 
-    /// Whether everything that the mapping is evaluated with is as the view shows it.
-    pub(super) fn is_at_view(&self, mapping: MappingId) -> bool {
+    /// Whether everything that the mapping is evaluated with is as the view shows it; where it `goes_on`, but for relations that
+    /// are not known yet: what names them is absent.
+    pub(super) fn is_at_view(&self, mapping: MappingId, goes_on: bool) -> bool {
         self.of.get(&mapping).into_iter().flatten().all(|&relation| {
             let relation = &self.relations[relation];
+            if goes_on && !relation.is_known {
+                return true;
+            }
             let is_ready = |&table: &usize| {
                 let table = &self.tables[table];
                 table.loaded && !table.suspected && table.queue.is_exhausted()
@@ -411,6 +426,16 @@ impl Indexes {
 
     /// Whether the indexes of a mapping are being built.
     pub(super) fn is_building(&self, mapping: MappingId) -> bool {
-        self.of.get(&mapping).into_iter().flatten().any(|&at| !self.relations[at].is_built())
+        self.of.get(&mapping).into_iter().flatten().any(|&at| !self.relations[at].is_known)
+    }
+
+    /// Relations that came together are known together: a record gets what they give by one write.
+    fn know(&mut self, mapping: MappingId) {
+        let Some(of) = self.of.get(&mapping) else { return };
+        if of.iter().all(|&at| self.relations[at].is_built()) {
+            for &at in of {
+                self.relations[at].is_known = true;
+            }
+        }
     }
 }

@@ -23,6 +23,8 @@ use crate::failpoint;
 
 /// The rate that the day's forecast goes on with is a mean over about this long.
 const RATE_OVER: Duration = Duration::from_mins(10);
+/// The loop does not look again sooner than that unless something wakes it.
+const LEAST_WAIT: Duration = Duration::from_millis(2);
 /// Rows decided about before the loop looks up again.
 const ROWS_A_ROUND: usize = 2_000;
 
@@ -137,7 +139,12 @@ impl Engine<'_> {
                 }
             }
             let of = self.lanes.iter_mut().filter(|lane| lane.source_index == index && indexes.has(lane.id));
-            of.for_each(|lane| lane.behind = !indexes.is_at_view(lane.id));
+            of.for_each(|lane| {
+                // A relation that is new to a mapping with records holds up no other field of it.
+                let goes_on = lane.figures.records > 0;
+                lane.behind = !indexes.is_at_view(lane.id, goes_on);
+                lane.lacks_relations = indexes.is_building(lane.id);
+            });
         }
         Ok(pace)
     }
@@ -234,6 +241,7 @@ impl Engine<'_> {
         self.indexes[source].show(view, closed, passed)?;
         let mut newly_held = Vec::new();
         for lane in self.lanes.iter_mut().filter(|lane| lane.source_index == source) {
+            lane.relations = self.indexes[source].revision(lane.id).unwrap_or_default();
             if let Some(&closed) = closed.get(&lane.id) {
                 lane.queue.sees(closed);
             }
@@ -468,7 +476,7 @@ impl Engine<'_> {
         let due = lines.filter_map(|line| {
             let at = self.store.next_due(line).ok().flatten()?;
             let left = Duration::from_micros(at.saturating_sub(now_micros()));
-            (left < Duration::from_secs(3_600)).then(|| now + left.max(Duration::from_millis(2)))
+            (left < Duration::from_secs(3_600)).then(|| now + left)
         });
         let runs = self.lanes.iter().filter(|lane| lane.run_until.is_none()).filter_map(|lane| lane.next_run);
         // The clock may be set meanwhile: what is far off is looked at again before.
@@ -480,7 +488,9 @@ impl Engine<'_> {
             let left = at.saturating_sub(i64::try_from(now_micros()).unwrap_or(i64::MAX)).max(0).unsigned_abs();
             now + Duration::from_micros(left).min(LONGEST_WAIT)
         });
-        due.chain(linger).chain(runs).chain(looks).chain(expiries).chain(self.next_ask(now)).min()
+        let next = due.chain(linger).chain(runs).chain(looks).chain(expiries).chain(self.next_ask(now)).min();
+        // What is due and was not done now waits for something else: it is no reason to go round and round.
+        next.map(|at| at.max(now + LEAST_WAIT))
     }
 
     /// The linger that the day's forecast asks for: nothing while it fits the budget.

@@ -46,6 +46,7 @@ impl Indexes {
                     of.was_done |= of.done;
                     work.batch.built(self.relations[relation].id, &self.relations[relation].built);
                     work.flush(self)?;
+                    self.know(self.relations[relation].mapping);
                     if Instant::now() >= until {
                         return Ok(Pace::More);
                     }

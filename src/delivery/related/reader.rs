@@ -33,7 +33,7 @@ impl Reader<'_> {
         row: &RowBuf,
         decided: bool,
     ) -> Result<Desired, StateError> {
-        let (found, keys) = self.gather(id, mapping.scope(), row.cells())?;
+        let (found, keys) = self.gather(id, mapping.scope(), row.cells(), |relation| relation.is_known)?;
         if decided {
             // A row's own key need not be noted: whoever changes under it looks at the row.
             let keys = keys.into_iter().filter(|(_, key)| key != row_key).collect();
@@ -48,22 +48,24 @@ impl Reader<'_> {
         (id, mapping): (MappingId, &Mapping),
         row: &RowBuf,
     ) -> Result<Option<String>, StateError> {
-        let (found, _) = self.gather(id, mapping.scope(), row.cells())?;
+        let (found, _) = self.gather(id, mapping.scope(), row.cells(), |relation| relation.is_known)?;
         Ok(mapping.key_of(row.cells(), &found))
     }
 
-    /// What the asks of a mapping's scope have found, in their order, and by which join keys.
+    /// What the asks of a mapping's scope have found, in their order, and by which join keys. Relations that are not `known`
+    /// are not asked.
     pub(super) fn gather(
         &self,
         mapping: MappingId,
         scope: &Scope,
         cells: Cells<'_>,
+        known: fn(&Relation) -> bool,
     ) -> Result<(Vec<Found>, Vec<JoinKey>), StateError> {
         let (mut found, mut keys) = (Vec::with_capacity(scope.asks().len()), Vec::new());
         let relations = self.indexes.of.get(&mapping).map_or(&[][..], Vec::as_slice);
         for (ask, of) in scope.asks().iter().enumerate() {
             let relation = relations.get(of.relation).map(|&at| &self.indexes.relations[at]);
-            let Some(relation) = relation.filter(|relation| relation.is_built()) else {
+            let Some(relation) = relation.filter(|relation| known(relation)) else {
                 found.push(Found::Unknown);
                 continue;
             };

@@ -249,7 +249,7 @@ fn evaluated(
         return Ok(Some(Evaluated { indexed: None, needs: Vec::new() }));
     };
     let of = &relation.compiled().branches()[usize::from(branch)];
-    let (found, needs) = reader.gather(relation.mapping, of.scope(), row.cells())?;
+    let (found, needs) = reader.gather(relation.mapping, of.scope(), row.cells(), Relation::is_built)?;
     Ok(match of.entry(row.cells(), &found) {
         Made::In(entry) => {
             let indexed = Indexed { key: entry.key, order: entry.order, holds: entry.holds };

@@ -144,6 +144,35 @@ async fn what_is_newly_named_is_loaded_and_then_sent() {
     world.expect_writes(&["updated Account a Phone=\"9\""]).await;
 }
 
+/// Its table takes longer to load than a change takes on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relation_that_is_new_holds_up_no_other_field() {
+    let mut world = World::running(
+        &format!(
+            "{TABLES} insert into country select n, 'C' || n % 9, 1 from generate_series(1, 400000) n;
+             insert into partner select n, 'p' || n, 'Ada', n * 4000 from generate_series(1, 100) n"
+        ),
+        &with("", "Name = \"name\""),
+    )
+    .await;
+    world.mark();
+    world.remap(&with(COUNTRY, "Name = \"name\"\nCountry__c = \"country.code\""));
+    world.cli(&["reload"]);
+    world.sql("update partner set name = 'Bo' where id = 7; insert into partner values (200, 'p200', 'New', 5)");
+    world
+        .until("the countries", async || {
+            let records = crate::records::of(world.crm(), "Account");
+            (records.len() == 101 && records.values().all(|record| record.contains_key("Country__c"))).then_some(())
+        })
+        .await;
+    let writes = world.writes();
+    let first = |what: &str| writes.iter().position(|write| write.contains(what)).unwrap_or(usize::MAX);
+    assert_eq!(first("Name=\"Bo\""), 0, "what changed went ahead of the load: {:#?}", &writes[..5]);
+    // A record that is new is made with all of its fields, and nothing is sent twice.
+    assert!(writes.contains(&"created Account p200 Country__c=\"C5\" Name=\"New\"".to_owned()), "{writes:#?}");
+    assert_eq!(writes.len(), 102);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_mapping_checks_online() {
     let world = World::new(TABLES, &partners()).await;
