@@ -55,6 +55,17 @@ async fn open(world: &World) -> Vec<Value> {
     world.get("/v1/status").await.map_or_else(Vec::new, |status| status["alerts"].as_array().unwrap().clone())
 }
 
+/// Waits until the daemon knows that everything it has sent was received.
+async fn answers_are_kept(world: &World) {
+    world
+        .until("no channel to have something to tell", async || {
+            let status = world.get("/v1/status").await?;
+            let channels = status["alert_channels"].as_array()?;
+            channels.iter().all(|channel| channel["waiting"] == 0).then_some(())
+        })
+        .await;
+}
+
 /// Waits until a listener has got so many messages.
 async fn got(world: &World, hooks: &Hooks, number: usize) -> Vec<Hook> {
     world
@@ -182,7 +193,8 @@ async fn no_alert_is_lost_or_told_twice_where_the_daemon_is_killed() {
     let both = got(&world, &hooks, 2).await;
     assert_eq!(both[0].body, both[1].body, "the same message");
     assert_eq!(words(&both[0].json()), "began guard mapping accounts");
-    // Killed at any time after that, it is not told again, and is open still.
+    // Killed at any time after its receiver's answer is kept, it is not told again, and is open still.
+    answers_are_kept(&world).await;
     world.restart().await;
     world.until("the alert to be open", async || (open(&world).await.len() == 1).then_some(())).await;
     world.captured().await;
@@ -191,6 +203,7 @@ async fn no_alert_is_lost_or_told_twice_where_the_daemon_is_killed() {
     let all = got(&world, &hooks, 3).await;
     assert_eq!(words(&all[2].json()), "ended guard mapping accounts");
     assert_eq!(all[2].json()["alert"], all[0].json()["alert"]);
+    answers_are_kept(&world).await;
     world.restart().await;
     calm(&world).await;
     assert_eq!(hooks.got().len(), 3);

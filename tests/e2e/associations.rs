@@ -99,6 +99,40 @@ async fn an_association_is_there_while_both_ends_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_is_previewed_and_checked_as_any_mapping() {
+    let world = World::new(TABLES, &mappings("", BOTH, "fields = { Role = { const = \"Buyer\" } }")).await;
+    world.sql(
+        "insert into partner values ('FR', 1, 'c1', 'Ada');
+         insert into deal values (1, 'd1', 'First', 'FR', 1), (2, 'd2', 'Guest', 'FR', null), (3, 'd3', 'Early', 'DE', 7);",
+    );
+    let previewed = |key: &str| world.cli(&["preview", "deals.buyer", "--key", key]);
+    let both = previewed("1");
+    for part in ["upsert of OpportunityContactRole by Erp_Id__c = \"d1-FR1\"", "\"Role\": \"Buyer\"", "d1", "c1"] {
+        assert!(both.contains(part), "{part}: {both}");
+    }
+    for (key, who) in [("2", "a guest"), ("3", "one who is not there")] {
+        let shown = previewed(key);
+        assert!(shown.contains("no association: there is nothing to join"), "{who}: {shown}");
+    }
+    // The marker's own fault is none of it.
+    let (_, checked) = world.daemon.borrow().cli(&["check", "--online"]);
+    assert!(checked.contains("crm sales: answers") && !checked.contains("OpportunityContactRole"), "{checked}");
+    world.start().await;
+    expect_settled(&world, &["d1:c1:Buyer"]).await;
+    assert!(world.cli(&["pause", "deals.buyer"]).contains("deals.buyer"));
+    world.sql("update deal set customer = null, name = 'Nobody''s' where id = 1");
+    world
+        .until("the deal to be renamed", async || {
+            let deal = world.crm().record("Opportunity", "Erp_Id__c", "d1")?;
+            (deal.fields.get("Name")?.as_str()? == "Nobody's").then_some(())
+        })
+        .await;
+    expect(&world, &["d1:c1:Buyer"]).await;
+    world.cli(&["resume", "deals.buyer"]);
+    expect_settled(&world, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_a_key_of_the_row_alone_the_record_is_pointed_elsewhere() {
     let world = World::running(TABLES, &mappings("", "code", "")).await;
     world.sql(
