@@ -106,11 +106,13 @@ impl Engine<'_> {
                     }
                 }
             }
+            // Also while one lane has much to look through: those that are drained ask for what is new to them.
+            let is_newer = self.next_generations(&mut views, store)?;
             if filled.leaves_some {
                 more = true;
                 break;
             }
-            if self.next_generations(&mut views, store)? {
+            if is_newer {
                 continue;
             }
             // Rows that are marked have had their turn: those who wait for that come next. Otherwise what is settled wakes the loop.

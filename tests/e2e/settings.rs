@@ -290,3 +290,28 @@ async fn tables_of_a_source_with_a_prefix_are_named_without_it() {
     let offsets: Value = world.get("/v1/offsets").await.unwrap();
     assert!(offsets["sources"].is_array());
 }
+
+/// A mapping that looks through very many rows takes turns with the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_does_not_wait_for_what_is_only_looked_through() {
+    const MANY: u64 = 300_000;
+    let sql = format!(
+        "create table many (id int primary key, code text, name text);
+         insert into many select n, 'm' || n, 'M' from generate_series(1, {MANY}) n;
+         create table few (id int primary key, code text, name text);"
+    );
+    let name = "Name = \"name\"";
+    let mappings =
+        mapping("many", "many", "Product2", "mode = \"observe\"", name) + &mapping("few", "few", "Account", "", name);
+    let world = World::new(&sql, &mappings).await;
+    world.start().await;
+    let looked_through = async || world.status_of("mappings", "many").await?["observed_creations_total"].as_u64();
+    world.until("the many to be looked through", async || looked_through().await.filter(|looked| *looked > 0)).await;
+    // One after the other: each has to ask for its turn.
+    for n in 1..=4 {
+        world.sql(&format!("insert into few values ({n}, 'f{n}', 'Ada')"));
+        world.until("the one", async || world.crm().record("Account", "Erp_Id__c", &format!("f{n}"))).await;
+    }
+    let looked = looked_through().await.unwrap();
+    assert!(looked < MANY / 2, "they came behind most of the many: {looked}");
+}
